@@ -1,0 +1,3 @@
+//! The program `soci-builder`.
+
+fn main() {}

@@ -1,0 +1,14 @@
+//! The data of the OCI specifications: references, descriptors, manifests, platforms.
+//! In: text and JSON. Out: plain data, and JSON byte for byte as Go's encoder writes it. No I/O.
+
+mod json;
+mod manifest;
+mod platform;
+mod reference;
+
+pub use json::to_go_json;
+pub use manifest::{
+    Annotations, Descriptor, ImageIndex, ImageManifest, Manifest, NotAManifest, media_type,
+};
+pub use platform::Platform;
+pub use reference::{NotAReference, Reference, RegistryImage, Selector, is_tag};
