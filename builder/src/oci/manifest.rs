@@ -163,7 +163,7 @@ pub struct ImageIndex {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Manifest {
     /// One platform's image.
-    Image(ImageManifest),
+    Image(Box<ImageManifest>),
     /// A list of manifests.
     Index(ImageIndex),
 }
@@ -192,9 +192,9 @@ impl Manifest {
             source,
         };
         match media_type {
-            media_type::OCI_MANIFEST | media_type::DOCKER_MANIFEST => {
-                serde_json::from_slice(bytes).map(Self::Image).map_err(form)
-            }
+            media_type::OCI_MANIFEST | media_type::DOCKER_MANIFEST => serde_json::from_slice(bytes)
+                .map(|image| Self::Image(Box::new(image)))
+                .map_err(form),
             media_type::OCI_INDEX | media_type::DOCKER_LIST => {
                 serde_json::from_slice(bytes).map(Self::Index).map_err(form)
             }
