@@ -1,0 +1,340 @@
+//! Gzip streams: compressed bytes in, plain bytes and block boundaries out, in one pass and constant memory.
+//! Multi-member streams are decoded on, with offsets running on. Knows nothing of tar, of digests or of the network.
+
+mod gzip;
+mod huffman;
+mod raw;
+
+pub mod checkpoint;
+
+use std::{fmt, io};
+
+pub(crate) use gzip::MAGIC;
+use raw::{Engine, INPUT_SLACK, OUTPUT_SLACK, Stop, WINDOW};
+
+/// Sizes of both buffers. From 128 KiB to 4 MiB nothing changes; this stays in the second-level cache.
+const INPUT: usize = 256 * 1024;
+const OUTPUT: usize = 256 * 1024;
+
+/// A position in the compressed stream, in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct CompressedAt(pub u64);
+
+/// A position in the plain stream, in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PlainAt(pub u64);
+
+/// A place where inflation can start again: after a gzip header, or between two blocks of a member.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Boundary {
+    /// The first compressed byte that is not fully used.
+    pub compressed_at: CompressedAt,
+    /// Bits of the byte before it that are still to be used: 0..7.
+    pub bits: u8,
+    /// Where the plain bytes go on.
+    pub plain_at: PlainAt,
+}
+
+/// Takes what a stream gives, in order: the compressed bytes used, the plain bytes made of them, and then the boundary
+/// that lies behind both.
+pub trait Sink {
+    /// What stops the pass besides the stream itself.
+    type Error;
+    /// Compressed bytes, each exactly once.
+    fn compressed(&mut self, bytes: &[u8]);
+    /// Plain bytes.
+    fn plain(&mut self, bytes: &[u8]) -> Result<(), Self::Error>;
+    /// A boundary, with the 32 KiB of plain bytes before it (zeros where there are fewer).
+    fn boundary(&mut self, boundary: Boundary, window: &[u8]);
+}
+
+/// What is wrong with a gzip stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    /// The stream ends too early.
+    #[error("the data ends in the middle of a gzip member")]
+    Truncated,
+    /// No gzip magic where a member must start.
+    #[error("no gzip member starts here")]
+    NotGzip,
+    /// A compression method other than deflate.
+    #[error("the gzip header names a compression method other than deflate")]
+    Method,
+    /// Reserved flags.
+    #[error("the gzip header has flags that no version of the format defines")]
+    HeaderFlags,
+    /// The header's own checksum.
+    #[error("the gzip header does not match its checksum")]
+    HeaderChecksum,
+    /// The member's checksum.
+    #[error("the gzip member does not match its CRC-32")]
+    Checksum,
+    /// The member's length.
+    #[error("the gzip member does not match its length field")]
+    Length,
+    /// Block type 3.
+    #[error("a deflate block has an invalid type")]
+    BlockType,
+    /// A stored block whose length and complement differ.
+    #[error("a stored deflate block has an invalid length")]
+    StoredLength,
+    /// More codes than deflate has.
+    #[error("a deflate block announces too many codes")]
+    TooManyCodes,
+    /// Code lengths that make no prefix code.
+    #[error("a deflate block has code lengths that fit no code")]
+    CodeLengths,
+    /// A repeated code length without one before it, or beyond the last.
+    #[error("a deflate block repeats a code length where it cannot")]
+    RepeatOfNothing,
+    /// No code for the end of the block.
+    #[error("a deflate block has no code for its end")]
+    NoEndOfBlock,
+    /// Bits that are no code.
+    #[error("a deflate block holds bits that are no code")]
+    NoCode,
+    /// A match that starts before the member.
+    #[error("a deflate block copies from before the start of its member")]
+    TooFarBack,
+}
+
+/// Why a pass over a gzip stream stopped early.
+#[derive(Debug)]
+pub enum Error<E> {
+    /// The stream is wrong at this compressed byte.
+    Stream {
+        /// The compressed byte, counted from the start of the stream.
+        at: CompressedAt,
+        /// What is wrong there.
+        fault: Fault,
+    },
+    /// The compressed bytes could not be read.
+    Read(io::Error),
+    /// The sink refused the plain bytes.
+    Sink(E),
+}
+
+impl fmt::Display for CompressedAt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Display for PlainAt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Decodes one gzip stream.
+pub struct Gunzip {
+    engine: Engine,
+    /// `[what is left of the last read | what was read | slack]`
+    input: Vec<u8>,
+    input_at: usize,
+    input_end: usize,
+    input_ended: bool,
+    /// `[32 KiB of history | plain bytes | slack]`
+    output: Vec<u8>,
+    output_at: usize,
+    /// Where the member starts in `output`; 0 once it has slid out.
+    member_floor: usize,
+    compressed: CompressedAt,
+    plain: PlainAt,
+}
+
+impl Default for Gunzip {
+    fn default() -> Self {
+        Self {
+            engine: Engine::new(),
+            input: vec![0; INPUT + INPUT_SLACK],
+            input_at: 0,
+            input_end: 0,
+            input_ended: false,
+            output: vec![0; WINDOW + OUTPUT + OUTPUT_SLACK],
+            output_at: WINDOW,
+            member_floor: WINDOW,
+            compressed: CompressedAt(0),
+            plain: PlainAt(0),
+        }
+    }
+}
+
+impl Gunzip {
+    /// Decodes all of `source` into `sink`. Gives the plain length.
+    pub fn run<S: Sink>(
+        &mut self,
+        source: &mut impl io::Read,
+        sink: &mut S,
+    ) -> Result<PlainAt, Error<S::Error>> {
+        while self.header(source, sink)? {
+            self.engine.restart();
+            sink.boundary(self.here(), self.window());
+            self.member(source, sink)?;
+        }
+        Ok(self.plain)
+    }
+
+    /// Gives the rest of `source` to `sink` as compressed bytes only: after an error, for whoever still wants the digest.
+    pub fn drain<S: Sink>(&mut self, source: &mut impl io::Read, sink: &mut S) -> io::Result<()> {
+        loop {
+            sink.compressed(&self.input[self.input_at..self.input_end]);
+            self.compressed.0 += (self.input_end - self.input_at) as u64;
+            self.input_at = self.input_end;
+            if !self.fill(source)? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Reads a member's header. False at the end of a stream that has had at least one member.
+    fn header<S: Sink>(
+        &mut self,
+        source: &mut impl io::Read,
+        sink: &mut S,
+    ) -> Result<bool, Error<S::Error>> {
+        let mut header = gzip::Header::default();
+        let is_first = self.compressed == CompressedAt(0);
+        loop {
+            let Some(byte) = self.next_byte(source, sink)? else {
+                return if header.is_empty() && !is_first {
+                    Ok(false)
+                } else {
+                    Err(self.fault(Fault::Truncated))
+                };
+            };
+            if header
+                .push(byte)
+                .map_err(|fault| self.fault_before(fault))?
+            {
+                return Ok(true);
+            }
+        }
+    }
+
+    fn member<S: Sink>(
+        &mut self,
+        source: &mut impl io::Read,
+        sink: &mut S,
+    ) -> Result<(), Error<S::Error>> {
+        let mut checksum = crc32fast::Hasher::new();
+        let started = self.plain;
+        self.member_floor = self.output_at;
+        loop {
+            let (in_from, out_from) = (self.input_at, self.output_at);
+            let input = raw::Input {
+                bytes: &self.input,
+                end: self.input_end,
+                last: self.input_ended,
+            };
+            let mut output = raw::Output {
+                bytes: &mut self.output,
+                floor: self.member_floor,
+            };
+            let stop =
+                self.engine
+                    .run(&input, &mut self.input_at, &mut output, &mut self.output_at);
+
+            let plain = &self.output[out_from..self.output_at];
+            sink.compressed(&self.input[in_from..self.input_at]);
+            self.compressed.0 += (self.input_at - in_from) as u64;
+            let stop = stop.map_err(|fault| self.fault(fault))?;
+            checksum.update(plain);
+            self.plain.0 += plain.len() as u64;
+            sink.plain(plain).map_err(Error::Sink)?;
+            match stop {
+                Stop::Input => {
+                    self.fill(source).map_err(Error::Read)?;
+                }
+                Stop::Output => self.slide(),
+                Stop::Block => sink.boundary(self.here(), self.window()),
+                Stop::End => break,
+            }
+        }
+        let (checksum, length) = (checksum.finalize(), self.plain.0 - started.0);
+        let mut trailer = gzip::Trailer::default();
+        loop {
+            let byte = self
+                .next_byte(source, sink)?
+                .ok_or_else(|| self.fault(Fault::Truncated))?;
+            if trailer
+                .push(byte, checksum, length)
+                .map_err(|fault| self.fault_before(fault))?
+            {
+                return Ok(());
+            }
+        }
+    }
+
+    fn here(&self) -> Boundary {
+        Boundary {
+            compressed_at: self.compressed,
+            bits: self.engine.unused_bits(),
+            plain_at: self.plain,
+        }
+    }
+
+    fn window(&self) -> &[u8] {
+        &self.output[self.output_at - WINDOW..self.output_at]
+    }
+
+    /// Moves the history to the front, so that there is room for more output.
+    fn slide(&mut self) {
+        let by = self.output_at - WINDOW;
+        self.output.copy_within(by..self.output_at, 0);
+        self.output_at = WINDOW;
+        self.member_floor = self.member_floor.saturating_sub(by);
+    }
+
+    /// Moves what is left of the input to the front and reads more behind it. False at the end of the source.
+    fn fill(&mut self, source: &mut impl io::Read) -> io::Result<bool> {
+        self.input.copy_within(self.input_at..self.input_end, 0);
+        self.input_end -= self.input_at;
+        self.input_at = 0;
+        while !self.input_ended {
+            match source.read(&mut self.input[self.input_end..INPUT]) {
+                Ok(0) => {
+                    self.input_ended = true;
+                    self.input[self.input_end..self.input_end + INPUT_SLACK].fill(0);
+                }
+                Ok(n) => {
+                    self.input_end += n;
+                    return Ok(true);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(false)
+    }
+
+    fn next_byte<S: Sink>(
+        &mut self,
+        source: &mut impl io::Read,
+        sink: &mut S,
+    ) -> Result<Option<u8>, Error<S::Error>> {
+        if self.input_at == self.input_end && !self.fill(source).map_err(Error::Read)? {
+            return Ok(None);
+        }
+        let byte = self.input[self.input_at];
+        sink.compressed(&[byte]);
+        self.input_at += 1;
+        self.compressed.0 += 1;
+        Ok(Some(byte))
+    }
+
+    fn fault<E>(&self, fault: Fault) -> Error<E> {
+        Error::Stream {
+            at: self.compressed,
+            fault,
+        }
+    }
+
+    /// For a fault of the byte just read.
+    fn fault_before<E>(&self, fault: Fault) -> Error<E> {
+        Error::Stream {
+            at: CompressedAt(self.compressed.0 - 1),
+            fault,
+        }
+    }
+}

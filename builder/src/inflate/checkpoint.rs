@@ -1,0 +1,152 @@
+//! Checkpoints: the places in a gzip stream where inflation can start again.
+//! In: block boundaries. Out: one checkpoint about every `span_size` plain bytes, in the serialized form of a ztoc
+//! ("zinfo"). Knows nothing of tar or the network.
+
+use super::{Boundary, CompressedAt, PlainAt};
+
+/// Bytes of plain text that a checkpoint keeps: as far back as a deflate match can reach.
+pub const WINDOW: usize = super::WINDOW;
+
+/// Bytes before the first checkpoint: their number (`i32`) and the span size (`i64`), little endian.
+const HEAD: usize = 4 + 8;
+/// Bytes of a checkpoint before its window: compressed offset, plain offset (`i64` each), bits (`u8`).
+const FIXED: usize = 8 + 8 + 1;
+
+/// The checkpoints of one gzip stream.
+///
+/// They are kept in their serialized form from the start: the windows are nearly all of a ztoc, and keeping them twice
+/// would double the memory of a pass.
+pub struct Checkpoints {
+    span_size: u64,
+    zinfo: Vec<u8>,
+    taken: u32,
+    last_plain: PlainAt,
+}
+
+impl Checkpoints {
+    /// No checkpoint yet; `span_size` is in plain bytes.
+    pub fn new(span_size: u64) -> Self {
+        let mut zinfo = vec![0; 4];
+        zinfo.extend(span_size.to_le_bytes());
+        Self {
+            span_size,
+            zinfo,
+            taken: 0,
+            last_plain: PlainAt(0),
+        }
+    }
+
+    /// Takes a checkpoint at `boundary` if one is due there: at plain byte 0, and then at the first boundary that is
+    /// more than a span behind the last checkpoint (not at exactly a span). Says whether it was taken.
+    pub fn offer(&mut self, boundary: Boundary, window: &[u8]) -> bool {
+        let due =
+            boundary.plain_at.0 == 0 || boundary.plain_at.0 - self.last_plain.0 > self.span_size;
+        if due {
+            self.zinfo.extend(boundary.compressed_at.0.to_le_bytes());
+            self.zinfo.extend(boundary.plain_at.0.to_le_bytes());
+            self.zinfo.push(boundary.bits);
+            self.zinfo.extend(window);
+            self.last_plain = boundary.plain_at;
+            self.taken += 1;
+        }
+        due
+    }
+
+    /// The serialized checkpoints.
+    pub fn finish(mut self) -> Vec<u8> {
+        self.zinfo[..4].copy_from_slice(&self.taken.to_le_bytes());
+        self.zinfo
+    }
+}
+
+/// Checkpoints read back from their serialized form.
+#[derive(Debug)]
+pub struct Zinfo<'a> {
+    /// Plain bytes between two checkpoints, at least.
+    pub span_size: u64,
+    checkpoints: &'a [u8],
+}
+
+/// Bytes that are no serialized checkpoints.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ZinfoError {
+    /// The length does not fit the number of checkpoints.
+    #[error("the checkpoints take {found} bytes, but {count} of them take {expected}")]
+    Length {
+        /// The number of checkpoints announced.
+        count: u32,
+        /// Bytes that they take.
+        expected: u64,
+        /// Bytes that are there.
+        found: usize,
+    },
+    /// Offsets that do not rise, or more than 7 bits.
+    #[error("checkpoint {0} does not lie behind the one before it")]
+    Order(usize),
+}
+
+impl<'a> Zinfo<'a> {
+    /// Reads `bytes`, checking that the checkpoints are whole and in order.
+    pub fn parse(bytes: &'a [u8]) -> Result<Self, ZinfoError> {
+        let short = ZinfoError::Length {
+            count: 0,
+            expected: HEAD as u64,
+            found: bytes.len(),
+        };
+        let (count, rest) = bytes.split_first_chunk().ok_or(short)?;
+        let count = u32::from_le_bytes(*count);
+        let expected = HEAD as u64 + u64::from(count) * (FIXED + WINDOW) as u64;
+        let wrong = ZinfoError::Length {
+            count,
+            expected,
+            found: bytes.len(),
+        };
+        let Some((span_size, checkpoints)) = rest.split_first_chunk() else {
+            return Err(wrong);
+        };
+        if bytes.len() as u64 != expected {
+            return Err(wrong);
+        }
+        let zinfo = Self {
+            span_size: u64::from_le_bytes(*span_size),
+            checkpoints,
+        };
+        let mut before = Boundary {
+            compressed_at: CompressedAt(0),
+            bits: 0,
+            plain_at: PlainAt(0),
+        };
+        for (i, (boundary, _)) in zinfo.iter().enumerate() {
+            if boundary.bits > 7
+                || boundary.compressed_at < before.compressed_at
+                || boundary.plain_at < before.plain_at
+                || (boundary.bits > 0 && boundary.compressed_at.0 == 0)
+            {
+                return Err(ZinfoError::Order(i));
+            }
+            before = boundary;
+        }
+        Ok(zinfo)
+    }
+
+    /// The checkpoints and their windows, in order.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (Boundary, &'a [u8])> {
+        let number = |bytes: &[u8]| {
+            bytes
+                .iter()
+                .rev()
+                .fold(0, |number, &byte| number << 8 | u64::from(byte))
+        };
+        self.checkpoints
+            .chunks_exact(FIXED + WINDOW)
+            .map(move |checkpoint| {
+                let (fixed, window) = checkpoint.split_at(FIXED);
+                let boundary = Boundary {
+                    compressed_at: CompressedAt(number(&fixed[..8])),
+                    bits: fixed[16],
+                    plain_at: PlainAt(number(&fixed[8..16])),
+                };
+                (boundary, window)
+            })
+    }
+}

@@ -1,0 +1,232 @@
+//! Huffman decoding tables.
+//! In: code lengths, as a deflate block states them. Out: one table of 32-bit entries per alphabet. Knows nothing of
+//! bits still to be read.
+//!
+//! An entry says what to do with the next bits:
+//!
+//! | bits | meaning |
+//! |---|---|
+//! | 31 | it is a literal |
+//! | 16..31 | the literal, the base of a length or distance, or where a second table starts |
+//! | 14 | the code is longer than the first table: go on in the second one |
+//! | 13 | nothing to copy: end of block (value 0), or no code at all (value 1) |
+//! | 8..12 | bits of the code; for a second table: bits that index it |
+//! | 0..8 | bits to drop: the code and its extra bits |
+
+#![allow(
+    clippy::cast_possible_truncation,
+    reason = "symbols are below 320 and code lengths at most 15"
+)]
+
+use super::Fault;
+
+/// Bits that index the first table of literals and lengths. 11 decodes most literals in one look-up; its size hardly
+/// matters for speed.
+pub(super) const LITERAL_BITS: u32 = 11;
+/// Bits that index the first table of distances.
+pub(super) const DISTANCE_BITS: u32 = 8;
+
+/// The most entries that first and second tables of 288 codes of at most 15 bits need is 2,342 (zlib's `enough`);
+/// rounded up to a power of two, so that a mask proves every index.
+pub(super) const LITERAL_ENTRIES: usize = 4096;
+/// Likewise 402 for 32 distance codes.
+pub(super) const DISTANCE_ENTRIES: usize = 512;
+/// Code lengths are themselves coded with at most 7 bits.
+pub(super) const LENGTH_BITS: u32 = 7;
+pub(super) const LENGTH_ENTRIES: usize = 1 << LENGTH_BITS;
+
+pub(super) const LITERAL: u32 = 1 << 31;
+pub(super) const SECOND_TABLE: u32 = 1 << 14;
+pub(super) const STOP: u32 = 1 << 13;
+/// The entry where no code leads.
+pub(super) const NO_CODE: u32 = STOP | 1 << 16;
+
+const LONGEST_CODE: usize = 15;
+
+/// What a code stands for, without the code's own length.
+pub(super) type Meaning = fn(symbol: usize) -> u32;
+
+/// Literals, the end of the block, and match lengths (RFC 1951, 3.2.5).
+pub(super) fn literal_or_length(symbol: usize) -> u32 {
+    const LENGTHS: [(u16, u8); 29] = [
+        (3, 0),
+        (4, 0),
+        (5, 0),
+        (6, 0),
+        (7, 0),
+        (8, 0),
+        (9, 0),
+        (10, 0),
+        (11, 1),
+        (13, 1),
+        (15, 1),
+        (17, 1),
+        (19, 2),
+        (23, 2),
+        (27, 2),
+        (31, 2),
+        (35, 3),
+        (43, 3),
+        (51, 3),
+        (59, 3),
+        (67, 4),
+        (83, 4),
+        (99, 4),
+        (115, 4),
+        (131, 5),
+        (163, 5),
+        (195, 5),
+        (227, 5),
+        (258, 0),
+    ];
+    match symbol {
+        0..=255 => LITERAL | (symbol as u32) << 16,
+        256 => STOP,
+        _ => LENGTHS.get(symbol - 257).map_or(NO_CODE, |&(base, extra)| {
+            u32::from(base) << 16 | u32::from(extra)
+        }),
+    }
+}
+
+/// Match distances (RFC 1951, 3.2.5).
+pub(super) fn distance(symbol: usize) -> u32 {
+    match symbol as u32 {
+        symbol @ 0..4 => (symbol + 1) << 16,
+        symbol @ 4..30 => {
+            let extra = symbol / 2 - 1;
+            (((2 + symbol % 2) << extra) + 1) << 16 | extra
+        }
+        _ => NO_CODE,
+    }
+}
+
+/// The alphabet of code lengths; its symbols stand for themselves.
+pub(super) fn code_length(symbol: usize) -> u32 {
+    (symbol as u32) << 16
+}
+
+/// Fills `table`, whose first `1 << first_bits` entries are indexed by the next bits of the stream.
+///
+/// Refuses what zlib refuses: codes that overlap, and codes that leave gaps, except (where `may_be_single`) a single
+/// code of one bit or none at all.
+pub(super) fn build(
+    table: &mut [u32],
+    first_bits: u32,
+    lengths: &[u8],
+    meaning: Meaning,
+    may_be_single: bool,
+) -> Result<(), Fault> {
+    let mut count = [0u16; LONGEST_CODE + 1];
+    for &length in lengths {
+        count[usize::from(length)] += 1;
+    }
+    count[0] = 0;
+    let longest = count.iter().rposition(|&n| n > 0).unwrap_or(0);
+    let mut room = 1i32;
+    for &n in &count[1..] {
+        room = room * 2 - i32::from(n);
+        if room < 0 {
+            return Err(Fault::CodeLengths);
+        }
+    }
+    if room > 0 {
+        if !may_be_single || longest > 1 {
+            return Err(Fault::CodeLengths);
+        }
+        table[..1 << first_bits].fill(NO_CODE);
+    }
+
+    let mut next = [0u16; LONGEST_CODE + 1];
+    for length in 1..LONGEST_CODE {
+        next[length + 1] = next[length] + count[length];
+    }
+    let mut sorted = [0u16; 288];
+    for (symbol, &length) in lengths.iter().enumerate() {
+        if length > 0 {
+            sorted[usize::from(next[usize::from(length)])] = symbol as u16;
+            next[usize::from(length)] += 1;
+        }
+    }
+
+    let first_size = 1usize << first_bits;
+    let mut symbols = sorted.iter();
+    // The code of the next symbol, first bit lowest, as the stream has it.
+    let mut code = 0usize;
+    let mut second_at = first_size;
+    let mut second: Option<(usize, usize, u32)> = None; // prefix, start, bits
+    for length in 1..=longest {
+        while count[length] > 0 {
+            let symbol = usize::from(*symbols.next().expect("as many symbols as were counted"));
+            let bits = length as u32;
+            if bits <= first_bits {
+                let entry = with_code_bits(meaning(symbol), bits);
+                table[..first_size]
+                    .iter_mut()
+                    .skip(code)
+                    .step_by(1 << length)
+                    .for_each(|slot| *slot = entry);
+            } else {
+                let prefix = code & (first_size - 1);
+                let (start, index_bits) = match second {
+                    Some((of, start, index_bits)) if of == prefix => (start, index_bits),
+                    _ => {
+                        let index_bits = second_table_bits(&count, length, first_bits, longest);
+                        table[prefix] =
+                            SECOND_TABLE | (second_at as u32) << 16 | index_bits << 8 | first_bits;
+                        second = Some((prefix, second_at, index_bits));
+                        second_at += 1 << index_bits;
+                        (second_at - (1 << index_bits), index_bits)
+                    }
+                };
+                let rest = bits - first_bits;
+                let entry = with_code_bits(meaning(symbol), rest);
+                let slots = &mut table[start..start + (1 << index_bits)];
+                slots
+                    .iter_mut()
+                    .skip(code >> first_bits)
+                    .step_by(1 << rest)
+                    .for_each(|slot| *slot = entry);
+            }
+            count[length] -= 1;
+            code = next_code(code, bits);
+        }
+    }
+    Ok(())
+}
+
+fn with_code_bits(meaning: u32, bits: u32) -> u32 {
+    meaning + (bits << 8 | bits)
+}
+
+/// The bits a second table needs so that all codes with its prefix fit.
+fn second_table_bits(
+    count: &[u16; LONGEST_CODE + 1],
+    length: usize,
+    first_bits: u32,
+    longest: usize,
+) -> u32 {
+    let mut bits = length as u32 - first_bits;
+    let mut room = 1i32 << bits;
+    while (bits + first_bits) < longest as u32 {
+        room -= i32::from(count[(bits + first_bits) as usize]);
+        if room <= 0 {
+            break;
+        }
+        bits += 1;
+        room *= 2;
+    }
+    bits
+}
+
+/// Adds one to a code of `bits` bits that is stored with its first bit lowest.
+fn next_code(code: usize, bits: u32) -> usize {
+    let mut bit = 1usize << (bits - 1);
+    while code & bit != 0 {
+        bit >>= 1;
+    }
+    if bit == 0 {
+        0
+    } else {
+        (code & (bit - 1)) + bit
+    }
+}
