@@ -2,13 +2,16 @@
 //! In: text and JSON. Out: plain data, and JSON byte for byte as Go's encoder writes it. No I/O.
 
 mod json;
+mod layer;
 mod manifest;
 mod platform;
 mod reference;
 
 pub use json::to_go_json;
+pub use layer::LayerEncoding;
 pub use manifest::{
-    Annotations, Descriptor, ImageIndex, ImageManifest, Manifest, NotAManifest, media_type,
+    Annotations, Descriptor, ImageIndex, ImageManifest, MANIFEST_BYTES_MAX, Manifest, NotAManifest,
+    media_type,
 };
 pub use platform::Platform;
 pub use reference::{NotAReference, Reference, RegistryImage, Selector, is_tag};

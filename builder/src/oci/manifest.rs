@@ -24,6 +24,9 @@ pub mod media_type {
     pub const MANIFESTS: [&str; 4] = [OCI_INDEX, OCI_MANIFEST, DOCKER_LIST, DOCKER_MANIFEST];
 }
 
+/// The largest manifest that registries take (ECR's limit, and the distribution specification's recommendation).
+pub const MANIFEST_BYTES_MAX: u64 = 4 * 1024 * 1024;
+
 /// Annotations: text by key, written in key order.
 pub type Annotations = BTreeMap<String, String>;
 
@@ -165,7 +168,7 @@ pub enum Manifest {
     /// One platform's image.
     Image(Box<ImageManifest>),
     /// A list of manifests.
-    Index(ImageIndex),
+    Index(Box<ImageIndex>),
 }
 
 /// Bytes that are no manifest we can read.
@@ -195,9 +198,9 @@ impl Manifest {
             media_type::OCI_MANIFEST | media_type::DOCKER_MANIFEST => serde_json::from_slice(bytes)
                 .map(|image| Self::Image(Box::new(image)))
                 .map_err(form),
-            media_type::OCI_INDEX | media_type::DOCKER_LIST => {
-                serde_json::from_slice(bytes).map(Self::Index).map_err(form)
-            }
+            media_type::OCI_INDEX | media_type::DOCKER_LIST => serde_json::from_slice(bytes)
+                .map(|index| Self::Index(Box::new(index)))
+                .map_err(form),
             "" => match serde_json::from_slice::<OwnMediaType>(bytes)
                 .map_err(form)?
                 .guess()

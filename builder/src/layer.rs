@@ -1,0 +1,302 @@
+//! One layer, one pass: stored bytes in; digests, checkpoints and table of contents out, as a ztoc.
+//! What the layer is, its bytes decide; its media type only says whether they are worth reading. Knows nothing of
+//! registries and images.
+
+mod spans;
+
+use std::io::{self, Read};
+
+use crate::{
+    digest::{Digest, Hasher},
+    inflate::{self, Boundary, CompressedAt, Gunzip, MAGIC as GZIP_MAGIC, PlainAt, Sink},
+    oci::LayerEncoding,
+    tar::{self, Entry, TarReader},
+    ztoc::{Compression, FileMetadata, TarZinfo, Toc, Ztoc},
+};
+use spans::{EqualSpans, GzipSpans, Spans};
+
+/// Bytes read at once from a layer that is not compressed.
+const PIECE: usize = 256 * 1024;
+
+/// What to put into a ztoc besides the layer itself.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Plain bytes between two checkpoints, at least.
+    pub span_size: u64,
+    /// What the ztoc says built it.
+    pub build_tool: String,
+}
+
+/// What a pass found.
+#[derive(Debug)]
+pub struct Pass {
+    /// Digest of all stored bytes.
+    pub digest: Digest,
+    /// Number of stored bytes.
+    pub size: u64,
+    /// The ztoc, or why there can be none.
+    pub ztoc: Result<Ztoc, Unindexable>,
+}
+
+/// Why a layer cannot be indexed; it has been read to its end all the same, so that its digest is known.
+#[derive(Debug, thiserror::Error)]
+pub enum Unindexable {
+    /// A compression without checkpoints, found by its magic.
+    #[error("it is compressed with {0}, which cannot be indexed")]
+    Compression(&'static str),
+    /// The media type promises another encoding than the bytes have.
+    #[error("its media type says {declared}, but its bytes are {found}")]
+    MediaTypeLies {
+        /// By the media type.
+        declared: LayerEncoding,
+        /// By the bytes.
+        found: LayerEncoding,
+    },
+    /// The gzip stream is wrong.
+    #[error("its gzip data is wrong at byte {at}: {fault}")]
+    Gzip {
+        /// Compressed byte.
+        at: CompressedAt,
+        /// What is wrong there.
+        fault: inflate::Fault,
+    },
+    /// The tar stream is wrong, or holds a member that cannot be indexed.
+    #[error("its tar archive cannot be indexed")]
+    Tar(#[source] tar::Error),
+    /// It would have more spans than the format can number.
+    #[error(
+        "it would have more than {} spans; choose a larger span size",
+        i32::MAX
+    )]
+    TooManySpans,
+}
+
+/// Reads all of `source` and makes its ztoc. `declared` is what the media type says.
+///
+/// # Errors
+/// Only what `source` gives. What is wrong with the layer itself is part of the [`Pass`].
+pub fn pass(source: impl Read, declared: LayerEncoding, options: &Options) -> io::Result<Pass> {
+    let mut source = source;
+    let (head, found) = sniff(&mut source)?;
+    let mut source = head.chain(source);
+    let found = match found {
+        Ok(encoding) if declared == LayerEncoding::Unknown || declared == encoding => Ok(encoding),
+        Ok(found) => Err(Unindexable::MediaTypeLies { declared, found }),
+        Err(name) => Err(Unindexable::Compression(name)),
+    };
+    match found {
+        Ok(LayerEncoding::Gzip) => gzip_pass(&mut source, options),
+        Ok(_) => plain_pass(&mut source, options),
+        Err(why) => {
+            let mut stored = Stored::default();
+            each_piece(&mut source, |piece| stored.take(piece))?;
+            Ok(stored.pass(Err(why)))
+        }
+    }
+}
+
+/// The first bytes of a layer, and what they say of its encoding, or the name of one that we cannot index.
+fn sniff(
+    source: &mut impl Read,
+) -> io::Result<(io::Cursor<Vec<u8>>, Result<LayerEncoding, &'static str>)> {
+    const OTHERS: [(&[u8], &str); 4] = [
+        (&[0x28, 0xb5, 0x2f, 0xfd], "zstd"),
+        (&[0xfd, b'7', b'z', b'X', b'Z', 0], "xz"),
+        (b"BZh", "bzip2"),
+        (&[0x04, 0x22, 0x4d, 0x18], "lz4"),
+    ];
+    let mut head = Vec::new();
+    source.take(6).read_to_end(&mut head)?;
+    let found = match OTHERS.iter().find(|(magic, _)| head.starts_with(magic)) {
+        Some((_, name)) => Err(*name),
+        None if head.starts_with(&GZIP_MAGIC) => Ok(LayerEncoding::Gzip),
+        None => Ok(LayerEncoding::Uncompressed),
+    };
+    Ok((io::Cursor::new(head), found))
+}
+
+fn each_piece(source: &mut impl Read, mut take: impl FnMut(&[u8])) -> io::Result<()> {
+    let mut piece = vec![0; PIECE];
+    loop {
+        match source.read(&mut piece) {
+            Ok(0) => return Ok(()),
+            Ok(n) => take(&piece[..n]),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Counts and hashes the stored bytes.
+#[derive(Default)]
+struct Stored {
+    hasher: Hasher,
+    size: u64,
+}
+
+impl Stored {
+    fn take(&mut self, bytes: &[u8]) {
+        self.hasher.update(bytes);
+        self.size += bytes.len() as u64;
+    }
+
+    fn pass(self, ztoc: Result<Ztoc, Unindexable>) -> Pass {
+        Pass {
+            digest: self.hasher.finish(),
+            size: self.size,
+            ztoc,
+        }
+    }
+}
+
+/// Reads the tar stream into a table of contents.
+#[derive(Default)]
+struct Files {
+    reader: TarReader,
+    toc: Toc,
+}
+
+impl Files {
+    fn take(&mut self, plain: &[u8]) -> Result<(), tar::Error> {
+        let toc = &mut self.toc;
+        self.reader
+            .push(plain, &mut |entry| push_entry(toc, &entry))
+    }
+}
+
+fn push_entry(toc: &mut Toc, entry: &Entry<'_>) {
+    toc.push(&FileMetadata {
+        name: entry.name,
+        kind: entry.kind.as_str().as_bytes(),
+        offset: entry.payload_at.cast_signed(),
+        size: entry.size,
+        link_name: entry.link_name,
+        mode: entry.mode,
+        uid: low_half(entry.uid),
+        gid: low_half(entry.gid),
+        user_name: entry.user_name,
+        group_name: entry.group_name,
+        modified: entry.modified.to_rfc3339().as_bytes(),
+        dev_major: entry.dev_major,
+        dev_minor: entry.dev_minor,
+        xattrs: entry.pax.iter().collect(),
+    });
+}
+
+/// The format has 32 bits for ids; larger ones lose their upper half, as with the reference.
+#[allow(
+    clippy::cast_possible_truncation,
+    reason = "losing the upper half is what the format asks for"
+)]
+fn low_half(id: i64) -> u32 {
+    id.cast_unsigned() as u32
+}
+
+/// The sink of a gzip pass.
+struct GzipSink {
+    stored: Stored,
+    spans: GzipSpans,
+    files: Files,
+}
+
+impl Sink for GzipSink {
+    type Error = tar::Error;
+
+    fn compressed(&mut self, bytes: &[u8]) {
+        self.stored.take(bytes);
+        self.spans.take(bytes);
+    }
+
+    fn plain(&mut self, bytes: &[u8]) -> Result<(), tar::Error> {
+        self.files.take(bytes)
+    }
+
+    fn boundary(&mut self, boundary: Boundary, window: &[u8]) {
+        self.spans.boundary(boundary, window);
+    }
+}
+
+fn gzip_pass(source: &mut impl Read, options: &Options) -> io::Result<Pass> {
+    let mut sink = GzipSink {
+        stored: Stored::default(),
+        spans: GzipSpans::new(options.span_size),
+        files: Files::default(),
+    };
+    let mut gunzip = Gunzip::default();
+    let read = match gunzip.run(source, &mut sink) {
+        Ok(PlainAt(_)) => Ok(()),
+        Err(inflate::Error::Read(error)) => return Err(error),
+        Err(inflate::Error::Stream { at, fault }) => Err(Unindexable::Gzip { at, fault }),
+        Err(inflate::Error::Sink(error)) => Err(Unindexable::Tar(error)),
+    };
+    if read.is_err() {
+        gunzip.drain(source, &mut sink)?;
+    }
+    let GzipSink {
+        stored,
+        spans,
+        files,
+    } = sink;
+    let ztoc = read.and_then(|()| {
+        assemble(
+            Compression::Gzip,
+            stored.size,
+            spans.finish(),
+            files,
+            options,
+        )
+    });
+    Ok(stored.pass(ztoc))
+}
+
+fn plain_pass(source: &mut impl Read, options: &Options) -> io::Result<Pass> {
+    let (mut stored, mut files) = (Stored::default(), Files::default());
+    let mut spans = EqualSpans::new(options.span_size);
+    let mut read = Ok(());
+    each_piece(source, |piece| {
+        stored.take(piece);
+        if read.is_ok() {
+            spans.take(piece);
+            read = files.take(piece);
+        }
+    })?;
+    let zinfo = TarZinfo {
+        span_size: options.span_size,
+        size: stored.size,
+    };
+    let spans = Spans {
+        checkpoints: zinfo.into_bytes(),
+        digests: spans.finish(),
+    };
+    let ztoc = read.map_err(Unindexable::Tar).and_then(|()| {
+        assemble(
+            Compression::Uncompressed,
+            stored.size,
+            spans,
+            files,
+            options,
+        )
+    });
+    Ok(stored.pass(ztoc))
+}
+
+fn assemble(
+    compression: Compression,
+    compressed_size: u64,
+    spans: Spans,
+    files: Files,
+    options: &Options,
+) -> Result<Ztoc, Unindexable> {
+    let plain_size = files.reader.finish().map_err(Unindexable::Tar)?;
+    let span_count = i32::try_from(spans.digests.len()).map_err(|_| Unindexable::TooManySpans)?;
+    Ok(Ztoc {
+        build_tool: options.build_tool.clone(),
+        compression,
+        compressed_size,
+        plain_size,
+        toc: files.toc,
+        checkpoints: spans.checkpoints,
+        span_digests: spans.digests,
+        max_span_id: span_count - 1,
+    })
+}

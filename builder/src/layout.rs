@@ -1,0 +1,347 @@
+//! OCI layouts: an image as files, in a directory or in a tar archive.
+//! In: tags, digests, blobs. Out: the same, checked; and a layout that is either as it was or complete. Knows nothing of
+//! SOCI.
+
+mod archive;
+mod directory;
+
+use std::{
+    io::{self, Read},
+    path::{Path, PathBuf},
+    sync::Mutex,
+};
+
+use bytes::Bytes;
+
+use crate::{
+    digest::Digest,
+    oci::{Descriptor, ImageIndex, MANIFEST_BYTES_MAX, Manifest, media_type, to_go_json},
+};
+
+/// The annotation that names an image in a layout.
+const REF_NAME: &str = "org.opencontainers.image.ref.name";
+
+/// A layout could not be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A file of it.
+    #[error("cannot {what} {} of {}", .file, .layout.display())]
+    File {
+        /// What was tried.
+        what: &'static str,
+        /// The file, within the layout.
+        file: String,
+        /// The layout.
+        layout: PathBuf,
+        /// Why it failed.
+        source: io::Error,
+    },
+    /// No layout there.
+    #[error("{} is not an OCI layout: {why}", .layout.display())]
+    NotALayout {
+        /// The path.
+        layout: PathBuf,
+        /// What is missing or wrong.
+        why: String,
+    },
+    /// A blob that its own name contradicts.
+    #[error("the blob {expected} of {} is damaged: its bytes have the digest {found}", .layout.display())]
+    Damaged {
+        /// The layout.
+        layout: PathBuf,
+        /// By the name.
+        expected: Digest,
+        /// By the bytes.
+        found: Digest,
+    },
+    /// A blob whose size is not what its descriptor says.
+    #[error("the blob {digest} of {} has {found} bytes, but its descriptor says {expected}", .layout.display())]
+    Size {
+        /// The layout.
+        layout: PathBuf,
+        /// The blob.
+        digest: Digest,
+        /// By the descriptor.
+        expected: u64,
+        /// By the file.
+        found: u64,
+    },
+    /// A blob that is named and not there.
+    #[error("the blob {digest} is missing in {}", .layout.display())]
+    Missing {
+        /// The layout.
+        layout: PathBuf,
+        /// The blob.
+        digest: Digest,
+    },
+    /// Several images and no tag to choose.
+    #[error("{} holds {} images; name one with {}:TAG: {}", .layout.display(), .tags.len(), .layout.display(), .tags.join(", "))]
+    Ambiguous {
+        /// The layout.
+        layout: PathBuf,
+        /// The tags that could be meant.
+        tags: Vec<String>,
+    },
+}
+
+/// A file of a layout, open, with its size in bytes.
+type OpenFile = (u64, Box<dyn Read + Send>);
+
+/// The files of a layout: what differs between a directory and an archive.
+trait Files: Send + Sync {
+    /// Opens the file `name`; `None` where there is none.
+    fn open(&self, name: &str) -> io::Result<Option<OpenFile>>;
+    /// Adds the file `name`, whole or not at all.
+    fn put(&self, name: &str, bytes: &Bytes) -> io::Result<()>;
+    /// Replaces `index.json` by what `edit` makes of it, and keeps what was added.
+    fn commit(&self, edit: &dyn Fn(&[u8]) -> io::Result<Vec<u8>>) -> io::Result<()>;
+}
+
+/// An open layout. What is put into it is kept by [`Layout::commit`]; dropped before that, it is taken out again.
+pub struct Layout {
+    path: PathBuf,
+    files: Box<dyn Files>,
+    entries: Mutex<Vec<Descriptor>>,
+}
+
+impl Layout {
+    /// Opens the directory `path`.
+    pub fn open_directory(path: &Path) -> Result<Self, Error> {
+        Self::open(path, Box::new(directory::Directory::new(path)))
+    }
+
+    /// Opens the archive `path`.
+    pub fn open_archive(path: &Path) -> Result<Self, Error> {
+        let archive = archive::Archive::open(path).map_err(|source| Error::File {
+            what: "read",
+            file: "the members".to_owned(),
+            layout: path.to_owned(),
+            source,
+        })?;
+        Self::open(path, Box::new(archive))
+    }
+
+    fn open(path: &Path, files: Box<dyn Files>) -> Result<Self, Error> {
+        let layout = Self {
+            path: path.to_owned(),
+            files,
+            entries: Mutex::default(),
+        };
+        if layout.read("oci-layout", 4096)?.is_none() {
+            return Err(layout.not_a_layout("the file oci-layout is missing"));
+        }
+        Ok(layout)
+    }
+
+    /// The descriptor that `index.json` has for `tag`; without a tag, that of its only image.
+    pub fn resolve(&self, tag: Option<&str>) -> Result<Option<Descriptor>, Error> {
+        let entries = self.index()?.manifests;
+        if let Some(tag) = tag {
+            return Ok(entries.into_iter().find(|entry| {
+                entry
+                    .annotations
+                    .get(REF_NAME)
+                    .is_some_and(|name| name == tag)
+            }));
+        }
+        let mut images = entries
+            .into_iter()
+            .filter(|entry| entry.artifact_type.is_none())
+            .collect::<Vec<_>>();
+        match images.len() {
+            0 | 1 => Ok(images.pop()),
+            _ => {
+                let tags = images.iter().map(|image| {
+                    image
+                        .annotations
+                        .get(REF_NAME)
+                        .map_or("(no tag)", |tag| tag)
+                });
+                Err(Error::Ambiguous {
+                    layout: self.path.clone(),
+                    tags: tags.map(str::to_owned).collect(),
+                })
+            }
+        }
+    }
+
+    /// The tag that an entry of `index.json` has.
+    pub fn tag_of(entry: &Descriptor) -> Option<&str> {
+        entry.annotations.get(REF_NAME).map(String::as_str)
+    }
+
+    /// A small blob or a manifest, whole and checked.
+    pub fn blob(&self, digest: &Digest) -> Result<Option<Bytes>, Error> {
+        let Some(bytes) = self.read(&blob_name(digest), u64::MAX)? else {
+            return Ok(None);
+        };
+        let found = Digest::of(&bytes);
+        if found != *digest {
+            return Err(Error::Damaged {
+                layout: self.path.clone(),
+                expected: *digest,
+                found,
+            });
+        }
+        Ok(Some(bytes))
+    }
+
+    /// A manifest by its digest.
+    pub fn manifest(&self, digest: &Digest) -> Result<Option<Bytes>, Error> {
+        match self.blob_size(digest)? {
+            Some(size) if size > MANIFEST_BYTES_MAX => Err(self.not_a_layout(&format!(
+                "the manifest {digest} has {size} bytes, more than the {MANIFEST_BYTES_MAX} that registries take"
+            ))),
+            _ => self.blob(digest),
+        }
+    }
+
+    /// Size of a blob in bytes; `None` where it is not there.
+    pub fn blob_size(&self, digest: &Digest) -> Result<Option<u64>, Error> {
+        let name = blob_name(digest);
+        let file = self
+            .files
+            .open(&name)
+            .map_err(|source| self.file("open", &name, source))?;
+        Ok(file.map(|(size, _)| size))
+    }
+
+    /// Opens a layer for reading. Its size is checked here, its digest by whoever reads it.
+    pub fn open_blob(&self, descriptor: &Descriptor) -> Result<Box<dyn Read + Send>, Error> {
+        let name = blob_name(&descriptor.digest);
+        let (size, reader) = self
+            .files
+            .open(&name)
+            .map_err(|source| self.file("open", &name, source))?
+            .ok_or_else(|| Error::Missing {
+                layout: self.path.clone(),
+                digest: descriptor.digest,
+            })?;
+        if size != descriptor.size {
+            return Err(Error::Size {
+                layout: self.path.clone(),
+                digest: descriptor.digest,
+                expected: descriptor.size,
+                found: size,
+            });
+        }
+        Ok(reader)
+    }
+
+    /// Adds a blob, unless it is there.
+    pub fn put_blob(&self, digest: &Digest, bytes: &Bytes) -> Result<(), Error> {
+        if self.blob_size(digest)? == Some(bytes.len() as u64) {
+            return Ok(());
+        }
+        let name = blob_name(digest);
+        self.files
+            .put(&name, bytes)
+            .map_err(|source| self.file("write", &name, source))
+    }
+
+    /// Names `descriptor` in `index.json` when the layout is committed; under `tag` it replaces what had that tag.
+    pub fn name(&self, descriptor: Descriptor, tag: Option<&str>) {
+        let mut descriptor = descriptor;
+        descriptor.annotations.remove(REF_NAME);
+        if let Some(tag) = tag {
+            descriptor
+                .annotations
+                .insert(REF_NAME.to_owned(), tag.to_owned());
+        }
+        self.entries
+            .lock()
+            .expect("no one panics while holding it")
+            .push(descriptor);
+    }
+
+    /// Writes `index.json`; from here on all that was put is part of the layout.
+    pub fn commit(&self) -> Result<(), Error> {
+        let new =
+            std::mem::take(&mut *self.entries.lock().expect("no one panics while holding it"));
+        let edit = |old: &[u8]| {
+            let mut index: ImageIndex = serde_json::from_slice(old)?;
+            for entry in &new {
+                index.manifests.retain(|old| match Self::tag_of(entry) {
+                    Some(tag) => Self::tag_of(old) != Some(tag),
+                    None => old.digest != entry.digest,
+                });
+                index.manifests.push(entry.clone());
+            }
+            Ok(to_go_json(&index))
+        };
+        self.files
+            .commit(&edit)
+            .map_err(|source| self.file("write", "index.json", source))
+    }
+
+    /// The manifests of type `artifact_type` that `index.json` names and whose subject is `subject`.
+    pub fn referrers(
+        &self,
+        subject: &Digest,
+        artifact_type: &str,
+    ) -> Result<Vec<Descriptor>, Error> {
+        let mut referrers = Vec::new();
+        for entry in self.index()?.manifests {
+            if entry.artifact_type.as_deref() != Some(artifact_type) {
+                continue;
+            }
+            let Some(bytes) = self.manifest(&entry.digest)? else {
+                continue;
+            };
+            if let Ok(Manifest::Image(manifest)) = Manifest::parse(media_type::OCI_MANIFEST, &bytes)
+                && manifest.subject.is_some_and(|of| of.digest == *subject)
+            {
+                referrers.push(entry);
+            }
+        }
+        Ok(referrers)
+    }
+
+    fn index(&self) -> Result<ImageIndex, Error> {
+        let bytes = self
+            .read("index.json", MANIFEST_BYTES_MAX)?
+            .ok_or_else(|| self.not_a_layout("the file index.json is missing"))?;
+        serde_json::from_slice(&bytes)
+            .map_err(|error| self.not_a_layout(&format!("index.json: {error}")))
+    }
+
+    /// All of a file of at most `limit` bytes.
+    fn read(&self, name: &str, limit: u64) -> Result<Option<Bytes>, Error> {
+        let read = || -> io::Result<Option<Bytes>> {
+            let Some((size, reader)) = self.files.open(name)? else {
+                return Ok(None);
+            };
+            let mut bytes = Vec::new();
+            reader
+                .take(limit.saturating_add(1))
+                .read_to_end(&mut bytes)?;
+            if bytes.len() as u64 > limit {
+                return Err(io::Error::other(format!(
+                    "it has {size} bytes, more than the {limit} that make sense"
+                )));
+            }
+            Ok(Some(bytes.into()))
+        };
+        read().map_err(|source| self.file("read", name, source))
+    }
+
+    fn file(&self, what: &'static str, file: &str, source: io::Error) -> Error {
+        Error::File {
+            what,
+            file: file.to_owned(),
+            layout: self.path.clone(),
+            source,
+        }
+    }
+
+    fn not_a_layout(&self, why: &str) -> Error {
+        Error::NotALayout {
+            layout: self.path.clone(),
+            why: why.to_owned(),
+        }
+    }
+}
+
+fn blob_name(digest: &Digest) -> String {
+    format!("blobs/sha256/{}", digest.hex())
+}

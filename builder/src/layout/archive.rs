@@ -1,0 +1,129 @@
+//! A layout in a tar archive, as `skopeo copy … oci-archive:` writes it.
+//! Reading goes straight to the member's bytes. Writing makes a new archive beside the old one and renames it, so that the
+//! old one stays whole until the new one is.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    fs::File,
+    io::{self, Cursor, Read, Seek, SeekFrom},
+    path::{Path, PathBuf},
+    sync::Mutex,
+};
+
+use bytes::Bytes;
+
+use super::{Files, OpenFile};
+
+pub(super) struct Archive {
+    path: PathBuf,
+    /// Where each member's bytes start, and how many there are.
+    members: HashMap<String, (u64, u64)>,
+    added: Mutex<BTreeMap<String, Bytes>>,
+}
+
+impl Archive {
+    pub(super) fn open(path: &Path) -> io::Result<Self> {
+        let mut archive = tar::Archive::new(File::open(path)?);
+        let mut members = HashMap::new();
+        for entry in archive.entries_with_seek()? {
+            let entry = entry?;
+            let name = String::from_utf8_lossy(&entry.path_bytes())
+                .trim_start_matches("./")
+                .to_owned();
+            members.insert(name, (entry.raw_file_position(), entry.size()));
+        }
+        Ok(Self {
+            path: path.to_owned(),
+            members,
+            added: Mutex::default(),
+        })
+    }
+
+    fn member(&self, name: &str) -> io::Result<Option<(u64, io::Take<File>)>> {
+        let Some(&(at, size)) = self.members.get(name) else {
+            return Ok(None);
+        };
+        let mut file = File::open(&self.path)?;
+        file.seek(SeekFrom::Start(at))?;
+        Ok(Some((size, file.take(size))))
+    }
+}
+
+impl Files for Archive {
+    fn open(&self, name: &str) -> io::Result<Option<OpenFile>> {
+        if let Some(bytes) = self
+            .added
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .get(name)
+        {
+            return Ok(Some((
+                bytes.len() as u64,
+                Box::new(Cursor::new(bytes.clone())),
+            )));
+        }
+        Ok(self
+            .member(name)?
+            .map(|(size, reader)| (size, Box::new(reader) as Box<dyn Read + Send>)))
+    }
+
+    fn put(&self, name: &str, bytes: &Bytes) -> io::Result<()> {
+        self.added
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .insert(name.to_owned(), bytes.clone());
+        Ok(())
+    }
+
+    fn commit(&self, edit: &dyn Fn(&[u8]) -> io::Result<Vec<u8>>) -> io::Result<()> {
+        const INDEX: &str = "index.json";
+        let mut index = Vec::new();
+        self.member(INDEX)?
+            .ok_or(io::ErrorKind::NotFound)?
+            .1
+            .read_to_end(&mut index)?;
+        let index = edit(&index)?;
+
+        let directory = self
+            .path
+            .parent()
+            .filter(|parent| !parent.as_os_str().is_empty())
+            .unwrap_or(Path::new("."));
+        let partial = tempfile::Builder::new()
+            .prefix(".partial-")
+            .tempfile_in(directory)?;
+        partial
+            .as_file()
+            .set_permissions(std::fs::metadata(&self.path)?.permissions())?;
+        let mut new = tar::Builder::new(partial);
+        let mut old = tar::Archive::new(File::open(&self.path)?);
+        for entry in old.entries_with_seek()? {
+            let entry = entry?;
+            let path = entry.path_bytes().into_owned();
+            if String::from_utf8_lossy(&path).trim_start_matches("./") != INDEX {
+                new.append(&entry.header().clone(), entry)?;
+            }
+        }
+        let added = std::mem::take(
+            &mut *self
+                .added
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner),
+        );
+        for (name, bytes) in &added {
+            append(&mut new, name, bytes)?;
+        }
+        append(&mut new, INDEX, &index)?;
+        let partial = new.into_inner()?;
+        partial.as_file().sync_data()?;
+        partial.persist(&self.path)?;
+        Ok(())
+    }
+}
+
+fn append(archive: &mut tar::Builder<impl io::Write>, name: &str, bytes: &[u8]) -> io::Result<()> {
+    let mut header = tar::Header::new_ustar();
+    header.set_size(bytes.len() as u64);
+    header.set_mode(0o644);
+    archive.append_data(&mut header, name, bytes)
+}
