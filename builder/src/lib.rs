@@ -5,5 +5,6 @@ pub mod inflate;
 pub mod layer;
 pub mod layout;
 pub mod oci;
+pub mod registry;
 pub mod tar;
 pub mod ztoc;

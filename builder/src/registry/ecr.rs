@@ -1,0 +1,187 @@
+//! ECR: the registry tokens of AWS.
+//! In: a registry's host. Out: whether it is ECR's, and a token for it. Makes an AWS client when one is needed.
+
+mod http;
+
+use std::{error::Error as StdError, time::Duration};
+
+use aws_config::{BehaviorVersion, Region, SdkConfig, timeout::TimeoutConfig};
+use tokio::sync::OnceCell;
+
+use super::{endpoint::is_loopback, secret::Secret};
+
+/// Every partition's domain. The token goes to the host, so a host that only looks like ECR's must not match.
+const DOMAINS: [&str; 9] = [
+    "amazonaws.com",
+    "amazonaws.com.cn",
+    "amazonaws.eu",
+    "on.aws",
+    "on.amazonwebservices.com.cn",
+    "sc2s.sgov.gov",
+    "c2s.ic.gov",
+    "cloud.adc-e.uk",
+    "csp.hci.ic.gov",
+];
+
+/// With its retries. A token takes well under a second.
+const TOKEN_TIMEOUT: Duration = Duration::from_secs(60);
+
+type Failure = Box<dyn StdError + Send + Sync>;
+
+/// Where an ECR registry is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    region: String,
+    fips: bool,
+    dual_stack: bool,
+}
+
+impl Place {
+    /// Reads `<account>.dkr.ecr[-fips].<region>.<domain>` and, dual-stack, `<account>.dkr-ecr[-fips].<region>.<domain>`.
+    pub(super) fn of(host: &str) -> Option<Self> {
+        let host = host.strip_suffix(":443").unwrap_or(host);
+        let (account, rest) = host.split_once(".dkr")?;
+        if account.len() != 12 || !account.bytes().all(|byte| byte.is_ascii_digit()) {
+            return None;
+        }
+        let rest = rest.strip_prefix(['.', '-'])?.strip_prefix("ecr")?;
+        let (fips, rest) = match rest.strip_prefix("-fips.") {
+            Some(rest) => (true, rest),
+            None => (false, rest.strip_prefix('.')?),
+        };
+        let (region, domain) = rest.split_once('.')?;
+        let is_region = !region.is_empty()
+            && region
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+        (is_region && DOMAINS.contains(&domain)).then(|| Self {
+            region: region.to_owned(),
+            fips,
+            dual_stack: domain.starts_with("on."),
+        })
+    }
+}
+
+/// Gets tokens from ECR's API.
+pub(super) struct Tokens {
+    config: OnceCell<SdkConfig>,
+}
+
+impl Tokens {
+    /// Uses `config`, or else, when the first token is needed, what the process's environment says.
+    pub(super) fn new(config: Option<SdkConfig>) -> Self {
+        Self {
+            config: OnceCell::new_with(config),
+        }
+    }
+
+    /// A new token: `AWS:<password>` in base64, as `Authorization` wants it. It lives 12 hours.
+    pub(super) async fn fetch(&self, place: &Place) -> Result<Secret, Failure> {
+        let shared = self
+            .config
+            .get_or_init(|| async {
+                aws_config::defaults(BehaviorVersion::latest())
+                    .http_client(http::client())
+                    // Without a region some sources of credentials refuse to look.
+                    .region(Region::new(place.region.clone()))
+                    .load()
+                    .await
+            })
+            .await;
+        let config = aws_sdk_ecr::config::Builder::from(shared)
+            .region(Region::new(place.region.clone()))
+            .http_client(http::client())
+            .use_fips(place.fips)
+            .use_dual_stack(place.dual_stack)
+            .timeout_config(
+                TimeoutConfig::builder()
+                    .operation_timeout(TOKEN_TIMEOUT)
+                    .build(),
+            )
+            .build();
+        aws_sdk_ecr::Client::from_conf(config)
+            .get_authorization_token()
+            .send()
+            .await?
+            .authorization_data()
+            .iter()
+            .find_map(|data| data.authorization_token())
+            .map(Secret::new)
+            .ok_or_else(|| "ECR's answer holds no token".into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place(host: &str) -> Option<(String, bool, bool)> {
+        Place::of(host).map(|place| (place.region, place.fips, place.dual_stack))
+    }
+
+    #[test]
+    fn hosts_of_every_partition_are_known() {
+        for (host, region, fips, dual_stack) in [
+            (
+                "123456789012.dkr.ecr.eu-west-1.amazonaws.com",
+                "eu-west-1",
+                false,
+                false,
+            ),
+            (
+                "123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn",
+                "cn-north-1",
+                false,
+                false,
+            ),
+            (
+                "123456789012.dkr.ecr-fips.us-gov-west-1.amazonaws.com",
+                "us-gov-west-1",
+                true,
+                false,
+            ),
+            (
+                "123456789012.dkr-ecr.us-east-1.on.aws",
+                "us-east-1",
+                false,
+                true,
+            ),
+            (
+                "123456789012.dkr-ecr-fips.us-east-1.on.aws",
+                "us-east-1",
+                true,
+                true,
+            ),
+            (
+                "123456789012.dkr.ecr.eusc-de-east-1.amazonaws.eu:443",
+                "eusc-de-east-1",
+                false,
+                false,
+            ),
+        ] {
+            assert_eq!(
+                place(host),
+                Some((region.to_owned(), fips, dual_stack)),
+                "{host}"
+            );
+        }
+    }
+
+    #[test]
+    fn hosts_that_look_like_it_get_no_token() {
+        for host in [
+            "123456789012.dkr.ecr.eu-west-1.amazonaws.com.evil.example",
+            "123456789012.dkr.ecr.eu-west-1.evil.example",
+            "12345678901.dkr.ecr.eu-west-1.amazonaws.com",
+            "x23456789012.dkr.ecr.eu-west-1.amazonaws.com",
+            "123456789012.dkr.ecr..amazonaws.com",
+            "123456789012.dkr.s3.eu-west-1.amazonaws.com",
+            "public.ecr.aws",
+            "evil.example/123456789012.dkr.ecr.eu-west-1.amazonaws.com",
+            "123456789012.dkr.ecr.eu-west-1.amazonaws.com:8443",
+            "localhost:5000",
+        ] {
+            assert_eq!(place(host), None, "{host}");
+        }
+    }
+}

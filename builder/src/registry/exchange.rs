@@ -1,0 +1,186 @@
+//! Exchanges: a request to a registry until its answer, through authorization, redirects and retries.
+//! In: calls on a repository. Out: successful answers. Knows nothing of what they are about.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use reqwest::{
+    Method, StatusCode,
+    header::{HeaderMap, HeaderName, HeaderValue, LOCATION},
+};
+use url::Url;
+
+use super::{
+    Options,
+    auth::{Auth, Grant, Scope},
+    challenge,
+    credentials::Keyring,
+    endpoint::{base_url, is_loopback, same_origin},
+    error::Error,
+    retry::RetryPolicy,
+    transport::{Answer, Transport},
+};
+
+/// Registries redirect once, content networks once more.
+const REDIRECTS_MAX: u32 = 5;
+
+/// A request to a registry.
+#[derive(Clone)]
+pub(super) struct Call {
+    pub(super) method: Method,
+    pub(super) url: Url,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Option<Bytes>,
+    pub(super) scope: Scope,
+}
+
+impl Call {
+    pub(super) fn with(mut self, name: HeaderName, value: impl AsRef<str>) -> Self {
+        // Values are media types and numbers. One that no header can hold came from a registry: it is left out.
+        if let Ok(value) = HeaderValue::from_str(value.as_ref()) {
+            self.headers.insert(name, value);
+        }
+        self
+    }
+}
+
+/// One registry, and our standing there.
+pub(super) struct Registry {
+    pub(super) base: Url,
+    pub(super) retry: RetryPolicy,
+    plain_http: bool,
+    transport: Arc<Transport>,
+    auth: Auth,
+}
+
+impl Registry {
+    pub(super) fn new(
+        host: &str,
+        options: &Options,
+        transport: Arc<Transport>,
+        keyring: Arc<Keyring>,
+    ) -> Result<Self, Error> {
+        let base = base_url(host, options)?;
+        Ok(Self {
+            plain_http: options.plain_http,
+            retry: options.retry.clone(),
+            transport,
+            auth: Auth::new(host, options.plain_http, keyring),
+            base,
+        })
+    }
+
+    /// A successful answer; its body is still to come.
+    pub(super) async fn open(&self, call: &Call) -> Result<Answer, Error> {
+        let mut tries = self.retry.tries();
+        loop {
+            match self.once(call).await {
+                Ok(answer) => return Ok(answer),
+                Err(error) => tries.again(error).await?,
+            }
+        }
+    }
+
+    /// A successful answer and its body, which must not be longer than `limit`.
+    pub(super) async fn fetch(&self, call: &Call, limit: u64) -> Result<(Answer, Bytes), Error> {
+        let mut tries = self.retry.tries();
+        loop {
+            let fetched = async {
+                let mut answer = self.once(call).await?;
+                let body = answer.body(limit).await?.ok_or_else(|| {
+                    answer.refuse(format!("the answer is longer than {limit} bytes"))
+                })?;
+                Ok((answer, body))
+            };
+            match fetched.await {
+                Ok(fetched) => return Ok(fetched),
+                Err(error) => tries.again(error).await?,
+            }
+        }
+    }
+
+    /// One try.
+    pub(super) async fn once(&self, call: &Call) -> Result<Answer, Error> {
+        let grant = self.auth.current(&call.scope).await;
+        let mut answer = self.follow(call, grant.as_ref()).await?;
+        if !is_challenge(&answer) {
+            return answer.successful().await;
+        }
+        answer.drain().await;
+        let fresh = self
+            .auth
+            .renew(
+                &self.transport,
+                &call.scope,
+                grant.as_ref(),
+                challenge::choose(answer.headers()),
+                &answer.request,
+            )
+            .await?;
+        let answer = self.follow(call, Some(&fresh)).await?;
+        if is_challenge(&answer) {
+            return Err(self.auth.refused(&answer.request, fresh.origin));
+        }
+        answer.successful().await
+    }
+
+    /// Sends a call and follows its redirects. The grant stays at home: other hosts have their own secrets in the URL.
+    async fn follow(&self, call: &Call, grant: Option<&Grant>) -> Result<Answer, Error> {
+        let mut url = call.url.clone();
+        let mut redirects = 0;
+        loop {
+            let at_home = same_origin(&url, &self.base);
+            let mut headers = call.headers.clone();
+            if let Some(grant) = grant.filter(|_| at_home) {
+                grant.put_into(&mut headers);
+            }
+            let mut answer = self
+                .transport
+                .send(&call.method, url, headers, call.body.clone())
+                .await?;
+            answer.at_home = at_home;
+            let is_reading = matches!(call.method, Method::GET | Method::HEAD);
+            if !(is_reading && is_redirect(answer.status())) {
+                return Ok(answer);
+            }
+            if redirects == REDIRECTS_MAX {
+                return Err(answer.refuse(format!("redirected more than {REDIRECTS_MAX} times")));
+            }
+            redirects += 1;
+            url = self.location(&answer)?;
+            answer.drain().await;
+        }
+    }
+
+    /// The URL in an answer's `Location`.
+    pub(super) fn location(&self, answer: &Answer) -> Result<Url, Error> {
+        let location = answer
+            .header(LOCATION)
+            .ok_or_else(|| answer.refuse("the answer does not say where to go on"))?;
+        self.linked(answer, location)
+    }
+
+    /// A URL that an answer refers to; relative ones count from where the answer came from.
+    pub(super) fn linked(&self, answer: &Answer, reference: &str) -> Result<Url, Error> {
+        let url = answer
+            .url
+            .join(reference)
+            .map_err(|_| answer.refuse("the answer refers to something that is no URL"))?;
+        match url.scheme() {
+            "https" => Ok(url),
+            "http" if self.plain_http || is_loopback(&url) => Ok(url),
+            _ => {
+                Err(answer
+                    .refuse("the registry sends us on without HTTPS; --plain-http allows that"))
+            }
+        }
+    }
+}
+
+fn is_challenge(answer: &Answer) -> bool {
+    answer.at_home && answer.status() == StatusCode::UNAUTHORIZED
+}
+
+fn is_redirect(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
+}

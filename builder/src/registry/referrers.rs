@@ -1,0 +1,217 @@
+//! Referrers: the manifests that name another one as their subject.
+//! In: a subject. Out: descriptors of its referrers, from the registry's list or from the tag that stands in for it.
+
+use std::collections::HashSet;
+
+use bytes::Bytes;
+use reqwest::{
+    Method,
+    header::{ACCEPT, LINK},
+};
+use serde_json::{Map, Value, json};
+
+use super::{
+    Repository,
+    error::{Error, Request},
+    manifests::MANIFEST_MAX,
+    transport::Answer,
+};
+use crate::{
+    digest::Digest,
+    oci::{Descriptor, ImageIndex, Selector, media_type},
+};
+
+/// Pages of a list; a registry that has more is going round in circles.
+const PAGES_MAX: usize = 1_000;
+
+/// How often the referrers tag is written before we give way to others.
+const WRITES_MAX: u32 = 5;
+
+impl Repository {
+    /// The referrers of `subject` with that artifact type.
+    pub async fn referrers(
+        &self,
+        subject: &Digest,
+        artifact_type: &str,
+    ) -> Result<Vec<Descriptor>, Error> {
+        let mut found = match self.listed_referrers(subject, artifact_type).await {
+            Ok(found) => found,
+            // The specification's sign of a registry without such lists.
+            Err(error) if error.is_not_found() => self.tagged_referrers(subject).await?,
+            Err(error) => return Err(error),
+        };
+        // Registries need not filter. Two pages may overlap when the list grew between them.
+        let mut seen = HashSet::new();
+        found.retain(|referrer| {
+            referrer.artifact_type.as_deref() == Some(artifact_type) && seen.insert(referrer.digest)
+        });
+        Ok(found)
+    }
+
+    /// Adds to the referrers tag of `subject`, for registries that keep no list themselves.
+    pub async fn add_referrer_by_tag(
+        &self,
+        subject: &Digest,
+        referrer: Descriptor,
+    ) -> Result<(), Error> {
+        let tag = referrers_tag(subject);
+        let put = self.call(Method::PUT, "manifests", &tag);
+        for written in 0..=WRITES_MAX {
+            let mut index = self.referrers_index(&tag).await?;
+            if !replace(&mut index, &referrer) {
+                return Ok(());
+            }
+            if written == WRITES_MAX {
+                break;
+            }
+            if written > 0 {
+                // Others are writing too: let them finish.
+                tokio::time::sleep(self.registry.retry.pause(written, None)).await;
+                index = self.referrers_index(&tag).await?;
+                replace(&mut index, &referrer);
+            }
+            let bytes = Bytes::from(Value::Object(index).to_string());
+            let selector = Selector::Tag(tag.clone());
+            self.push_manifest(&selector, media_type::OCI_INDEX, bytes)
+                .await?;
+        }
+        Err(Error::Contended {
+            request: Request::new(&put.method, &put.url),
+            subject: *subject,
+            tries: WRITES_MAX,
+        })
+    }
+
+    async fn listed_referrers(
+        &self,
+        subject: &Digest,
+        artifact_type: &str,
+    ) -> Result<Vec<Descriptor>, Error> {
+        let mut call = self
+            .call(Method::GET, "referrers", &subject.to_string())
+            .with(ACCEPT, media_type::OCI_INDEX);
+        call.url
+            .query_pairs_mut()
+            .append_pair("artifactType", artifact_type);
+        let mut found = Vec::new();
+        for _ in 0..PAGES_MAX {
+            let (answer, bytes) = self.registry.fetch(&call, MANIFEST_MAX).await?;
+            let page: ImageIndex =
+                serde_json::from_slice(&bytes).map_err(|source| Error::Form {
+                    request: answer.request.clone(),
+                    source,
+                })?;
+            found.extend(page.manifests);
+            match next_page(&answer) {
+                Some(next) => call.url = self.registry.linked(&answer, &next)?,
+                None => return Ok(found),
+            }
+        }
+        Err(Error::Answer {
+            request: Request::new(&call.method, &call.url),
+            reason: format!("the list of referrers has more than {PAGES_MAX} pages"),
+        })
+    }
+
+    async fn tagged_referrers(&self, subject: &Digest) -> Result<Vec<Descriptor>, Error> {
+        let tag = referrers_tag(subject);
+        let Some(fetched) = self.manifest(&Selector::Tag(tag.clone())).await? else {
+            return Ok(Vec::new());
+        };
+        let index: ImageIndex =
+            serde_json::from_slice(&fetched.bytes).map_err(|source| self.no_index(&tag, source))?;
+        Ok(index.manifests)
+    }
+
+    /// What is under the referrers tag, with all that others wrote there, fields unknown to us included.
+    async fn referrers_index(&self, tag: &str) -> Result<Map<String, Value>, Error> {
+        match self.manifest(&Selector::Tag(tag.to_owned())).await? {
+            Some(fetched) if fetched.descriptor.media_type == media_type::OCI_INDEX => {
+                serde_json::from_slice(&fetched.bytes).map_err(|source| self.no_index(tag, source))
+            }
+            Some(fetched) => {
+                let get = self.call(Method::GET, "manifests", tag);
+                Err(Error::Answer {
+                    request: Request::new(&get.method, &get.url),
+                    reason: format!(
+                        "the referrers tag holds {}, not an image index; it is left alone",
+                        fetched.descriptor.media_type
+                    ),
+                })
+            }
+            None => Ok(Map::from_iter([
+                ("schemaVersion".to_owned(), json!(2)),
+                ("mediaType".to_owned(), json!(media_type::OCI_INDEX)),
+                ("manifests".to_owned(), json!([])),
+            ])),
+        }
+    }
+
+    fn no_index(&self, tag: &str, source: serde_json::Error) -> Error {
+        let get = self.call(Method::GET, "manifests", tag);
+        Error::Form {
+            request: Request::new(&get.method, &get.url),
+            source,
+        }
+    }
+}
+
+/// The tag that the distribution specification gives to the referrers of a digest.
+fn referrers_tag(subject: &Digest) -> String {
+    format!("sha256-{}", subject.hex())
+}
+
+/// Puts `referrer` into `index`, in place of an entry with the same digest; says whether that changed anything.
+fn replace(index: &mut Map<String, Value>, referrer: &Descriptor) -> bool {
+    let entry = json!(referrer);
+    let manifests = index.entry("manifests").or_insert_with(|| json!([]));
+    if !manifests.is_array() {
+        *manifests = json!([]);
+    }
+    let Some(entries) = manifests.as_array_mut() else {
+        return false;
+    };
+    let same = |other: &Value| other.get("digest") == entry.get("digest");
+    if entries.iter().filter(|other| same(other)).eq([&entry]) {
+        return false;
+    }
+    entries.retain(|other| !same(other));
+    entries.push(entry);
+    true
+}
+
+/// The target of `Link: <target>; rel="next"`.
+fn next_page(answer: &Answer) -> Option<String> {
+    answer.headers().get_all(LINK).iter().find_map(|value| {
+        let (target, parameters) = value.to_str().ok()?.split_once('<')?.1.split_once('>')?;
+        let parameters = parameters.to_ascii_lowercase().replace('"', "");
+        let is_next = parameters.split(';').any(|one| one.trim() == "rel=next");
+        is_next.then(|| target.to_owned())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn named(bytes: &[u8], artifact_type: &str) -> Descriptor {
+        Descriptor {
+            artifact_type: Some(artifact_type.to_owned()),
+            ..Descriptor::of(media_type::OCI_MANIFEST, bytes)
+        }
+    }
+
+    #[test]
+    fn an_entry_replaces_its_older_self_and_nothing_else() {
+        let other = json!({"digest": "sha256:other", "field": {"unknown": 1}});
+        let mut index = Map::from_iter([
+            ("own".to_owned(), json!("kept")),
+            ("manifests".to_owned(), json!([other])),
+        ]);
+        assert!(replace(&mut index, &named(b"a", "old")));
+        assert!(replace(&mut index, &named(b"a", "new")));
+        assert!(!replace(&mut index, &named(b"a", "new")));
+        assert_eq!(index["own"], "kept");
+        assert_eq!(index["manifests"], json!([other, named(b"a", "new")]));
+    }
+}

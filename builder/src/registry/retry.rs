@@ -1,0 +1,127 @@
+//! Retries: how often and after which pauses a request is repeated.
+//! In: the error of a try. Out: a pause, or the error. Repeating is safe: every request here can be made twice.
+
+use std::time::Duration;
+
+use super::error::{Error, Hope};
+
+/// A server may ask for more than our longest pause, within reason.
+const RETRY_AFTER_FACTOR: u32 = 3;
+
+/// Tries with the same kind of redirect: one that expired is renewed once, one that is denied stays denied.
+const REDIRECT_TRIES: u32 = 2;
+
+/// How patient we are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RetryPolicy {
+    /// Tries in all.
+    pub attempts: u32,
+    /// Pause after the first try; each later one is twice as long as the one before.
+    pub first_pause: Duration,
+    /// No pause of our own is longer.
+    pub longest_pause: Duration,
+    /// How long a registry may send nothing before the connection counts as broken.
+    pub longest_silence: Duration,
+}
+
+impl Default for RetryPolicy {
+    fn default() -> Self {
+        Self {
+            attempts: 6,
+            first_pause: Duration::from_millis(500),
+            longest_pause: Duration::from_secs(20),
+            longest_silence: Duration::from_secs(60),
+        }
+    }
+}
+
+impl RetryPolicy {
+    /// Counts the tries of one request.
+    pub(super) fn tries(&self) -> Tries<'_> {
+        Tries {
+            policy: self,
+            done: 0,
+            redirects: 0,
+        }
+    }
+
+    /// The pause after the `done`th try: half of it fixed, half by chance, so that clients which failed
+    /// together do not come back together.
+    pub(super) fn pause(&self, done: u32, retry_after: Option<Duration>) -> Duration {
+        let doubled = 1_u32
+            .checked_shl(done.saturating_sub(1))
+            .unwrap_or(u32::MAX);
+        let full = self
+            .first_pause
+            .saturating_mul(doubled)
+            .min(self.longest_pause);
+        let ours = full.mul_f64(0.5 + fastrand::f64() / 2.0);
+        let theirs = retry_after
+            .unwrap_or_default()
+            .min(self.longest_pause.saturating_mul(RETRY_AFTER_FACTOR));
+        ours.max(theirs)
+    }
+}
+
+/// The tries of one request.
+pub(super) struct Tries<'a> {
+    policy: &'a RetryPolicy,
+    done: u32,
+    redirects: u32,
+}
+
+impl Tries<'_> {
+    /// Returns after a pause where another try can help; gives the error back where not.
+    pub(super) async fn again(&mut self, error: Error) -> Result<(), Error> {
+        self.done += 1;
+        let hope = match error.hope() {
+            Hope::None => false,
+            Hope::Passing => true,
+            Hope::FreshRedirect => {
+                self.redirects += 1;
+                self.redirects < REDIRECT_TRIES
+            }
+        };
+        if hope && self.done < self.policy.attempts {
+            tokio::time::sleep(self.policy.pause(self.done, error.retry_after())).await;
+            return Ok(());
+        }
+        Err(match self.done {
+            1 => error,
+            tries => Error::Tried {
+                tries,
+                source: Box::new(error),
+            },
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_double_up_to_the_longest() {
+        let policy = RetryPolicy::default();
+        for (done, full_ms) in [
+            (1, 500),
+            (2, 1_000),
+            (3, 2_000),
+            (6, 16_000),
+            (7, 20_000),
+            (99, 20_000),
+        ] {
+            let pause = policy.pause(done, None);
+            let full = Duration::from_millis(full_ms);
+            assert!(pause >= full / 2 && pause <= full, "{done}: {pause:?}");
+        }
+    }
+
+    #[test]
+    fn a_server_is_given_the_time_it_asks_for_within_reason() {
+        let policy = RetryPolicy::default();
+        let asked = |seconds| policy.pause(1, Some(Duration::from_secs(seconds)));
+        assert_eq!(asked(7), Duration::from_secs(7));
+        assert_eq!(asked(86_400), Duration::from_secs(60));
+    }
+}

@@ -1,0 +1,265 @@
+//! Transport: one HTTP request, one answer, and no more silence than allowed.
+//! In: requests ready to send. Out: answers whose bodies are still to come. Knows no credentials and retries nothing.
+
+use std::{sync::OnceLock, time::Duration};
+
+use bytes::{Bytes, BytesMut};
+use reqwest::{
+    Method, Response, StatusCode,
+    header::{CONTENT_LENGTH, HeaderMap, HeaderName, RETRY_AFTER},
+    redirect,
+};
+use serde::Deserialize;
+use url::Url;
+
+use super::{
+    endpoint::is_loopback,
+    error::{Error, Request, Status},
+};
+
+/// Longer than any healthy handshake, far shorter than a build.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// No slower upload is waited for: 100 KiB/s.
+const SLOWEST_UPLOAD: u64 = 100 << 10;
+
+/// Error bodies are a few hundred bytes of JSON; HTML error pages may be longer and are of no use.
+const ERROR_BODY_MAX: u64 = 64 << 10;
+
+/// Enough of a message for any registry's sentence.
+const MESSAGE_MAX: usize = 500;
+
+/// The HTTP clients, one for this machine and one, through proxies where the environment names them, for the rest.
+pub(super) struct Transport {
+    near: OnceLock<reqwest::Client>,
+    far: OnceLock<reqwest::Client>,
+    longest_silence: Duration,
+}
+
+/// An answer; its body is still to come.
+pub(super) struct Answer {
+    pub(super) request: Request,
+    /// Where it came from: not where it was asked for, if there was a redirect.
+    pub(super) url: Url,
+    /// Whether the registry itself answered.
+    pub(super) at_home: bool,
+    response: Response,
+    longest_silence: Duration,
+}
+
+impl Transport {
+    pub(super) fn new(longest_silence: Duration) -> Self {
+        Self {
+            near: OnceLock::new(),
+            far: OnceLock::new(),
+            longest_silence,
+        }
+    }
+
+    /// Sends a request; follows no redirect.
+    pub(super) async fn send(
+        &self,
+        method: &Method,
+        url: Url,
+        headers: HeaderMap,
+        body: Option<Bytes>,
+    ) -> Result<Answer, Error> {
+        let request = Request::new(method, &url);
+        let mut patience = self.longest_silence;
+        if let Some(body) = &body {
+            patience += Duration::from_secs(body.len() as u64 / SLOWEST_UPLOAD);
+        }
+        let mut sent = self
+            .client(&url)?
+            .request(method.clone(), url.clone())
+            .headers(headers);
+        if let Some(body) = body {
+            sent = sent.body(body);
+        }
+        match tokio::time::timeout(patience, sent.send()).await {
+            Ok(Ok(response)) => Ok(Answer {
+                request,
+                url,
+                at_home: true,
+                response,
+                longest_silence: self.longest_silence,
+            }),
+            Ok(Err(source)) => Err(Error::Connection {
+                request,
+                source: source.without_url(),
+            }),
+            Err(_) => Err(Error::Stalled {
+                request,
+                silence: patience,
+            }),
+        }
+    }
+
+    /// Made when first needed: reading the system's certificates takes a while.
+    fn client(&self, url: &Url) -> Result<&reqwest::Client, Error> {
+        let near = is_loopback(url);
+        let kept = if near { &self.near } else { &self.far };
+        if let Some(client) = kept.get() {
+            return Ok(client);
+        }
+        let mut builder = reqwest::Client::builder()
+            .user_agent(concat!("soci-builder/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(CONNECT_TIMEOUT)
+            // Redirects are followed where it is known what may be sent along.
+            .redirect(redirect::Policy::none());
+        if near {
+            builder = builder.no_proxy();
+        }
+        let client = builder.build().map_err(|source| Error::Setup { source })?;
+        Ok(kept.get_or_init(|| client))
+    }
+}
+
+impl Answer {
+    pub(super) fn status(&self) -> StatusCode {
+        self.response.status()
+    }
+
+    pub(super) fn headers(&self) -> &HeaderMap {
+        self.response.headers()
+    }
+
+    /// A header's value, where it is there and is text.
+    pub(super) fn header(&self, name: impl Into<HeaderName>) -> Option<&str> {
+        self.headers().get(name.into())?.to_str().ok()
+    }
+
+    /// The announced length; in an answer to HEAD, the length that GET would give.
+    pub(super) fn content_length(&self) -> Option<u64> {
+        self.header(CONTENT_LENGTH)?.parse().ok()
+    }
+
+    /// The next bytes of the body, as the HTTP client gives them.
+    pub(super) async fn chunk(&mut self) -> Result<Option<Bytes>, Error> {
+        match tokio::time::timeout(self.longest_silence, self.response.chunk()).await {
+            Ok(Ok(chunk)) => Ok(chunk),
+            Ok(Err(source)) => Err(Error::Connection {
+                request: self.request.clone(),
+                source: source.without_url(),
+            }),
+            Err(_) => Err(Error::Stalled {
+                request: self.request.clone(),
+                silence: self.longest_silence,
+            }),
+        }
+    }
+
+    /// The whole body, or nothing where it is longer than `limit`.
+    pub(super) async fn body(&mut self, limit: u64) -> Result<Option<Bytes>, Error> {
+        if self.content_length().is_some_and(|length| length > limit) {
+            return Ok(None);
+        }
+        let mut body = BytesMut::new();
+        while let Some(chunk) = self.chunk().await? {
+            if (body.len() + chunk.len()) as u64 > limit {
+                return Ok(None);
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(Some(body.freeze()))
+    }
+
+    /// Reads a body that nobody needs, so that its connection can be used again.
+    pub(super) async fn drain(&mut self) {
+        // A connection that cannot be used again costs a handshake, no more.
+        let _ = self.body(ERROR_BODY_MAX).await;
+    }
+
+    /// This answer, where it is one of success; else the error that its body tells.
+    pub(super) async fn successful(mut self) -> Result<Self, Error> {
+        if self.status().is_success() {
+            return Ok(self);
+        }
+        let body = self.body(ERROR_BODY_MAX).await.ok().flatten();
+        let (code, message) = body.as_deref().map(told).unwrap_or_default();
+        Err(Error::Status(Box::new(Status {
+            status: self.status(),
+            code,
+            message,
+            // Registries send seconds; a date is passed over for our own pause.
+            retry_after: self
+                .header(RETRY_AFTER)
+                .and_then(|seconds| seconds.trim().parse().ok())
+                .map(Duration::from_secs),
+            at_home: self.at_home,
+            request: self.request,
+        })))
+    }
+
+    /// An error that says what is wrong with this answer.
+    pub(super) fn refuse(&self, reason: impl Into<String>) -> Error {
+        Error::Answer {
+            request: self.request.clone(),
+            reason: reason.into(),
+        }
+    }
+}
+
+/// Code and message of an error body: the distribution specification's form, or that of AWS services.
+fn told(body: &[u8]) -> (String, String) {
+    #[derive(Deserialize)]
+    struct Errors {
+        errors: Vec<One>,
+    }
+    #[derive(Deserialize)]
+    struct One {
+        #[serde(default, alias = "__type")]
+        code: Option<String>,
+        #[serde(default, alias = "Message", alias = "details")]
+        message: Option<String>,
+    }
+    let one = match serde_json::from_slice::<Errors>(body) {
+        Ok(many) => many.errors.into_iter().next(),
+        Err(_) => serde_json::from_slice::<One>(body).ok(),
+    };
+    one.map(|one| {
+        let code = one.code.unwrap_or_default();
+        // AWS prefixes some names with a namespace.
+        let code = code.rsplit('#').next().unwrap_or_default();
+        (printable(code), printable(&one.message.unwrap_or_default()))
+    })
+    .unwrap_or_default()
+}
+
+/// One line of bounded length, whatever the registry sent.
+pub(super) fn printable(text: &str) -> String {
+    let mut line: String = text
+        .chars()
+        .map(|found| if found.is_control() { ' ' } else { found })
+        .take(MESSAGE_MAX)
+        .collect();
+    if line.len() < text.len() {
+        line.push('…');
+    }
+    line.trim().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_forms_of_error_are_read() {
+        let oci = br#"{"errors":[{"code":"DENIED","message":"no\u0007\nway","detail":{"a":1}},{"code":"OTHER"}]}"#;
+        assert_eq!(told(oci), ("DENIED".to_owned(), "no  way".to_owned()));
+        let aws = br#"{"__type":"com.amazonaws#ThrottlingException","Message":"Rate exceeded"}"#;
+        assert_eq!(
+            told(aws),
+            ("ThrottlingException".to_owned(), "Rate exceeded".to_owned())
+        );
+        for other in [&b"<html>"[..], b"", b"[]", b"{}", br#"{"errors":[]}"#] {
+            assert_eq!(told(other), Default::default());
+        }
+    }
+
+    #[test]
+    fn a_long_message_is_cut() {
+        let line = printable(&"é".repeat(10_000));
+        assert_eq!(line.chars().count(), MESSAGE_MAX + 1);
+    }
+}
