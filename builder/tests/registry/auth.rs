@@ -1,0 +1,193 @@
+//! Challenges, tokens and their renewal.
+
+use soci_builder::{
+    digest::Digest,
+    registry::{Client, Environment, Repository, Secret},
+};
+
+use crate::{
+    app, app_for, impatient,
+    support::fake_registry::{Access, FakeRegistry, Fault, Login, Route},
+    told,
+};
+
+fn guarded(access: Access) -> (FakeRegistry, Digest) {
+    let registry = FakeRegistry::start().guarded(access);
+    let digest = registry.put_blob("blob");
+    (registry, digest)
+}
+
+fn me(password: &str) -> Environment {
+    Environment {
+        username: Some("me".to_owned()),
+        password: Some(Secret::new(password)),
+        ..Environment::default()
+    }
+}
+
+#[tokio::test]
+async fn a_token_is_fetched_once_per_scope() {
+    let (registry, digest) = guarded(Access::Bearer(Login::Anonymous));
+    let app = app(&registry);
+    for _ in 0..3 {
+        assert_eq!(app.blob_size(&digest).await.unwrap(), Some(4));
+    }
+    app.push_blob(&Digest::of(b"new"), "new".into())
+        .await
+        .unwrap();
+    let tokens = registry.requests_to(Route::Token);
+    let queries: Vec<_> = tokens.iter().map(|token| token.query.as_str()).collect();
+    assert_eq!(
+        queries,
+        [
+            "service=fake&scope=repository%3Aignored%3Apull",
+            "service=fake&scope=repository%3Ateam%2Fapp%3Apull%2Cpush",
+        ]
+    );
+    assert!(tokens[0].header("authorization").is_none());
+}
+
+#[tokio::test]
+async fn credentials_are_shown_to_the_token_service() {
+    let (registry, digest) = guarded(Access::Bearer(Login::Password("me", "secret-word")));
+    let app = app_for(&registry, me("secret-word"));
+    assert_eq!(app.blob_size(&digest).await.unwrap(), Some(4));
+    let sizes = registry.requests_to(Route::HeadBlob);
+    assert_eq!(
+        sizes[1].header("authorization"),
+        Some("Bearer secret-token-1")
+    );
+}
+
+#[tokio::test]
+async fn basic_is_enough_for_the_whole_registry() {
+    let (registry, digest) = guarded(Access::Basic("me", "secret-word"));
+    let app = app_for(&registry, me("secret-word"));
+    app.blob_size(&digest).await.unwrap();
+    app.push_blob(&Digest::of(b"new"), "new".into())
+        .await
+        .unwrap();
+    let refused = registry
+        .requests()
+        .iter()
+        .filter(|request| request.header("authorization").is_none())
+        .count();
+    assert_eq!(refused, 1);
+}
+
+#[tokio::test]
+async fn a_refusal_says_what_to_do() {
+    for access in [
+        Access::Basic("me", "secret-word"),
+        Access::Bearer(Login::Password("me", "secret-word")),
+    ] {
+        let (registry, digest) = guarded(access);
+        let host = registry.host();
+        let error = app(&registry).blob_size(&digest).await.unwrap_err();
+        assert!(error.is_denied());
+        let error = told(&error);
+        let expected =
+            format!(": {host} wants credentials and none were found; run `docker login {host}`");
+        assert!(error.contains(&expected), "{error}");
+
+        let wrong = app_for(&registry, me("secret-wrong"));
+        let error = wrong.blob_size(&digest).await.unwrap_err();
+        assert!(error.is_denied());
+        let error = told(&error);
+        let expected = format!("{host} refuses the credentials in SOCI_REGISTRY_USERNAME");
+        assert!(error.contains(&expected), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_ended_is_fetched_by_one_for_all() {
+    let (registry, digest) = guarded(Access::Bearer(Login::Anonymous));
+    let app = app(&registry);
+    app.blob_size(&digest).await.unwrap();
+    registry.expire_tokens();
+    let asked: Vec<_> = (0..20)
+        .map(|_| {
+            let app: Repository = app.clone();
+            tokio::spawn(async move { app.blob_size(&digest).await })
+        })
+        .collect();
+    for size in asked {
+        assert_eq!(size.await.unwrap().unwrap(), Some(4));
+    }
+    assert_eq!(registry.requests_to(Route::Token).len(), 2);
+}
+
+#[tokio::test]
+async fn trouble_at_the_token_service_is_waited_out() {
+    let (registry, digest) = guarded(Access::Bearer(Login::Anonymous));
+    registry
+        .fail(Route::Token, Fault::status(503, "UNAVAILABLE"))
+        .times(2);
+    assert_eq!(app(&registry).blob_size(&digest).await.unwrap(), Some(4));
+}
+
+#[tokio::test]
+async fn an_answer_without_a_token_shows_nothing_of_it() {
+    let (registry, digest) = guarded(Access::Bearer(Login::Anonymous));
+    registry.fail(
+        Route::Token,
+        Fault::Body {
+            bytes: r#"{"token":{"secret-token":1}}"#.into(),
+            announced: true,
+        },
+    );
+    let error = told(&app(&registry).blob_size(&digest).await.unwrap_err());
+    assert!(
+        error.ends_with("/token: the answer holds no token"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn credentials_do_not_travel_in_the_open() {
+    let realm = "http://token.example/token".to_owned();
+    let (registry, digest) = guarded(Access::BearerFrom(realm));
+    let app = app_for(&registry, me("secret-word"));
+    let error = told(&app.blob_size(&digest).await.unwrap_err());
+    let expected = "the registry's token service at token.example does not use HTTPS; --plain-http allows that";
+    assert!(error.ends_with(expected), "{error}");
+}
+
+#[tokio::test]
+async fn a_mirror_is_shown_the_credentials_of_its_host() {
+    let (registry, digest) = guarded(Access::Ecr);
+    let host = "123456789012.dkr.ecr.eu-west-1.amazonaws.com";
+    let mut options = impatient();
+    let mirror = format!("{host}={}", registry.url());
+    options.mirrors.push(mirror.parse().unwrap());
+    let environment = Environment {
+        aws: Some(crate::credentials::aws(&registry)),
+        ..Environment::default()
+    };
+    let app = Client::with_environment(options, environment)
+        .repository(host, "team/app")
+        .unwrap();
+    for _ in 0..2 {
+        assert_eq!(app.blob_size(&digest).await.unwrap(), Some(4));
+    }
+    assert_eq!(registry.requests_to(Route::EcrApi).len(), 1);
+    registry.expire_tokens();
+    assert_eq!(app.blob_size(&digest).await.unwrap(), Some(4));
+    let asked = registry.requests_to(Route::EcrApi);
+    assert_eq!(asked.len(), 2);
+    let signature = asked[0].header("authorization").unwrap();
+    assert!(
+        signature.contains("/eu-west-1/ecr/aws4_request"),
+        "{signature}"
+    );
+
+    registry
+        .fail(Route::EcrApi, Fault::status(400, "AccessDeniedException"))
+        .always();
+    registry.expire_tokens();
+    let error = told(&app.blob_size(&digest).await.unwrap_err());
+    assert!(
+        error.starts_with(&format!("cannot get the credentials for {host}: ")),
+        "{error}"
+    );
+}

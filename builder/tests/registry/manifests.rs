@@ -1,0 +1,202 @@
+//! Manifests, read and pushed.
+
+use bytes::Bytes;
+use soci_builder::{
+    digest::Digest,
+    oci::{Descriptor, Selector, media_type},
+    registry::{Client, Environment, MANIFEST_MAX, PushedManifest},
+};
+
+use crate::{
+    app, impatient,
+    support::fake_registry::{FakeRegistry, Fault, Route, Settings},
+    told,
+};
+
+const MANIFEST: &[u8] = br#"{"schemaVersion":2,"layers":[]}"#;
+
+fn tag(text: &str) -> Selector {
+    Selector::Tag(text.to_owned())
+}
+
+fn with_manifest(settings: Settings) -> (FakeRegistry, Digest) {
+    let registry = FakeRegistry::with(settings);
+    let digest = registry.put_manifest("team/app", Some("v1"), media_type::OCI_MANIFEST, MANIFEST);
+    (registry, digest)
+}
+
+#[tokio::test]
+async fn a_manifest_is_found_by_tag_and_by_digest() {
+    let (registry, digest) = with_manifest(Settings::default());
+    let app = app(&registry);
+    for selector in [tag("v1"), Selector::Digest(digest)] {
+        let fetched = app.manifest(&selector).await.unwrap().unwrap();
+        assert_eq!(fetched.bytes, MANIFEST);
+        assert_eq!(
+            fetched.descriptor,
+            Descriptor::of(media_type::OCI_MANIFEST, MANIFEST)
+        );
+    }
+    let accept = registry.requests()[0].header("accept").unwrap().to_owned();
+    assert!(media_type::MANIFESTS.iter().all(|one| accept.contains(one)));
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_no_error() {
+    let registry = FakeRegistry::start();
+    let app = app(&registry);
+    assert_eq!(app.resolve("v1").await.unwrap(), None);
+    assert_eq!(app.manifest(&tag("v1")).await.unwrap(), None);
+    assert_eq!(app.blob_size(&Digest::of(b"")).await.unwrap(), None);
+    assert_eq!(registry.requests().len(), 3, "404 is not tried again");
+}
+
+#[tokio::test]
+async fn a_tag_is_resolved_with_and_without_the_header() {
+    for content_digest in [true, false] {
+        let (registry, digest) = with_manifest(Settings {
+            content_digest,
+            ..Settings::default()
+        });
+        assert_eq!(app(&registry).resolve("v1").await.unwrap(), Some(digest));
+        let requests = registry.requests().len();
+        assert_eq!(requests, if content_digest { 1 } else { 2 });
+    }
+}
+
+#[tokio::test]
+async fn a_web_page_is_no_manifest() {
+    let (registry, _) = with_manifest(Settings::default());
+    registry.fail(Route::ReadManifest, Fault::Html);
+    let error = app(&registry).manifest(&tag("v1")).await.unwrap_err();
+    let host = registry.host();
+    assert_eq!(
+        told(&error),
+        format!(
+            "GET {host}/v2/team/app/manifests/v1: the registry answered text/html, not a manifest that can be read"
+        )
+    );
+}
+
+#[tokio::test]
+async fn a_vague_media_type_is_made_good_by_the_manifest_itself() {
+    let registry = FakeRegistry::start();
+    let own = format!(r#"{{"mediaType":"{}"}}"#, media_type::DOCKER_MANIFEST);
+    registry.put_manifest("team/app", Some("v1"), "application/json", own);
+    registry.put_manifest("team/app", Some("v2"), "application/json", "{}");
+    let app = app(&registry);
+    let fetched = app.manifest(&tag("v1")).await.unwrap().unwrap();
+    assert_eq!(fetched.descriptor.media_type, media_type::DOCKER_MANIFEST);
+    let error = told(&app.manifest(&tag("v2")).await.unwrap_err());
+    assert!(
+        error.contains("application/json, not a manifest"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn a_huge_manifest_is_not_read() {
+    for announced in [true, false] {
+        let (registry, _) = with_manifest(Settings::default());
+        let bytes = Bytes::from(vec![b' '; 10 << 20]);
+        registry.fail(Route::ReadManifest, Fault::Body { bytes, announced });
+        let error = told(&app(&registry).manifest(&tag("v1")).await.unwrap_err());
+        assert!(error.contains("longer than 4194304 bytes"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn bytes_of_another_digest_are_refused() {
+    let (registry, digest) = with_manifest(Settings::default());
+    let app = app(&registry);
+    for selector in [tag("v1"), Selector::Digest(digest)] {
+        let bytes = Bytes::from_static(br#"{"schemaVersion":3,"layers":[]}"#);
+        let other = Digest::of(&bytes);
+        registry.fail(
+            Route::ReadManifest,
+            Fault::Body {
+                bytes,
+                announced: true,
+            },
+        );
+        let error = told(&app.manifest(&selector).await.unwrap_err());
+        let expected = format!("the bytes have digest {other}, expected {digest}");
+        assert!(error.ends_with(&expected), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_manifest_is_pushed_by_tag_and_by_digest() {
+    let registry = FakeRegistry::start();
+    let app = app(&registry);
+    let bytes = Bytes::from_static(MANIFEST);
+    let digest = Digest::of(MANIFEST);
+    for selector in [Selector::Digest(digest), tag("v1")] {
+        let pushed = app
+            .push_manifest(&selector, media_type::OCI_MANIFEST, bytes.clone())
+            .await
+            .unwrap();
+        assert_eq!(pushed, PushedManifest { subject: None });
+    }
+    assert_eq!(registry.tagged("team/app", "v1"), Some((digest, bytes)));
+    let sent = &registry.requests_to(Route::PushManifest)[0];
+    assert_eq!(sent.header("content-type"), Some(media_type::OCI_MANIFEST));
+}
+
+#[tokio::test]
+async fn a_registry_that_takes_other_bytes_is_caught() {
+    let registry = FakeRegistry::start();
+    let other = Digest::of(b"other").to_string();
+    registry.fail(
+        Route::PushManifest,
+        Fault::Header("docker-content-digest", other),
+    );
+    let bytes = Bytes::from_static(MANIFEST);
+    let error = app(&registry)
+        .push_manifest(&tag("v1"), media_type::OCI_MANIFEST, bytes)
+        .await
+        .unwrap_err();
+    assert!(told(&error).contains("the bytes have digest"));
+}
+
+#[tokio::test]
+async fn a_manifest_that_no_registry_takes_is_not_sent() {
+    let registry = FakeRegistry::start();
+    let bytes = Bytes::from(vec![b' '; usize::try_from(MANIFEST_MAX).unwrap() + 1]);
+    let error = app(&registry)
+        .push_manifest(&tag("v1"), media_type::OCI_MANIFEST, bytes)
+        .await
+        .unwrap_err();
+    assert!(told(&error).contains("has 4194305 bytes"));
+    assert!(registry.requests().is_empty());
+}
+
+#[tokio::test]
+async fn an_immutable_tag_is_recognized() {
+    let (registry, _) = with_manifest(Settings {
+        immutable_tags: true,
+        ..Settings::default()
+    });
+    let error = app(&registry)
+        .push_manifest(
+            &tag("v1"),
+            media_type::OCI_MANIFEST,
+            Bytes::from_static(b"{}"),
+        )
+        .await
+        .unwrap_err();
+    assert!(error.is_immutable_tag() && !error.is_denied() && !error.is_not_found());
+    assert!(told(&error).contains(": 400 TAG_INVALID: The image tag 'v1' already exists"));
+}
+
+#[tokio::test]
+async fn a_mirror_takes_the_requests_of_its_host() {
+    let (registry, digest) = with_manifest(Settings::default());
+    let mut options = impatient();
+    let mirror = format!("registry.example={}", registry.url());
+    options.mirrors.push(mirror.parse().unwrap());
+    let app = Client::with_environment(options, Environment::default())
+        .repository("registry.example", "team/app")
+        .unwrap();
+    assert_eq!(app.resolve("v1").await.unwrap(), Some(digest));
+}

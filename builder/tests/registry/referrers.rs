@@ -1,0 +1,182 @@
+//! Referrers, listed by the registry or under a tag.
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+use soci_builder::{
+    digest::Digest,
+    oci::{Descriptor, Selector, media_type},
+    registry::Repository,
+};
+
+use crate::{
+    app,
+    support::fake_registry::{FakeRegistry, Fault, Route, Settings},
+    told,
+};
+
+const SOCI: &str = "application/vnd.amazon.soci.index.v1+json";
+
+fn subject() -> Digest {
+    Digest::of(b"the image")
+}
+
+fn tag() -> String {
+    format!("sha256-{}", subject().hex())
+}
+
+fn referrer(number: u32, artifact_type: &str) -> Descriptor {
+    Descriptor {
+        artifact_type: Some(artifact_type.to_owned()),
+        ..Descriptor::of(media_type::OCI_MANIFEST, &manifest(number, artifact_type))
+    }
+}
+
+fn manifest(number: u32, artifact_type: &str) -> Bytes {
+    let subject = json!({"mediaType": media_type::OCI_MANIFEST, "digest": subject(), "size": 9});
+    json!({"artifactType": artifact_type, "number": number, "subject": subject})
+        .to_string()
+        .into()
+}
+
+async fn push(app: &Repository, number: u32, artifact_type: &str) -> Option<Digest> {
+    let bytes = manifest(number, artifact_type);
+    let selector = Selector::Digest(Digest::of(&bytes));
+    app.push_manifest(&selector, media_type::OCI_MANIFEST, bytes)
+        .await
+        .unwrap()
+        .subject
+}
+
+#[tokio::test]
+async fn the_registrys_list_is_read_over_its_pages() {
+    for referrers_filter in [true, false] {
+        let registry = FakeRegistry::with(Settings {
+            referrers_page: 2,
+            referrers_filter,
+            ..Settings::default()
+        });
+        let app = app(&registry);
+        for number in 0..5 {
+            assert_eq!(push(&app, number, SOCI).await, Some(subject()));
+        }
+        push(&app, 9, "application/other").await;
+        let found = app.referrers(&subject(), SOCI).await.unwrap();
+        let expected: Vec<_> = (0..5).map(|number| referrer(number, SOCI)).collect();
+        assert_eq!(found, expected);
+        let asked = registry.requests_to(Route::Referrers);
+        assert_eq!(asked.len(), 3);
+        assert!(
+            asked[0]
+                .query
+                .starts_with("artifactType=application%2Fvnd.amazon.soci")
+        );
+        assert!(registry.requests_to(Route::ReadManifest).is_empty());
+    }
+}
+
+fn without_list() -> FakeRegistry {
+    FakeRegistry::with(Settings {
+        referrers_api: false,
+        ..Settings::default()
+    })
+}
+
+#[tokio::test]
+async fn without_a_list_the_tag_is_read() {
+    let registry = without_list();
+    let app = app(&registry);
+    assert_eq!(app.referrers(&subject(), SOCI).await.unwrap(), []);
+    assert_eq!(push(&app, 1, SOCI).await, None);
+    for artifact_type in [SOCI, "application/other"] {
+        app.add_referrer_by_tag(&subject(), referrer(1, artifact_type))
+            .await
+            .unwrap();
+    }
+    assert_eq!(
+        app.referrers(&subject(), SOCI).await.unwrap(),
+        [referrer(1, SOCI)]
+    );
+}
+
+#[tokio::test]
+async fn other_referrers_under_the_tag_are_kept() {
+    let registry = without_list();
+    let app = app(&registry);
+    let other = json!({"mediaType": "x", "digest": Digest::of(b"x"), "size": 1, "unknown": {"field": true}});
+    let old = Descriptor {
+        size: 7,
+        ..referrer(1, SOCI)
+    };
+    let before = json!({"schemaVersion": 2, "mediaType": media_type::OCI_INDEX, "manifests": [other, old],
+        "annotations": {"by": "others"}});
+    let bytes = before.to_string();
+    registry.put_manifest("team/app", Some(&tag()), media_type::OCI_INDEX, bytes);
+    for _ in 0..2 {
+        app.add_referrer_by_tag(&subject(), referrer(1, SOCI))
+            .await
+            .unwrap();
+    }
+    let (_, after) = registry.tagged("team/app", &tag()).unwrap();
+    let after: Value = serde_json::from_slice(&after).unwrap();
+    assert_eq!(after["manifests"], json!([other, referrer(1, SOCI)]));
+    assert_eq!(after["annotations"], before["annotations"]);
+    let pushes = registry.requests_to(Route::PushManifest).len();
+    assert_eq!(pushes, 1, "what is there is not pushed again");
+}
+
+fn overwritten() -> (Value, Fault) {
+    let theirs = json!({"mediaType": "x", "digest": Digest::of(b"theirs"), "size": 1});
+    let index =
+        json!({"schemaVersion": 2, "mediaType": media_type::OCI_INDEX, "manifests": [theirs]});
+    (theirs, Fault::OverwrittenBy(index.to_string().into()))
+}
+
+#[tokio::test]
+async fn a_lost_race_is_run_again() {
+    let registry = without_list();
+    let (theirs, fault) = overwritten();
+    registry.fail(Route::PushManifest, fault).times(2);
+    app(&registry)
+        .add_referrer_by_tag(&subject(), referrer(1, SOCI))
+        .await
+        .unwrap();
+    let (_, after) = registry.tagged("team/app", &tag()).unwrap();
+    let after: Value = serde_json::from_slice(&after).unwrap();
+    assert_eq!(after["manifests"], json!([theirs, referrer(1, SOCI)]));
+    assert_eq!(registry.requests_to(Route::PushManifest).len(), 3);
+}
+
+#[tokio::test]
+async fn a_race_is_not_run_for_ever() {
+    let registry = without_list();
+    registry.fail(Route::PushManifest, overwritten().1).always();
+    let error = app(&registry)
+        .add_referrer_by_tag(&subject(), referrer(1, SOCI))
+        .await
+        .unwrap_err();
+    assert!(told(&error).ends_with(&format!("the referrers of {} 5 times", subject())));
+    assert_eq!(registry.requests_to(Route::PushManifest).len(), 5);
+}
+
+#[tokio::test]
+async fn a_tag_that_holds_something_else_is_left_alone() {
+    let registry = without_list();
+    registry.put_manifest("team/app", Some(&tag()), media_type::OCI_MANIFEST, "{}");
+    let error = app(&registry)
+        .add_referrer_by_tag(&subject(), referrer(1, SOCI))
+        .await
+        .unwrap_err();
+    assert!(told(&error).contains("not an image index; it is left alone"));
+    assert!(registry.requests_to(Route::PushManifest).is_empty());
+}
+
+#[tokio::test]
+async fn a_list_that_cannot_be_read_is_an_error() {
+    let registry = FakeRegistry::start();
+    registry.fail(Route::Referrers, Fault::Html);
+    let error = app(&registry)
+        .referrers(&subject(), SOCI)
+        .await
+        .unwrap_err();
+    assert!(told(&error).contains("the registry's answer cannot be read: expected value"));
+}

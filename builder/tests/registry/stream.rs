@@ -1,0 +1,264 @@
+//! Layers as streams over connections that break.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use soci_builder::{
+    oci::Descriptor,
+    registry::{BlobStream, Client, Environment, Error},
+};
+
+use crate::{
+    app, impatient, noise,
+    support::fake_registry::{Access, FakeRegistry, Fault, Login, QUERY_SECRET, Route, Settings},
+    told,
+};
+
+const SIZE: usize = 200_000;
+
+struct Layer {
+    registry: FakeRegistry,
+    bytes: Vec<u8>,
+}
+
+impl Layer {
+    fn on(registry: FakeRegistry) -> Self {
+        let bytes = noise(SIZE);
+        registry.put_blob(bytes.clone());
+        Self { registry, bytes }
+    }
+
+    fn stream(&self) -> BlobStream {
+        app(&self.registry).blob_stream(&Descriptor::of("", &self.bytes))
+    }
+
+    /// Where the requests for the blob started.
+    fn ranges(&self) -> Vec<Option<String>> {
+        let requests = self.registry.requests_to(Route::ReadBlob);
+        let range = |range: &str| range.to_owned();
+        requests
+            .iter()
+            .map(|request| request.header("range").map(range))
+            .collect()
+    }
+}
+
+async fn read(mut stream: BlobStream) -> Result<(Vec<u8>, u64), Error> {
+    let mut bytes = Vec::new();
+    while let Some(chunk) = stream.next().await? {
+        assert!(!chunk.is_empty());
+        bytes.extend_from_slice(&chunk);
+    }
+    assert!(stream.next().await?.is_none());
+    Ok((bytes, stream.bytes_read()))
+}
+
+#[tokio::test]
+async fn a_layer_comes_in_pieces() {
+    let layer = Layer::on(FakeRegistry::start());
+    // On a task of its own, as layers are read side by side.
+    let task = tokio::spawn(read(layer.stream()));
+    let (bytes, bytes_read) = task.await.unwrap().unwrap();
+    assert!(bytes == layer.bytes);
+    assert_eq!(bytes_read, SIZE as u64);
+    assert_eq!(layer.ranges(), [None]);
+    let empty = app(&layer.registry).blob_stream(&Descriptor::of("", b""));
+    layer.registry.put_blob(Bytes::new());
+    assert_eq!(read(empty).await.unwrap(), (Vec::new(), 0));
+}
+
+#[tokio::test]
+async fn a_broken_stream_goes_on_where_it_broke() {
+    let layer = Layer::on(FakeRegistry::start());
+    layer
+        .registry
+        .fail(Route::ReadBlob, Fault::Cut { after: 4_096 });
+    layer
+        .registry
+        .fail(Route::ReadBlob, Fault::Cut { after: 0 });
+    layer
+        .registry
+        .fail(Route::ReadBlob, Fault::Cut { after: 50_000 });
+    let (bytes, bytes_read) = read(layer.stream()).await.unwrap();
+    assert!(bytes == layer.bytes);
+    assert_eq!(bytes_read, SIZE as u64);
+    let at = |at: u32| Some(format!("bytes={at}-"));
+    assert_eq!(layer.ranges(), [None, at(4_096), at(4_096), at(54_096)]);
+}
+
+#[tokio::test]
+async fn a_stream_that_keeps_breaking_is_given_up() {
+    let layer = Layer::on(FakeRegistry::start());
+    layer
+        .registry
+        .fail(Route::ReadBlob, Fault::Cut { after: 100 })
+        .always();
+    let error = told(&read(layer.stream()).await.unwrap_err());
+    assert!(
+        error.contains("broken off at byte 600, after 5 resumptions"),
+        "{error}"
+    );
+    assert_eq!(layer.ranges().len(), 6);
+}
+
+#[tokio::test]
+async fn a_silent_stream_counts_as_broken() {
+    let layer = Layer::on(FakeRegistry::start());
+    layer
+        .registry
+        .fail(Route::ReadBlob, Fault::Silence { after: 10_000 });
+    let mut options = impatient();
+    options.retry.longest_silence = Duration::from_millis(200);
+    let stream = Client::with_environment(options, Environment::default())
+        .repository(&layer.registry.host(), "team/app")
+        .unwrap()
+        .blob_stream(&Descriptor::of("", &layer.bytes));
+    assert!(read(stream).await.unwrap().0 == layer.bytes);
+    assert_eq!(layer.ranges().len(), 2);
+}
+
+#[tokio::test]
+async fn a_registry_without_ranges_sends_the_beginning_twice() {
+    let layer = Layer::on(FakeRegistry::start());
+    layer
+        .registry
+        .fail(Route::ReadBlob, Fault::Cut { after: 30_000 });
+    layer.registry.fail(Route::ReadBlob, Fault::IgnoreRange);
+    let (bytes, bytes_read) = read(layer.stream()).await.unwrap();
+    assert!(bytes == layer.bytes);
+    assert_eq!(bytes_read, SIZE as u64 + 30_000);
+}
+
+#[tokio::test]
+async fn a_wrong_range_is_refused() {
+    for range in [
+        "bytes 0-199999/200000",
+        "bytes 30000-199999/999999",
+        "bytes 30000-40000/200000",
+        "items",
+    ] {
+        let layer = Layer::on(FakeRegistry::start());
+        layer
+            .registry
+            .fail(Route::ReadBlob, Fault::Cut { after: 30_000 });
+        layer.registry.fail(
+            Route::ReadBlob,
+            Fault::Header("content-range", range.to_owned()),
+        );
+        let error = told(&read(layer.stream()).await.unwrap_err());
+        let expected =
+            format!("resumed with range \"{range}\", expected \"bytes 30000-199999/200000\"");
+        assert!(error.contains(&expected), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_range_that_is_not_there_is_refused() {
+    let layer = Layer::on(FakeRegistry::start());
+    layer
+        .registry
+        .fail(Route::ReadBlob, Fault::Cut { after: 30_000 });
+    layer
+        .registry
+        .fail(Route::ReadBlob, Fault::status(416, "RANGE_INVALID"));
+    let error = told(&read(layer.stream()).await.unwrap_err());
+    assert!(error.contains(": 416 RANGE_INVALID"), "{error}");
+}
+
+#[tokio::test]
+async fn more_or_fewer_bytes_are_refused() {
+    for (length, announced) in [
+        (SIZE - 1, true),
+        (SIZE - 1, false),
+        (SIZE + 1, true),
+        (SIZE + 1, false),
+    ] {
+        let layer = Layer::on(FakeRegistry::start());
+        let bytes = Bytes::from(vec![0; length]);
+        layer
+            .registry
+            .fail(Route::ReadBlob, Fault::Body { bytes, announced });
+        let error = told(&read(layer.stream()).await.unwrap_err());
+        let expected = format!("{length} bytes came, expected {SIZE}");
+        assert!(error.ends_with(&expected), "{error}");
+    }
+}
+
+fn redirecting() -> FakeRegistry {
+    FakeRegistry::with(Settings {
+        redirect_blobs: true,
+        ..Settings::default()
+    })
+}
+
+#[tokio::test]
+async fn the_storage_never_sees_our_token() {
+    let layer = Layer::on(redirecting().guarded(Access::Bearer(Login::Anonymous)));
+    layer
+        .registry
+        .fail(Route::Storage, Fault::Cut { after: 9_000 });
+    assert!(read(layer.stream()).await.unwrap().0 == layer.bytes);
+    let stored = layer.registry.requests_to(Route::Storage);
+    assert_eq!(stored.len(), 2);
+    for request in &stored {
+        assert_eq!(request.header("authorization"), None);
+        assert!(request.query.starts_with(QUERY_SECRET));
+    }
+    assert_eq!(stored[1].header("range"), Some("bytes=9000-"));
+}
+
+#[tokio::test]
+async fn an_expired_address_is_asked_for_again() {
+    let layer = Layer::on(redirecting());
+    layer
+        .registry
+        .fail(Route::Storage, Fault::Cut { after: 9_000 });
+    layer
+        .registry
+        .fail(Route::Storage, Fault::status(403, "AccessDenied"));
+    assert!(read(layer.stream()).await.unwrap().0 == layer.bytes);
+    let queries: Vec<_> = layer.registry.requests_to(Route::Storage);
+    assert_eq!(queries.len(), 3);
+    assert_ne!(queries[1].query, queries[2].query);
+}
+
+#[tokio::test]
+async fn a_storage_that_keeps_refusing_is_named_without_its_secret() {
+    let layer = Layer::on(redirecting());
+    layer
+        .registry
+        .fail(Route::Storage, Fault::status(403, "AccessDenied"))
+        .always();
+    let error = read(layer.stream()).await.unwrap_err();
+    assert!(error.is_denied());
+    let error = told(&error);
+    assert!(error.contains("/storage/blobs/sha256:"), "{error}");
+    assert!(error.contains("403 AccessDenied"), "{error}");
+    assert_eq!(layer.registry.requests_to(Route::Storage).len(), 2);
+}
+
+#[tokio::test]
+async fn a_break_at_the_storage_shows_no_secret() {
+    let layer = Layer::on(redirecting());
+    layer
+        .registry
+        .fail(Route::Storage, Fault::Cut { after: 10 })
+        .always();
+    let error = told(&read(layer.stream()).await.unwrap_err());
+    assert!(error.contains("broken off at byte 60"), "{error}");
+}
+
+#[tokio::test]
+async fn a_token_that_ends_in_the_middle_is_renewed() {
+    let layer = Layer::on(FakeRegistry::start().guarded(Access::Bearer(Login::Anonymous)));
+    let app = app(&layer.registry);
+    let descriptor = Descriptor::of("", &layer.bytes);
+    app.blob_size(&descriptor.digest).await.unwrap();
+    layer
+        .registry
+        .fail(Route::ReadBlob, Fault::Cut { after: 9_000 });
+    layer.registry.fail(Route::ReadBlob, Fault::ExpireTokens);
+    assert!(read(app.blob_stream(&descriptor)).await.unwrap().0 == layer.bytes);
+    assert_eq!(layer.registry.requests_to(Route::Token).len(), 2);
+    assert_eq!(layer.registry.served(&descriptor.digest), SIZE as u64);
+}

@@ -1,0 +1,270 @@
+//! A registry on this machine that behaves as the OCI distribution specification says, until it is told to misbehave.
+//! In: images, rules, requests. Out: answers, and what was asked. It runs on a thread of its own until it is dropped,
+//! so tests with and without an async runtime can use it.
+//!
+//! ```ignore
+//! let registry = FakeRegistry::start();
+//! let digest = registry.put_blob(b"layer");
+//! registry.fail(Route::ReadBlob, Fault::Cut { after: 4_096 }).times(2);
+//! // … point a client at registry.host() …
+//! assert_eq!(registry.requests_to(Route::ReadBlob).len(), 3);
+//! ```
+#![allow(dead_code, reason = "no test uses all of it")]
+#![allow(clippy::unwrap_used, reason = "a test harness may fail loudly")]
+#![allow(
+    unreachable_pub,
+    reason = "test programs have no outside; `pub` marks what they are meant to use"
+)]
+
+mod access;
+mod answer;
+mod faults;
+mod routes;
+mod server;
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    net::SocketAddr,
+    sync::{Arc, Mutex, MutexGuard},
+};
+
+use bytes::Bytes;
+use hyper::{HeaderMap, Method};
+use soci_builder::digest::Digest;
+
+pub use access::{Access, Login};
+pub use faults::{Fault, Route};
+
+/// Stands in the query of every URL that the storage is reached by; must never show up anywhere.
+pub const QUERY_SECRET: &str = "X-Amz-Signature=storage-secret";
+
+/// A running registry; stopped on drop.
+pub struct FakeRegistry {
+    address: SocketAddr,
+    state: Arc<Mutex<State>>,
+    server: server::Running,
+}
+
+/// A request that came.
+#[derive(Clone, Debug)]
+pub struct Recorded {
+    /// What it was for.
+    pub route: Route,
+    /// Its method.
+    pub method: Method,
+    /// Its path, without the query.
+    pub path: String,
+    /// Its query, empty where there was none.
+    pub query: String,
+    /// Its headers.
+    pub headers: HeaderMap,
+    /// Its body.
+    pub body: Bytes,
+}
+
+impl Recorded {
+    /// A header's text.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(|value| value.to_str().unwrap())
+    }
+}
+
+/// All that the registry knows.
+#[derive(Default)]
+pub(crate) struct State {
+    blobs: HashMap<Digest, Bytes>,
+    /// Type and bytes by repository and digest.
+    manifests: HashMap<(String, Digest), (String, Bytes)>,
+    /// Digests by repository and tag.
+    tags: BTreeMap<(String, String), Digest>,
+    /// Descriptors of referrers by subject.
+    referrers: HashMap<Digest, Vec<serde_json::Value>>,
+    settings: Settings,
+    access: access::Gate,
+    rules: Vec<faults::Rule>,
+    requests: Vec<Recorded>,
+    served: HashMap<Digest, u64>,
+    uploads: u64,
+    redirects: u64,
+}
+
+/// How this registry differs from others.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Keeps lists of referrers, and says so with `OCI-Subject`.
+    pub referrers_api: bool,
+    /// Referrers on a page.
+    pub referrers_page: usize,
+    /// Filters referrers by type, as it may.
+    pub referrers_filter: bool,
+    /// Sends `Docker-Content-Digest`.
+    pub content_digest: bool,
+    /// Refuses to move a tag, in ECR's words.
+    pub immutable_tags: bool,
+    /// Sends readers of blobs to another port, with a secret in the query.
+    pub redirect_blobs: bool,
+    /// Answers uploads with a whole URL instead of a path.
+    pub absolute_locations: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            referrers_api: true,
+            referrers_page: usize::MAX,
+            referrers_filter: true,
+            content_digest: true,
+            immutable_tags: false,
+            redirect_blobs: false,
+            absolute_locations: false,
+        }
+    }
+}
+
+impl FakeRegistry {
+    /// Starts a registry with nothing in it.
+    pub fn start() -> Self {
+        Self::with(Settings::default())
+    }
+
+    /// Starts a registry of a certain kind.
+    pub fn with(settings: Settings) -> Self {
+        let state = Arc::new(Mutex::new(State {
+            settings,
+            ..State::default()
+        }));
+        let server = server::Running::start(Arc::clone(&state));
+        Self {
+            address: server.home,
+            state,
+            server,
+        }
+    }
+
+    /// Lets only those in who show what `access` says.
+    #[must_use]
+    pub fn guarded(self, access: Access) -> Self {
+        self.state().access.require(access);
+        self
+    }
+
+    /// `127.0.0.1:<port>`.
+    pub fn host(&self) -> String {
+        self.address.to_string()
+    }
+
+    /// `http://127.0.0.1:<port>`.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Stores a blob.
+    pub fn put_blob(&self, bytes: impl Into<Bytes>) -> Digest {
+        let bytes = bytes.into();
+        let digest = Digest::of(&bytes);
+        self.state().blobs.insert(digest, bytes);
+        digest
+    }
+
+    /// Stores a manifest, under a tag where one is given, and unchecked.
+    pub fn put_manifest(
+        &self,
+        repository: &str,
+        tag: Option<&str>,
+        media_type: &str,
+        bytes: impl Into<Bytes>,
+    ) -> Digest {
+        self.state()
+            .put_manifest(repository, tag, media_type, bytes.into())
+    }
+
+    /// A stored blob.
+    pub fn blob(&self, digest: &Digest) -> Option<Bytes> {
+        self.state().blobs.get(digest).cloned()
+    }
+
+    /// The manifest under a tag.
+    pub fn tagged(&self, repository: &str, tag: &str) -> Option<(Digest, Bytes)> {
+        let state = self.state();
+        let digest = *state.tags.get(&(repository.to_owned(), tag.to_owned()))?;
+        let (_, bytes) = state.manifests.get(&(repository.to_owned(), digest))?;
+        Some((digest, bytes.clone()))
+    }
+
+    /// Lets the next request to `route` fail. Rules for one route apply in the order in which they were made.
+    pub fn fail(&self, route: Route, fault: Fault) -> MadeRule<'_> {
+        let mut state = self.state();
+        state.rules.push(faults::Rule {
+            route,
+            fault,
+            left: 1,
+        });
+        MadeRule {
+            registry: self,
+            index: state.rules.len() - 1,
+        }
+    }
+
+    /// Makes every token so far invalid.
+    pub fn expire_tokens(&self) {
+        self.state().access.expire();
+    }
+
+    /// All requests, in the order in which they came.
+    pub fn requests(&self) -> Vec<Recorded> {
+        self.state().requests.clone()
+    }
+
+    /// The requests to one route.
+    pub fn requests_to(&self, route: Route) -> Vec<Recorded> {
+        let mut requests = self.requests();
+        requests.retain(|request| request.route == route);
+        requests
+    }
+
+    /// Bytes of a blob that were sent, over all requests.
+    pub fn served(&self, digest: &Digest) -> u64 {
+        self.state().served.get(digest).copied().unwrap_or_default()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap()
+    }
+}
+
+/// A rule just made; applies to one request unless told otherwise.
+pub struct MadeRule<'a> {
+    registry: &'a FakeRegistry,
+    index: usize,
+}
+
+impl MadeRule<'_> {
+    /// Applies to that many requests.
+    pub fn times(self, times: usize) {
+        self.registry.state().rules[self.index].left = times;
+    }
+
+    /// Applies to every request from now on.
+    pub fn always(self) {
+        self.times(usize::MAX);
+    }
+}
+
+impl State {
+    fn put_manifest(
+        &mut self,
+        repository: &str,
+        tag: Option<&str>,
+        media_type: &str,
+        bytes: Bytes,
+    ) -> Digest {
+        let digest = Digest::of(&bytes);
+        let key = (repository.to_owned(), digest);
+        self.manifests.insert(key, (media_type.to_owned(), bytes));
+        if let Some(tag) = tag {
+            let key = (repository.to_owned(), tag.to_owned());
+            self.tags.insert(key, digest);
+        }
+        digest
+    }
+}
