@@ -36,10 +36,8 @@ def made(name, key, make):
         make(partial)
         os.chmod(partial, 0o755)
         os.rename(partial, final)
-    except FileExistsError:
-        pass  # another run was quicker: the same content
     except OSError:
-        if not os.path.isdir(final):
+        if not os.path.isdir(final):  # there: another run was quicker, with the same content
             raise
     finally:
         shutil.rmtree(partial, ignore_errors=True)
