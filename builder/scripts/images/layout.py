@@ -5,10 +5,13 @@ import json
 import os
 import shutil
 
+from layer import Layer
+
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 CONFIG = "application/vnd.oci.image.config.v1+json"
-LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
+LAYER_TYPE = "application/vnd.oci.image.layer.v1.tar+gzip"
 CREATED = "2023-11-14T22:13:20Z"
+FIGURES = "figures.json"
 TAG_NAME = "org.opencontainers.image.ref.name"
 
 
@@ -64,7 +67,7 @@ def write(layout, tag, layers, command):
         "schemaVersion": 2,
         "mediaType": MANIFEST,
         "config": _put(layout, config) | {"mediaType": CONFIG},
-        "layers": [{"mediaType": LAYER, "digest": layer.digest, "size": layer.size} for layer in layers],
+        "layers": [{"mediaType": LAYER_TYPE, "digest": layer.digest, "size": layer.size} for layer in layers],
     }
     top = _put(layout, manifest) | {
         "mediaType": MANIFEST,
@@ -73,6 +76,15 @@ def write(layout, tag, layers, command):
     }
     _write(os.path.join(layout, "index.json"), {"schemaVersion": 2, "manifests": [top]})
     _write(os.path.join(layout, "oci-layout"), {"imageLayoutVersion": "1.0.0"})
+    # Not of the format, which allows other files: what only the maker of the layers knew.
+    figures = [layer.as_dict() | {"path": blob_path("", layer.digest)} for layer in layers]
+    _write(os.path.join(layout, FIGURES), figures)
+
+
+def figures_of(layout):
+    """What `write` was given for each layer, base first."""
+    with open(os.path.join(layout, FIGURES), encoding="utf-8") as file:
+        return [Layer(**each | {"path": os.path.join(layout, each["path"])}) for each in json.load(file)]
 
 
 def copy(source, target):

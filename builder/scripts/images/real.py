@@ -37,10 +37,7 @@ def with_changed_top(source, source_tag):
     """A copy of the image in `source` whose top layer is that of the next release, tag v2; all other layers are the same."""
     _, manifest = layout.manifest_of(source, source_tag)
     config = layout.read_blob(source, manifest["config"]["digest"])
-    layers = [
-        layer.Layer(layout.blob_path(source, each["digest"]), each["digest"], each["size"], diff_id, 0, 0, history["created_by"])
-        for each, diff_id, history in zip(manifest["layers"], config["rootfs"]["diff_ids"], config["history"])
-    ]
+    layers = layout.figures_of(source)
     layers[-1] = _layer("app", "", release="2")
     key = cache.key_of("layout.py", *[each.digest for each in layers])
     return cache.made("changed", key, lambda partial: layout.write(partial, "v2", layers, config["config"]["Cmd"]))
