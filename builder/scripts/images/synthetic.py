@@ -74,12 +74,13 @@ class _Zeros(io.RawIOBase):
 
 
 def _text(size):
-    """Words of a made-up language: packs about three to one, as source code and logs do."""
+    """Lines as a program logs them, with some that come again: packs about five to one."""
     rng = random.Random(size)
-    words = ["".join(rng.choices("etaoinshrdlucmfwypvbgk", k=rng.randrange(2, 11))) for _ in range(20_000)]
+    words = ["".join(rng.choices("etaoinshrdlucmfwypvbgk", k=rng.randrange(2, 11))) for _ in range(600)]
+    known = [" ".join(rng.choices(words, k=12)) for _ in range(400)]
     total, parts = 0, []
     while total < size:
-        line = " ".join(rng.choices(words, k=200)) + "\n"
+        line = f"{total:012} {rng.choice(known)} {rng.getrandbits(32):08x} {rng.choice(words)}\n"
         parts.append(line)
         total += len(line)
     return "".join(parts).encode()[:size]
