@@ -75,11 +75,10 @@ pub enum Unindexable {
 ///
 /// # Errors
 /// Only what `source` gives. What is wrong with the layer itself is part of the [`Pass`].
-pub fn pass(source: impl Read, declared: LayerEncoding, options: &Options) -> io::Result<Pass> {
-    let mut source = source;
-    let (head, found) = sniff(&mut source)?;
-    let mut source = head.chain(source);
-    let found = match found {
+pub fn pass(mut source: impl Read, declared: LayerEncoding, options: &Options) -> io::Result<Pass> {
+    let head = sniff(&mut source)?;
+    let mut source = head.bytes.chain(source);
+    let found = match head.encoding {
         Ok(encoding) if declared == LayerEncoding::Unknown || declared == encoding => Ok(encoding),
         Ok(found) => Err(Unindexable::MediaTypeLies { declared, found }),
         Err(name) => Err(Unindexable::Compression(name)),
@@ -95,24 +94,31 @@ pub fn pass(source: impl Read, declared: LayerEncoding, options: &Options) -> io
     }
 }
 
-/// The first bytes of a layer, and what they say of its encoding, or the name of one that we cannot index.
-fn sniff(
-    source: &mut impl Read,
-) -> io::Result<(io::Cursor<Vec<u8>>, Result<LayerEncoding, &'static str>)> {
+/// The first bytes of a layer.
+struct Head {
+    bytes: io::Cursor<Vec<u8>>,
+    /// The encoding they show, or the name of one that we cannot index.
+    encoding: Result<LayerEncoding, &'static str>,
+}
+
+fn sniff(source: &mut impl Read) -> io::Result<Head> {
     const OTHERS: [(&[u8], &str); 4] = [
         (&[0x28, 0xb5, 0x2f, 0xfd], "zstd"),
         (&[0xfd, b'7', b'z', b'X', b'Z', 0], "xz"),
         (b"BZh", "bzip2"),
         (&[0x04, 0x22, 0x4d, 0x18], "lz4"),
     ];
-    let mut head = Vec::new();
-    source.take(6).read_to_end(&mut head)?;
-    let found = match OTHERS.iter().find(|(magic, _)| head.starts_with(magic)) {
+    let mut bytes = Vec::new();
+    source.take(6).read_to_end(&mut bytes)?;
+    let encoding = match OTHERS.iter().find(|(magic, _)| bytes.starts_with(magic)) {
         Some((_, name)) => Err(*name),
-        None if head.starts_with(&GZIP_MAGIC) => Ok(LayerEncoding::Gzip),
+        None if bytes.starts_with(&GZIP_MAGIC) => Ok(LayerEncoding::Gzip),
         None => Ok(LayerEncoding::Uncompressed),
     };
-    Ok((io::Cursor::new(head), found))
+    Ok(Head {
+        bytes: io::Cursor::new(bytes),
+        encoding,
+    })
 }
 
 fn each_piece(source: &mut impl Read, mut take: impl FnMut(&[u8])) -> io::Result<()> {

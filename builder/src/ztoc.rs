@@ -178,20 +178,6 @@ impl Ztoc {
         Ok(ztoc)
     }
 
-    /// The first and the last span that hold plain bytes of `file`.
-    pub fn spans_of(&self, file: &FileMetadata<'_>) -> Option<(u32, u32)> {
-        let size = u64::try_from(file.size).ok()?;
-        let start = u64::try_from(file.offset).ok()?;
-        let end = start.checked_add(size)?;
-        let starts = self.span_starts();
-        let span_at = |at: u64| {
-            u32::try_from(starts.partition_point(|&start| start <= at))
-                .ok()?
-                .checked_sub(1)
-        };
-        Some((span_at(start)?, span_at(end)?))
-    }
-
     /// Plain byte at which each span starts.
     pub fn span_starts(&self) -> Vec<u64> {
         match self.compression {

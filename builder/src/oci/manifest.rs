@@ -16,6 +16,8 @@ pub mod media_type {
     pub const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
     /// OCI image config.
     pub const OCI_CONFIG: &str = "application/vnd.oci.image.config.v1+json";
+    /// Docker's image config.
+    pub const DOCKER_CONFIG: &str = "application/vnd.docker.container.image.v1+json";
     /// Docker's image manifest, version 2 schema 2.
     pub const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
     /// Docker's manifest list.
@@ -188,6 +190,19 @@ pub enum NotAManifest {
 }
 
 impl Manifest {
+    /// `media_type`, or what the manifest says itself where that is empty.
+    pub fn media_type_or(&self, media_type: &str) -> String {
+        let (own, default) = match self {
+            Self::Image(manifest) => (&manifest.media_type, media_type::OCI_MANIFEST),
+            Self::Index(index) => (&index.media_type, media_type::OCI_INDEX),
+        };
+        [media_type, own, default]
+            .into_iter()
+            .find(|found| !found.is_empty())
+            .unwrap_or_default()
+            .to_owned()
+    }
+
     /// Reads `bytes` as what `media_type` says; where that is empty, as what they say themselves.
     pub fn parse(media_type: &str, bytes: &[u8]) -> Result<Self, NotAManifest> {
         let form = |source| NotAManifest::Form {

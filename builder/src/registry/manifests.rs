@@ -16,11 +16,11 @@ use super::{
 };
 use crate::{
     digest::Digest,
-    oci::{Descriptor, Selector, media_type},
+    oci::{Descriptor, MANIFEST_BYTES_MAX, Selector, media_type},
 };
 
 /// The largest manifest, in bytes: what the distribution specification asks registries to take, and ECR's limit.
-pub const MANIFEST_MAX: u64 = 4_194_304;
+pub const MANIFEST_MAX: u64 = MANIFEST_BYTES_MAX;
 
 const DOCKER_CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
 const OCI_SUBJECT: HeaderName = HeaderName::from_static("oci-subject");

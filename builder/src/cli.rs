@@ -1,0 +1,200 @@
+//! The command line: flags, checked once, and what they become.
+
+pub(crate) mod index;
+pub(crate) mod info;
+pub(crate) mod print;
+pub(crate) mod progress;
+pub(crate) mod ztoc;
+
+use std::path::PathBuf;
+
+use bytesize::ByteSize;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+use soci_builder::{
+    oci::{Platform, Reference},
+    registry::{Client, Mirror, Options},
+    ztoc::DEFAULT_BUILD_TOOL,
+};
+
+/// What an image is, for every command that takes one.
+const IMAGE_HELP: &str =
+    "host/repo:tag, host/repo@sha256:…, oci:DIR[:tag] or oci-archive:FILE[:tag]";
+
+/// Builds SOCI indexes for container images, so that their containers start before the image is fully downloaded.
+#[derive(Parser)]
+#[command(name = "soci-builder", version, arg_required_else_help = true, after_help = EXAMPLES)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+    #[command(flatten)]
+    pub(crate) registry: RegistryArgs,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  soci-builder index 123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:v1
+      indexes all platforms of app:v1 and pushes the result as app:v1-soci
+  soci-builder index localhost:5000/app:v2 --reuse-from v1-soci
+      reads only the layers that app:v1 does not have
+  soci-builder info localhost:5000/app:v1-soci
+      shows what indexes an image has
+  soci-builder completions bash > /etc/bash_completion.d/soci-builder
+
+Credentials: ECR hosts through the AWS SDK (environment, profile, role); other hosts from SOCI_REGISTRY_USERNAME and
+SOCI_REGISTRY_PASSWORD, or from the docker config and its credential helpers. Proxies and CAs come from HTTPS_PROXY,
+NO_PROXY, SSL_CERT_FILE and SSL_CERT_DIR.
+
+Exit codes: 0 done, 1 failed, 2 misused, 3 nothing to index or unsupported, where that is to fail.";
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Build the SOCI index of an image and push it
+    Index(Box<IndexArgs>),
+    /// Show what indexes an image has, by platform and layer
+    Info(InfoArgs),
+    /// Work with the ztoc of a single layer
+    Ztoc {
+        #[command(subcommand)]
+        command: ZtocCommand,
+    },
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+}
+
+#[derive(Args)]
+pub(crate) struct RegistryArgs {
+    /// Use plain HTTP for every registry, not only for those on this machine
+    #[arg(long, global = true)]
+    plain_http: bool,
+    /// Send the requests for HOST to URL; may be given several times
+    #[arg(long = "registry-mirror", value_name = "HOST=URL", global = true)]
+    mirrors: Vec<Mirror>,
+}
+
+impl RegistryArgs {
+    pub(crate) fn client(&self) -> Client {
+        Client::new(Options {
+            plain_http: self.plain_http,
+            mirrors: self.mirrors.clone(),
+            ..Options::default()
+        })
+    }
+}
+
+#[derive(Args)]
+pub(crate) struct IndexArgs {
+    /// The image
+    #[arg(value_name = "IMAGE", long_help = IMAGE_HELP)]
+    pub(crate) image: Reference,
+    /// Version of the index: v2 makes a new image, v1 refers to the image as it is
+    #[arg(long, value_enum, default_value_t = IndexVersion::V2)]
+    pub(crate) index_version: IndexVersion,
+    /// Tag of the new image [default: <tag>-soci]
+    #[arg(long, value_name = "TAG")]
+    pub(crate) output_tag: Option<String>,
+    /// Index this platform only; may be given several times [default: all of the image]
+    #[arg(long = "platform", value_name = "OS/ARCH[/VARIANT]")]
+    pub(crate) platforms: Vec<Platform>,
+    /// Layers smaller than this, as stored, get no index
+    #[arg(long, value_name = "SIZE", default_value = "10MiB")]
+    pub(crate) min_layer_size: ByteSize,
+    /// Plain bytes between two places where reading can start; smaller starts containers sooner and makes a larger index
+    #[arg(long, value_name = "SIZE", default_value = "4MiB", value_parser = span_size)]
+    pub(crate) span_size: ByteSize,
+    /// A file that the container will need at once; may be given several times
+    #[arg(long = "prefetch-file", value_name = "PATH")]
+    pub(crate) prefetch_files: Vec<String>,
+    /// Mark layers without extended attributes, so that nobody looks for them
+    #[arg(long = "optimization", value_enum)]
+    pub(crate) optimizations: Vec<Optimization>,
+    /// A tag in the same repository whose index may cover the same layers; those are not read again
+    #[arg(long, value_name = "TAG")]
+    pub(crate) reuse_from: Option<String>,
+    /// Fail where a layer cannot be indexed, instead of leaving it out
+    #[arg(long)]
+    pub(crate) strict: bool,
+    /// What to do where every layer is smaller than the minimum
+    #[arg(long, value_enum, default_value_t = Otherwise::UseOriginal, value_name = "ACTION")]
+    pub(crate) when_too_small: Otherwise,
+    /// What to do where no layer can be indexed
+    #[arg(long, value_enum, default_value_t = Otherwise::Fail, value_name = "ACTION")]
+    pub(crate) when_unsupported: Otherwise,
+    /// What the index says built it; part of its digest
+    #[arg(long, value_name = "TEXT", default_value = DEFAULT_BUILD_TOOL)]
+    pub(crate) build_tool_identifier: String,
+    /// Print the result as one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct InfoArgs {
+    /// The image
+    #[arg(value_name = "IMAGE", long_help = IMAGE_HELP)]
+    pub(crate) image: Reference,
+    /// Print the result as one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum ZtocCommand {
+    /// Build the ztoc of a layer file; prints "<digest> <size>"
+    Build(ZtocBuildArgs),
+    /// Show what a ztoc holds
+    Info(ZtocInfoArgs),
+}
+
+#[derive(Args)]
+pub(crate) struct ZtocBuildArgs {
+    /// The layer: a tar archive, gzipped or not
+    pub(crate) layer: PathBuf,
+    /// Where to write the ztoc
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: PathBuf,
+    /// Plain bytes between two places where reading can start
+    #[arg(long, value_name = "SIZE", default_value = "4MiB", value_parser = span_size)]
+    pub(crate) span_size: ByteSize,
+    /// What the ztoc says built it; part of its digest
+    #[arg(long, value_name = "TEXT", default_value = DEFAULT_BUILD_TOOL)]
+    pub(crate) build_tool_identifier: String,
+}
+
+#[derive(Args)]
+pub(crate) struct ZtocInfoArgs {
+    /// The ztoc
+    pub(crate) file: PathBuf,
+    /// Print everything, each file included, as one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum IndexVersion {
+    V1,
+    V2,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Optimization {
+    Xattr,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum Otherwise {
+    UseOriginal,
+    Fail,
+}
+
+/// A span holds at least a byte, and its size must fit the format's signed 64 bits.
+fn span_size(text: &str) -> Result<ByteSize, String> {
+    let size: ByteSize = text.parse()?;
+    if size.as_u64() == 0 || i64::try_from(size.as_u64()).is_err() {
+        return Err("a span size is at least 1 byte and below 8 EiB".to_owned());
+    }
+    Ok(size)
+}

@@ -1,0 +1,132 @@
+//! `soci-builder index`: flags to a request, and the report to a person or a program.
+
+use std::io;
+
+use bytesize::ByteSize;
+use soci_builder::{
+    index::Version,
+    plan::IndexOptions,
+    registry::Client,
+    report::{LayerState, Outcome, Report},
+    run,
+};
+
+use super::{IndexArgs, IndexVersion, Optimization, Otherwise, print, progress};
+use crate::Ending;
+
+pub(crate) async fn run(arguments: Box<IndexArgs>, client: &Client) -> Result<Ending, Ending> {
+    let json = arguments.json;
+    let request = request(*arguments);
+    let progress = progress::start();
+    let result = run::index(&request, client, progress.clone()).await;
+    progress::stop(&progress);
+    let report = result.map_err(|error| {
+        let is_misuse = error.is_misuse();
+        let error = Failed {
+            image: request.image.to_string(),
+            source: error,
+        };
+        if is_misuse {
+            Ending::Misused(error.into())
+        } else {
+            Ending::Failed(error.into())
+        }
+    })?;
+    let out = &mut io::stdout().lock();
+    if json {
+        print::json(out, &report)
+    } else {
+        text(out, &report)
+    }?;
+    let is_well = match report.outcome {
+        Outcome::Indexed | Outcome::AlreadyThere => true,
+        Outcome::NothingToIndex | Outcome::Unsupported => report.output_digest.is_some(),
+    };
+    Ok(if is_well {
+        Ending::Done
+    } else {
+        Ending::NothingToUse
+    })
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("cannot index {image}")]
+struct Failed {
+    image: String,
+    source: run::Error,
+}
+
+fn request(arguments: IndexArgs) -> run::Request {
+    let otherwise = |action| match action {
+        Otherwise::UseOriginal => run::Otherwise::UseOriginal,
+        Otherwise::Fail => run::Otherwise::Fail,
+    };
+    run::Request {
+        image: arguments.image,
+        version: match arguments.index_version {
+            IndexVersion::V1 => Version::V1,
+            IndexVersion::V2 => Version::V2,
+        },
+        output_tag: arguments.output_tag,
+        platforms: arguments.platforms,
+        options: IndexOptions {
+            min_layer_size: arguments.min_layer_size.as_u64(),
+            span_size: arguments.span_size.as_u64(),
+            prefetch_files: arguments.prefetch_files,
+            optimize_xattrs: arguments.optimizations.contains(&Optimization::Xattr),
+            build_tool: arguments.build_tool_identifier,
+        },
+        reuse_from: arguments.reuse_from,
+        strict: arguments.strict,
+        when_too_small: otherwise(arguments.when_too_small),
+        when_unsupported: otherwise(arguments.when_unsupported),
+    }
+}
+
+fn text(out: &mut impl io::Write, report: &Report) -> io::Result<()> {
+    let outcome = match report.outcome {
+        Outcome::Indexed => "indexed",
+        Outcome::AlreadyThere => "already there",
+        Outcome::NothingToIndex => "nothing to index: every layer is smaller than the minimum",
+        Outcome::Unsupported => "unsupported: no layer can be indexed",
+    };
+    writeln!(
+        out,
+        "{outcome} ({} of layers read, {:.1} s)",
+        ByteSize(report.bytes_read),
+        report.seconds
+    )?;
+    writeln!(out, "image   {}", report.image_digest)?;
+    if let Some(digest) = report.output_digest {
+        writeln!(
+            out,
+            "output  {digest} {}",
+            report.output_tag.as_deref().unwrap_or_default()
+        )?;
+    }
+    for index in &report.indexes {
+        writeln!(out, "\n{}", index.platform)?;
+        writeln!(out, "  manifest    {}", index.manifest_digest)?;
+        writeln!(
+            out,
+            "  SOCI index  {}",
+            index
+                .index_digest
+                .map_or("none".to_owned(), |digest| digest.to_string())
+        )?;
+        for layer in &index.layers {
+            let state = match &layer.state {
+                LayerState::Indexed => "indexed",
+                LayerState::Reused => "reused",
+                LayerState::Skipped { reason } => &format!("skipped: {reason}"),
+            };
+            writeln!(
+                out,
+                "  layer       {} {:>10}  {state}",
+                layer.digest,
+                ByteSize(layer.size).to_string()
+            )?;
+        }
+    }
+    Ok(())
+}

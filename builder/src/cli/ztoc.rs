@@ -1,0 +1,158 @@
+//! `soci-builder ztoc`: the ztoc of a single layer file.
+
+use std::{
+    fs::{self, File},
+    io::{self, Write},
+    path::PathBuf,
+};
+
+use bytesize::ByteSize;
+use serde::Serialize;
+use soci_builder::{
+    digest::Digest,
+    layer::{self, Options, Unindexable},
+    oci::LayerEncoding,
+    ztoc::{Compression, NotAZtoc, Ztoc},
+};
+
+use super::{ZtocBuildArgs, ZtocInfoArgs, print};
+use crate::Ending;
+
+#[derive(Debug, thiserror::Error)]
+enum Error {
+    #[error("cannot read {}", .0.display())]
+    Read(PathBuf, #[source] io::Error),
+    #[error("cannot write {}", .0.display())]
+    Write(PathBuf, #[source] io::Error),
+    #[error("cannot index {}", .0.display())]
+    Layer(PathBuf, #[source] Unindexable),
+    #[error("{} is no ztoc", .0.display())]
+    Ztoc(PathBuf, #[source] NotAZtoc),
+}
+
+impl From<Error> for Ending {
+    fn from(error: Error) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+pub(crate) fn build(arguments: &ZtocBuildArgs) -> Result<Ending, Ending> {
+    let path = &arguments.layer;
+    let options = Options {
+        span_size: arguments.span_size.as_u64(),
+        build_tool: arguments.build_tool_identifier.clone(),
+    };
+    let pass = File::open(path)
+        .and_then(|layer| layer::pass(layer, LayerEncoding::Unknown, &options))
+        .map_err(|error| Error::Read(path.clone(), error))?;
+    let ztoc = pass
+        .ztoc
+        .map_err(|error| Error::Layer(path.clone(), error))?
+        .into_bytes();
+    fs::write(&arguments.output, &ztoc)
+        .map_err(|error| Error::Write(arguments.output.clone(), error))?;
+    writeln!(io::stdout(), "{} {}", Digest::of(&ztoc), ztoc.len())?;
+    Ok(Ending::Done)
+}
+
+pub(crate) fn info(arguments: &ZtocInfoArgs) -> Result<Ending, Ending> {
+    let path = &arguments.file;
+    let bytes = fs::read(path).map_err(|error| Error::Read(path.clone(), error))?;
+    let ztoc = Ztoc::parse(&bytes).map_err(|error| Error::Ztoc(path.clone(), error))?;
+    let info = Info::of(&bytes, &ztoc);
+    let out = &mut io::stdout().lock();
+    if arguments.json {
+        print::json(out, &info)
+    } else {
+        text(out, &info)
+    }?;
+    Ok(Ending::Done)
+}
+
+#[derive(Serialize)]
+struct Info {
+    digest: Digest,
+    size: usize,
+    build_tool: String,
+    compression: &'static str,
+    compressed_size: u64,
+    plain_size: u64,
+    spans: Vec<SpanInfo>,
+    files: Vec<FileInfo>,
+}
+
+#[derive(Serialize)]
+struct SpanInfo {
+    plain_at: u64,
+    digest: Digest,
+}
+
+/// Names are bytes in an archive, and text here: what is not UTF-8 is replaced.
+#[derive(Serialize)]
+struct FileInfo {
+    name: String,
+    kind: String,
+    offset: i64,
+    size: i64,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    link_name: String,
+    mode: String,
+    uid: u32,
+    gid: u32,
+    modified: String,
+}
+
+impl Info {
+    fn of(bytes: &[u8], ztoc: &Ztoc) -> Self {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let spans = ztoc.span_starts().into_iter().zip(&ztoc.span_digests);
+        Self {
+            digest: Digest::of(bytes),
+            size: bytes.len(),
+            build_tool: ztoc.build_tool.clone(),
+            compression: match ztoc.compression {
+                Compression::Gzip => "gzip",
+                Compression::Uncompressed => "uncompressed",
+            },
+            compressed_size: ztoc.compressed_size,
+            plain_size: ztoc.plain_size,
+            spans: spans
+                .map(|(plain_at, &digest)| SpanInfo { plain_at, digest })
+                .collect(),
+            files: ztoc
+                .toc
+                .iter()
+                .map(|file| FileInfo {
+                    name: text(file.name),
+                    kind: text(file.kind),
+                    offset: file.offset,
+                    size: file.size,
+                    link_name: text(file.link_name),
+                    mode: format!("{:o}", file.mode),
+                    uid: file.uid,
+                    gid: file.gid,
+                    modified: text(file.modified),
+                })
+                .collect(),
+        }
+    }
+}
+
+fn text(out: &mut impl Write, info: &Info) -> io::Result<()> {
+    writeln!(
+        out,
+        "ztoc         {} {}",
+        info.digest,
+        ByteSize(info.size as u64)
+    )?;
+    writeln!(out, "built by     {}", info.build_tool)?;
+    writeln!(out, "compression  {}", info.compression)?;
+    writeln!(
+        out,
+        "layer        {} stored, {} plain",
+        ByteSize(info.compressed_size),
+        ByteSize(info.plain_size)
+    )?;
+    writeln!(out, "spans        {}", info.spans.len())?;
+    writeln!(out, "files        {}", info.files.len())
+}

@@ -1,0 +1,158 @@
+//! An image as it is stored: one manifest, or an index of several.
+//! In: a reference's manifest. Out: each entry with what it is for us, and the manifests of the platforms' images.
+
+use serde::Deserialize;
+
+use crate::{
+    index::V2,
+    oci::{Descriptor, ImageIndex, ImageManifest, Manifest, Platform, media_type},
+    store::{self, Fetched, Store},
+};
+
+/// An image with all its platforms.
+pub struct Image {
+    /// What the reference names.
+    pub root: Fetched,
+    /// The index, where the root is one.
+    pub index: Option<ImageIndex>,
+    /// The entries of the index in order; for a single manifest, that one.
+    pub entries: Vec<Entry>,
+}
+
+/// One manifest of an image.
+pub struct Entry {
+    /// As the index has it; for a single manifest, as the registry has it.
+    pub descriptor: Descriptor,
+    /// What it is.
+    pub role: Role,
+}
+
+/// What an entry of an image index is for us.
+pub enum Role {
+    /// The image of a platform.
+    Platform {
+        /// The platform: the index's word, or else the config's.
+        platform: Platform,
+        /// The manifest.
+        manifest: Box<ImageManifest>,
+    },
+    /// A SOCI index, version 2.
+    SociIndex,
+    /// Anything else: build attestations, nested indexes, other artifacts. Stays as it is.
+    Other,
+}
+
+/// A reference that names something else than an image.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    /// A manifest of something else.
+    #[error("it is no container image: its config has the media type {0:?}")]
+    NotAnImage(String),
+    /// A config without a platform.
+    #[error("the config of the image does not say its platform")]
+    Config(#[source] serde_json::Error),
+}
+
+#[derive(Deserialize)]
+struct Config {
+    #[serde(flatten)]
+    platform: Platform,
+}
+
+impl Image {
+    /// Reads the manifests of an image, but no layer.
+    pub async fn load(store: &Store, root: Fetched) -> Result<Self, Error> {
+        let (index, entries) = match &root.manifest {
+            Manifest::Image(manifest) => {
+                if !is_image(manifest) {
+                    return Err(Error::NotAnImage(manifest.config.media_type.clone()));
+                }
+                let platform = platform_of(store, manifest).await?;
+                let mut descriptor = root.descriptor.clone();
+                descriptor.platform = Some(platform.clone());
+                (
+                    None,
+                    vec![Entry {
+                        descriptor,
+                        role: Role::Platform {
+                            platform,
+                            manifest: manifest.clone(),
+                        },
+                    }],
+                )
+            }
+            Manifest::Index(index) => {
+                let mut entries = Vec::with_capacity(index.manifests.len());
+                for descriptor in &index.manifests {
+                    let role = role_of(store, descriptor).await?;
+                    entries.push(Entry {
+                        descriptor: descriptor.clone(),
+                        role,
+                    });
+                }
+                (Some((**index).clone()), entries)
+            }
+        };
+        Ok(Self {
+            root,
+            index,
+            entries,
+        })
+    }
+
+    /// The platforms' images: position among the entries, descriptor, platform and manifest. Of several images for one
+    /// platform only the first counts, as it does for runtimes.
+    pub fn platforms(&self) -> Vec<(usize, &Descriptor, &Platform, &ImageManifest)> {
+        let mut found: Vec<(usize, &Descriptor, &Platform, &ImageManifest)> = Vec::new();
+        for (at, entry) in self.entries.iter().enumerate() {
+            if let Role::Platform { platform, manifest } = &entry.role
+                && !found.iter().any(|(.., known, _)| known.same_as(platform))
+            {
+                found.push((at, &entry.descriptor, platform, manifest));
+            }
+        }
+        found
+    }
+}
+
+fn is_image(manifest: &ImageManifest) -> bool {
+    [media_type::OCI_CONFIG, media_type::DOCKER_CONFIG]
+        .contains(&manifest.config.media_type.as_str())
+}
+
+async fn role_of(store: &Store, descriptor: &Descriptor) -> Result<Role, Error> {
+    if descriptor.artifact_type.as_deref() == Some(V2) {
+        return Ok(Role::SociIndex);
+    }
+    let is_manifest = [media_type::OCI_MANIFEST, media_type::DOCKER_MANIFEST]
+        .contains(&descriptor.media_type.as_str());
+    if !is_manifest
+        || descriptor
+            .platform
+            .as_ref()
+            .is_some_and(Platform::is_unknown)
+    {
+        return Ok(Role::Other);
+    }
+    let Manifest::Image(manifest) = store.manifest(descriptor).await?.manifest else {
+        return Ok(Role::Other);
+    };
+    if !is_image(&manifest) {
+        return Ok(Role::Other);
+    }
+    let platform = match &descriptor.platform {
+        Some(platform) => platform.clone(),
+        None => platform_of(store, &manifest).await?,
+    };
+    Ok(Role::Platform { platform, manifest })
+}
+
+/// The platform that the image's config names, in its canonical spelling.
+async fn platform_of(store: &Store, manifest: &ImageManifest) -> Result<Platform, Error> {
+    let config = store.blob(&manifest.config).await?;
+    let config: Config = serde_json::from_slice(&config).map_err(Error::Config)?;
+    Ok(config.platform.normalized())
+}

@@ -1,0 +1,108 @@
+//! Why a run failed: one enum, each variant a plain sentence, the cause behind it.
+
+use std::io;
+
+use crate::{digest::Digest, image, layer::Unindexable, layout, store};
+
+/// Why a run failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The registry or the layout.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    /// The image itself.
+    #[error(transparent)]
+    Image(#[from] image::Error),
+    /// No tag to derive the output tag from.
+    #[error("the image has no tag to derive the output tag from; name one with --output-tag")]
+    NoOutputTag,
+    /// An output tag that registries refuse.
+    #[error(
+        "{0:?} cannot be a tag: tags have at most 128 letters, digits, '_', '.' and '-'; choose another with --output-tag"
+    )]
+    OutputTag(String),
+    /// A platform that the image does not have.
+    #[error("the image has no platform {wanted}; it has {there}")]
+    NoSuchPlatform {
+        /// The platform asked for.
+        wanted: String,
+        /// Those that the image has.
+        there: String,
+    },
+    /// An image index without images.
+    #[error("the image index names no image of any platform")]
+    NoPlatforms,
+    /// One layer.
+    #[error("cannot index layer {number} of {count} ({digest})")]
+    Layer {
+        /// Its number within its image, from 1.
+        number: usize,
+        /// How many layers that image has.
+        count: usize,
+        /// Its digest.
+        digest: Digest,
+        /// Why.
+        source: Box<LayerError>,
+    },
+    /// Something that was pushed is not there.
+    #[error("what was pushed could not be read back: {what}; the output tag was left as it was")]
+    ReadBack {
+        /// What is missing or different.
+        what: String,
+    },
+    /// The tag was moved by somebody else at the same time.
+    #[error(
+        "the tag {tag} was put on {wanted}, but names {found} now; is another build writing it?"
+    )]
+    TagMoved {
+        /// The tag.
+        tag: String,
+        /// What it was to name.
+        wanted: Digest,
+        /// What it names.
+        found: String,
+    },
+    /// A worker thread died.
+    #[error("a worker thread died; this is a bug")]
+    Worker(#[from] tokio::task::JoinError),
+}
+
+/// Why a layer could not be indexed.
+#[derive(Debug, thiserror::Error)]
+pub enum LayerError {
+    /// Its bytes could not be read.
+    #[error("cannot read it")]
+    Read(#[source] io::Error),
+    /// It could not be opened, or its ztoc not be written.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    /// Its bytes are not those that the manifest names.
+    #[error(
+        "the bytes that came have the digest {found} ({size} of them), not the one that the manifest names: the layer is damaged in the registry or was on its way"
+    )]
+    Digest {
+        /// Their digest.
+        found: Digest,
+        /// Their number.
+        size: u64,
+    },
+    /// It cannot be indexed at all, and `--strict` was asked for.
+    #[error("it cannot be indexed")]
+    Unindexable(#[from] Unindexable),
+    /// A worker thread died.
+    #[error("a worker thread died; this is a bug")]
+    Worker(#[from] tokio::task::JoinError),
+}
+
+impl From<layout::Error> for Error {
+    fn from(error: layout::Error) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+impl Error {
+    /// Whether the request itself is at fault, so that trying again is of no use.
+    pub fn is_misuse(&self) -> bool {
+        matches!(self, Self::NoOutputTag | Self::OutputTag(_))
+    }
+}

@@ -1,0 +1,226 @@
+//! What is there already: the index that we would build, or ztocs of the same layers.
+//! In: the store and the plan. Out: digests, and ztocs that may be used again. Reads manifests, never a layer.
+
+use std::collections::HashMap;
+
+use super::{Error, Request, Target, publish};
+use crate::{
+    digest::Digest,
+    image::Image,
+    index::{V1, V2, Version, convert},
+    oci::{Descriptor, ImageManifest, Manifest, Platform, Selector},
+    plan::{is_wanted_index, reusable_ztocs},
+    progress::Progress,
+    store::{Fetched, Store},
+};
+
+/// SOCI indexes that are in the store.
+#[derive(Default)]
+pub(super) struct Existing {
+    /// What the output tag names, version 2.
+    output: Option<Digest>,
+    indexes: Vec<Found>,
+}
+
+struct Found {
+    descriptor: Descriptor,
+    manifest: Box<ImageManifest>,
+    /// The platform, version 2; the subject says it otherwise.
+    platform: Option<Platform>,
+}
+
+/// An index that is there and is the wanted one.
+pub(super) struct There {
+    /// The image to use.
+    pub(super) image: Digest,
+    /// SOCI indexes by the position of their image.
+    pub(super) indexes: HashMap<usize, Digest>,
+}
+
+/// Looks where our own index would be: under the output tag, or among the referrers.
+pub(super) async fn find(
+    store: &Store,
+    image: &Image,
+    targets: &[Target<'_>],
+    request: &Request,
+    output_tag: Option<&str>,
+) -> Result<Existing, Error> {
+    let mut existing = Existing::default();
+    match (request.version, output_tag) {
+        (Version::V2, Some(tag)) => {
+            if let Some(output) = store.select(&Selector::Tag(tag.to_owned())).await? {
+                existing.output = Some(output.descriptor.digest);
+                existing.indexes = version_2(store, &output).await?;
+            }
+        }
+        _ => {
+            for target in targets {
+                existing
+                    .indexes
+                    .extend(version_1(store, target.descriptor).await?);
+            }
+        }
+    }
+    // An image that was converted before brings its old indexes along.
+    if image.index.is_some() && existing.output != Some(image.root.descriptor.digest) {
+        existing
+            .indexes
+            .extend(version_2(store, &image.root).await?);
+    }
+    Ok(existing)
+}
+
+/// The wanted index, where it is there and complete.
+pub(super) async fn wanted(
+    store: &Store,
+    image: &Image,
+    targets: &[Target<'_>],
+    existing: &Existing,
+    request: &Request,
+) -> Result<Option<There>, Error> {
+    let mut indexes = HashMap::new();
+    for target in targets.iter().filter(|target| target.has_work()) {
+        let found = existing.indexes.iter().find(|found| {
+            let is_for_it = match request.version {
+                Version::V1 => found
+                    .manifest
+                    .subject
+                    .as_ref()
+                    .is_some_and(|of| of.digest == target.descriptor.digest),
+                Version::V2 => found
+                    .platform
+                    .as_ref()
+                    .is_some_and(|platform| platform.same_as(target.platform)),
+            };
+            is_for_it && is_wanted_index(&found.manifest, target.manifest, &request.options)
+        });
+        match found {
+            Some(found) => indexes.insert(target.at, found.descriptor.clone()),
+            None => return Ok(None),
+        };
+    }
+    if indexes.is_empty() {
+        return Ok(None);
+    }
+    let soci_indexes: Vec<Descriptor> = indexes.values().cloned().collect();
+    let (output, mut manifests) = match request.version {
+        Version::V1 => (image.root.descriptor.digest, Vec::new()),
+        Version::V2 => {
+            let conversion = convert(image, &indexes);
+            if existing.output != Some(conversion.descriptor.digest) {
+                return Ok(None);
+            }
+            (
+                conversion.descriptor.digest,
+                conversion
+                    .manifests
+                    .into_iter()
+                    .map(|(_, new, _)| new)
+                    .collect(),
+            )
+        }
+    };
+    manifests.extend(soci_indexes);
+    // Not complete is as good as not there: the run goes on and repairs it.
+    if publish::read_back(store, &manifests).await.is_err() {
+        return Ok(None);
+    }
+    let indexes = indexes
+        .into_iter()
+        .map(|(at, index)| (at, index.digest))
+        .collect();
+    Ok(Some(There {
+        image: output,
+        indexes,
+    }))
+}
+
+/// Ztocs that may be used again, by the digest of their layer.
+pub(super) async fn reusable(
+    store: &Store,
+    existing: &Existing,
+    request: &Request,
+    progress: &dyn Progress,
+) -> Result<HashMap<Digest, Descriptor>, Error> {
+    let mut ztocs = HashMap::new();
+    if let Some(tag) = &request.reuse_from {
+        match store.select(&Selector::Tag(tag.clone())).await? {
+            None => progress.warn(&format!(
+                "there is no tag {tag} to reuse an index from; all layers are read"
+            )),
+            Some(earlier) => {
+                let mut indexes = version_2(store, &earlier).await?;
+                let manifests = match &earlier.manifest {
+                    Manifest::Image(_) => vec![earlier.descriptor.clone()],
+                    Manifest::Index(index) if indexes.is_empty() => index.manifests.clone(),
+                    Manifest::Index(_) => Vec::new(),
+                };
+                for manifest in &manifests {
+                    indexes.extend(version_1(store, manifest).await?);
+                }
+                if indexes.is_empty() {
+                    progress.warn(&format!("the tag {tag} has no SOCI index to reuse"));
+                }
+                ztocs.extend(
+                    indexes
+                        .iter()
+                        .flat_map(|found| reusable_ztocs(&found.manifest, &request.options)),
+                );
+            }
+        }
+    }
+    ztocs.extend(
+        existing
+            .indexes
+            .iter()
+            .flat_map(|found| reusable_ztocs(&found.manifest, &request.options)),
+    );
+    Ok(ztocs)
+}
+
+/// The SOCI indexes that an image index names itself.
+async fn version_2(store: &Store, image: &Fetched) -> Result<Vec<Found>, Error> {
+    let Manifest::Index(index) = &image.manifest else {
+        return Ok(Vec::new());
+    };
+    let mut found = Vec::new();
+    for descriptor in index
+        .manifests
+        .iter()
+        .filter(|entry| entry.artifact_type.as_deref() == Some(V2))
+    {
+        found.extend(read(store, descriptor, descriptor.platform.clone()).await?);
+    }
+    Ok(found)
+}
+
+/// The SOCI indexes that refer to an image's manifest.
+async fn version_1(store: &Store, image: &Descriptor) -> Result<Vec<Found>, Error> {
+    let mut found = Vec::new();
+    for descriptor in store.referrers(&image.digest, V1).await? {
+        found.extend(read(store, &descriptor, None).await?);
+    }
+    Ok(found)
+}
+
+/// One index; `None` where its manifest is gone, which only means that it cannot be used.
+async fn read(
+    store: &Store,
+    descriptor: &Descriptor,
+    platform: Option<Platform>,
+) -> Result<Option<Found>, Error> {
+    Ok(
+        match store.select(&Selector::Digest(descriptor.digest)).await? {
+            Some(Fetched {
+                manifest: Manifest::Image(manifest),
+                descriptor,
+                ..
+            }) => Some(Found {
+                descriptor,
+                manifest,
+                platform,
+            }),
+            _ => None,
+        },
+    )
+}

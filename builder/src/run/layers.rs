@@ -1,0 +1,306 @@
+//! The layers of a run: each read once, several at a time, or not at all where its ztoc is there already.
+//! In: the plan. Out: for each layer its ztoc's descriptor, pushed, and what an index has to know of its contents.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, atomic::Ordering},
+};
+
+use bytes::Bytes;
+use tokio::{
+    sync::Semaphore,
+    task::{JoinSet, spawn_blocking},
+};
+
+use super::{Error, LayerError, LayerPlan, LayerState, Prefetch, Request, Skip, Target};
+use crate::{
+    digest::Digest,
+    index::{ZTOC, clean_path},
+    layer::{self, Unindexable},
+    oci::{Descriptor, LayerEncoding},
+    progress::Progress,
+    store::Store,
+    ztoc::{Toc, Ztoc},
+};
+
+/// Layers that are inflated at once at most, however many cores there are: each takes about 3 MiB and its checkpoints.
+const AT_ONCE_MAX: usize = 8;
+
+/// What became of the layers of a run.
+pub(super) struct Layers {
+    layers: HashMap<Digest, Layer>,
+    pub(super) bytes_read: u64,
+}
+
+/// What became of one layer.
+pub(super) enum Layer {
+    /// It has a ztoc.
+    Indexed { facts: Box<Facts>, reused: bool },
+    /// It has none.
+    Left(Skip),
+}
+
+/// What an index has to know of a layer.
+#[derive(Clone)]
+pub(super) struct Facts {
+    pub(super) ztoc: Descriptor,
+    /// Whether the layer has no extended attribute and no opaque directory, which containerd marks with one.
+    pub(super) without_xattrs: bool,
+    pub(super) prefetch: Prefetch,
+}
+
+impl Layers {
+    pub(super) fn get(&self, digest: &Digest) -> &Layer {
+        &self.layers[digest]
+    }
+}
+
+impl Layer {
+    pub(super) fn state(&self) -> LayerState {
+        match self {
+            Self::Indexed { reused: false, .. } => LayerState::Indexed,
+            Self::Indexed { reused: true, .. } => LayerState::Reused,
+            Self::Left(skip) => LayerState::Skipped {
+                reason: skip.to_string(),
+            },
+        }
+    }
+}
+
+impl Facts {
+    fn of(ztoc: &Ztoc, descriptor: Descriptor, paths: &[Vec<u8>]) -> Self {
+        Self {
+            ztoc: descriptor,
+            without_xattrs: without_xattrs(&ztoc.toc),
+            prefetch: Prefetch::look_up(paths, ztoc),
+        }
+    }
+}
+
+/// Whether nothing in a layer needs extended attributes.
+fn without_xattrs(toc: &Toc) -> bool {
+    toc.iter().all(|file| {
+        let is_opaque = file.name.rsplit(|&byte| byte == b'/').next() == Some(b".wh..wh..opq");
+        !is_opaque
+            && !file
+                .xattrs
+                .iter()
+                .any(|(key, _)| key.starts_with(b"SCHILY.xattr."))
+    })
+}
+
+/// One layer to be done.
+struct Job {
+    number: usize,
+    count: usize,
+    /// Place in the order of starting.
+    at: usize,
+    layer: Descriptor,
+    encoding: LayerEncoding,
+    reusable: Option<Descriptor>,
+}
+
+/// What every job needs.
+struct Shop {
+    store: Store,
+    options: layer::Options,
+    paths: Vec<Vec<u8>>,
+    strict: bool,
+    cores: Semaphore,
+    progress: Arc<dyn Progress>,
+}
+
+/// Makes or finds the ztocs of all layers that the plan wants indexed. Large layers start first, so that the last one to
+/// end is a small one.
+pub(super) async fn index_all(
+    store: &Store,
+    targets: &[Target<'_>],
+    mut reusable: HashMap<Digest, Descriptor>,
+    request: &Request,
+    progress: Arc<dyn Progress>,
+) -> Result<Layers, Error> {
+    let mut jobs: Vec<Job> = Vec::new();
+    for target in targets {
+        let layers = &target.manifest.layers;
+        for (i, (layer, plan)) in layers.iter().zip(&target.plans).enumerate() {
+            if let LayerPlan::Index(encoding) = plan
+                && !jobs.iter().any(|job| job.layer.digest == layer.digest)
+            {
+                jobs.push(Job {
+                    number: i + 1,
+                    count: layers.len(),
+                    at: 0,
+                    layer: layer.clone(),
+                    encoding: encoding.clone(),
+                    reusable: reusable.remove(&layer.digest),
+                });
+            }
+        }
+    }
+    jobs.sort_by_key(|job| std::cmp::Reverse(job.layer.size));
+    progress.layers(
+        &jobs
+            .iter()
+            .map(|job| (job.layer.digest, job.layer.size))
+            .collect::<Vec<_>>(),
+    );
+
+    let cores = std::thread::available_parallelism()
+        .map_or(1, usize::from)
+        .min(AT_ONCE_MAX);
+    let shop = Arc::new(Shop {
+        store: store.clone(),
+        options: layer::Options {
+            span_size: request.options.span_size,
+            build_tool: request.options.build_tool.clone(),
+        },
+        paths: request
+            .options
+            .prefetch_files
+            .iter()
+            .map(|path| clean_path(path.as_bytes()))
+            .collect(),
+        strict: request.strict,
+        cores: Semaphore::new(cores),
+        progress,
+    });
+    let mut running = JoinSet::new();
+    for (at, job) in jobs.into_iter().enumerate() {
+        let shop = Arc::clone(&shop);
+        running.spawn(async move { shop.run(Job { at, ..job }).await });
+    }
+    let mut done = Layers {
+        layers: HashMap::new(),
+        bytes_read: 0,
+    };
+    // Leaving on the first error drops the set, which ends the others.
+    while let Some(finished) = running.join_next().await {
+        let (digest, layer, bytes_read) = finished??;
+        done.layers.insert(digest, layer);
+        done.bytes_read += bytes_read;
+    }
+    Ok(done)
+}
+
+impl Shop {
+    async fn run(&self, job: Job) -> Result<(Digest, Layer, u64), Error> {
+        let core = self.cores.acquire().await.expect("nobody closes it");
+        let (layer, bytes_read) = match self.reuse(&job).await {
+            Some(facts) => (
+                Layer::Indexed {
+                    facts: Box::new(facts),
+                    reused: true,
+                },
+                0,
+            ),
+            None => self.read(&job).await.map_err(|source| Error::Layer {
+                number: job.number,
+                count: job.count,
+                digest: job.layer.digest,
+                source: Box::new(source),
+            })?,
+        };
+        drop(core);
+        self.progress.finished(job.at, &layer.state());
+        Ok((job.layer.digest, layer, bytes_read))
+    }
+
+    /// The ztoc that is there already, if it is what its descriptor says and fits the layer.
+    async fn reuse(&self, job: &Job) -> Option<Facts> {
+        let descriptor = job.reusable.as_ref()?;
+        let checked = match self.store.blob(descriptor).await {
+            Ok(bytes) => match Ztoc::parse(&bytes) {
+                Ok(ztoc) if ztoc.compressed_size != job.layer.size => {
+                    Err("it is of a layer of another size".to_owned())
+                }
+                Ok(ztoc) if ztoc.build_tool != self.options.build_tool => {
+                    Err("another tool built it".to_owned())
+                }
+                Ok(ztoc) => Ok(ztoc),
+                Err(error) => Err(error.to_string()),
+            },
+            Err(error) => Err(error.to_string()),
+        };
+        match checked {
+            Ok(ztoc) => Some(Facts::of(
+                &ztoc,
+                Descriptor::new(ZTOC, descriptor.digest, descriptor.size),
+                &self.paths,
+            )),
+            Err(why) => {
+                self.progress.warn(&format!(
+                    "the ztoc {} of layer {} cannot be reused: {why}; the layer is read again",
+                    descriptor.digest, job.layer.digest
+                ));
+                None
+            }
+        }
+    }
+
+    async fn read(&self, job: &Job) -> Result<(Layer, u64), LayerError> {
+        let reader = self.store.open_layer(&job.layer)?;
+        let read = reader.bytes_read();
+        self.progress.started(job.at, Arc::clone(&read));
+        let (encoding, options, paths) = (
+            job.encoding.clone(),
+            self.options.clone(),
+            self.paths.clone(),
+        );
+        let (pass, ztoc) = spawn_blocking(move || {
+            let mut pass = layer::pass(reader, encoding, &options).map_err(LayerError::Read)?;
+            let ztoc = std::mem::replace(&mut pass.ztoc, Err(Unindexable::TooManySpans));
+            let finished = ztoc.map(|ztoc| {
+                let facts = Facts::of(&ztoc, Descriptor::of(ZTOC, &[]), &paths);
+                let bytes = Bytes::from(ztoc.into_bytes());
+                (
+                    Facts {
+                        ztoc: Descriptor::of(ZTOC, &bytes),
+                        ..facts
+                    },
+                    bytes,
+                )
+            });
+            Ok::<_, LayerError>((pass, finished))
+        })
+        .await??;
+        let bytes_read = read.load(Ordering::Relaxed);
+        if pass.digest != job.layer.digest || pass.size != job.layer.size {
+            return Err(LayerError::Digest {
+                found: pass.digest,
+                size: pass.size,
+            });
+        }
+        match ztoc {
+            Ok((facts, bytes)) => {
+                self.store.put_blob(&facts.ztoc.digest, bytes).await?;
+                Ok((
+                    Layer::Indexed {
+                        facts: Box::new(facts),
+                        reused: false,
+                    },
+                    bytes_read,
+                ))
+            }
+            Err(why) if self.strict => Err(why.into()),
+            Err(why) => {
+                let why = chain(&why);
+                self.progress.warn(&format!(
+                    "layer {} is left out of the index: {why}",
+                    job.layer.digest
+                ));
+                Ok((Layer::Left(Skip::Unindexable(why)), bytes_read))
+            }
+        }
+    }
+}
+
+/// An error and its causes, in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text += &format!(": {error}");
+        cause = error.source();
+    }
+    text
+}

@@ -1,0 +1,297 @@
+//! Where images are read from and indexes written to: a repository in a registry, or an OCI layout.
+//! In: tags, digests, bytes. Out: the same, checked. Both kinds look alike from here on.
+
+mod reader;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+pub use reader::LayerReader;
+
+use crate::{
+    digest::Digest,
+    layout::{self, Layout},
+    oci::{Descriptor, Manifest, NotAManifest, Reference, Selector},
+    registry::{self, Client, Repository},
+};
+
+/// An image's home.
+#[derive(Clone)]
+pub enum Store {
+    /// A repository in a registry.
+    Registry(Repository),
+    /// An OCI layout, directory or archive.
+    Layout(Arc<Layout>),
+}
+
+/// What a store could not do.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A registry.
+    #[error(transparent)]
+    Registry(#[from] registry::Error),
+    /// A layout.
+    #[error(transparent)]
+    Layout(#[from] layout::Error),
+    /// Nothing there by that name.
+    #[error("there is no manifest {0} there")]
+    NoManifest(String),
+    /// A blob that is named and not there.
+    #[error("the blob {0} is missing there")]
+    NoBlob(Digest),
+    /// A manifest that cannot be read.
+    #[error("the manifest {digest} cannot be read")]
+    Manifest {
+        /// Its digest.
+        digest: Digest,
+        /// What is wrong with it.
+        source: NotAManifest,
+    },
+    /// A tag that nobody may move.
+    #[error(
+        "the tag {tag} is immutable here and already names {found}, not {wanted}; choose another output tag"
+    )]
+    ImmutableTag {
+        /// The tag.
+        tag: String,
+        /// What it names.
+        found: Digest,
+        /// What it was to name.
+        wanted: Digest,
+        /// The registry's refusal.
+        source: Box<registry::Error>,
+    },
+}
+
+/// A manifest with the bytes that its digest is of.
+#[derive(Clone, Debug)]
+pub struct Fetched {
+    /// Its type, digest and size.
+    pub descriptor: Descriptor,
+    /// Its bytes.
+    pub bytes: Bytes,
+    /// What they say.
+    pub manifest: Manifest,
+}
+
+impl Store {
+    /// The store of `image`; for a registry nothing is sent yet.
+    pub fn open(image: &Reference, client: &Client) -> Result<Self, Error> {
+        Ok(match image {
+            Reference::Registry(image) => {
+                Self::Registry(client.repository(&image.host, &image.repository)?)
+            }
+            Reference::Layout { path, .. } => Self::Layout(Arc::new(Layout::open_directory(path)?)),
+            Reference::Archive { path, .. } => Self::Layout(Arc::new(Layout::open_archive(path)?)),
+        })
+    }
+
+    /// The manifest that `image` names.
+    pub async fn image(&self, image: &Reference) -> Result<Fetched, Error> {
+        let missing = || Error::NoManifest(image.to_string());
+        match (self, image) {
+            (Self::Registry(_), Reference::Registry(image)) => {
+                self.select(&image.selector()).await?.ok_or_else(missing)
+            }
+            (Self::Layout(layout), image) => {
+                let entry = layout.resolve(image.tag())?.ok_or_else(missing)?;
+                self.manifest(&entry).await
+            }
+            (Self::Registry(_), _) => Err(missing()),
+        }
+    }
+
+    /// The manifest under a tag or a digest; `None` where there is none.
+    pub async fn select(&self, selector: &Selector) -> Result<Option<Fetched>, Error> {
+        let (descriptor, bytes) = match self {
+            Self::Registry(repository) => match repository.manifest(selector).await? {
+                Some(registry::Fetched { descriptor, bytes }) => (descriptor, bytes),
+                None => return Ok(None),
+            },
+            Self::Layout(layout) => {
+                let (digest, media_type) = match selector {
+                    Selector::Digest(digest) => (*digest, String::new()),
+                    Selector::Tag(tag) => match layout.resolve(Some(tag))? {
+                        Some(entry) => (entry.digest, entry.media_type),
+                        None => return Ok(None),
+                    },
+                };
+                match layout.manifest(&digest)? {
+                    Some(bytes) => (
+                        Descriptor::new(&media_type, digest, bytes.len() as u64),
+                        bytes,
+                    ),
+                    None => return Ok(None),
+                }
+            }
+        };
+        let manifest =
+            Manifest::parse(&descriptor.media_type, &bytes).map_err(|source| Error::Manifest {
+                digest: descriptor.digest,
+                source,
+            })?;
+        let descriptor = Descriptor {
+            media_type: manifest.media_type_or(&descriptor.media_type),
+            ..descriptor
+        };
+        Ok(Some(Fetched {
+            descriptor,
+            bytes,
+            manifest,
+        }))
+    }
+
+    /// The manifest that `descriptor` names.
+    pub async fn manifest(&self, descriptor: &Descriptor) -> Result<Fetched, Error> {
+        let fetched = self.select(&Selector::Digest(descriptor.digest)).await?;
+        fetched.ok_or_else(|| Error::NoManifest(descriptor.digest.to_string()))
+    }
+
+    /// The digest that `tag` names; `None` where it does not exist.
+    pub async fn resolve(&self, tag: &str) -> Result<Option<Digest>, Error> {
+        Ok(match self {
+            Self::Registry(repository) => repository.resolve(tag).await?,
+            Self::Layout(layout) => layout.resolve(Some(tag))?.map(|entry| entry.digest),
+        })
+    }
+
+    /// A small blob, whole and checked.
+    pub async fn blob(&self, descriptor: &Descriptor) -> Result<Bytes, Error> {
+        match self {
+            Self::Registry(repository) => Ok(repository.blob(descriptor).await?),
+            Self::Layout(layout) => layout
+                .blob(&descriptor.digest)?
+                .ok_or(Error::NoBlob(descriptor.digest)),
+        }
+    }
+
+    /// Size of a blob in bytes; `None` where it is not there.
+    pub async fn blob_size(&self, digest: &Digest) -> Result<Option<u64>, Error> {
+        Ok(match self {
+            Self::Registry(repository) => repository.blob_size(digest).await?,
+            Self::Layout(layout) => layout.blob_size(digest)?,
+        })
+    }
+
+    /// Opens a layer for reading; must be called within a tokio runtime.
+    pub fn open_layer(&self, descriptor: &Descriptor) -> Result<LayerReader, Error> {
+        Ok(match self {
+            Self::Registry(repository) => {
+                LayerReader::streaming(repository.blob_stream(descriptor))
+            }
+            Self::Layout(layout) => LayerReader::of_file(layout.open_blob(descriptor)?),
+        })
+    }
+
+    /// Adds a blob, unless it is there.
+    pub async fn put_blob(&self, digest: &Digest, bytes: Bytes) -> Result<(), Error> {
+        match self {
+            Self::Registry(repository) => Ok(repository.push_blob(digest, bytes).await?),
+            Self::Layout(layout) => Ok(layout.put_blob(digest, &bytes)?),
+        }
+    }
+
+    /// Adds a manifest by its digest; all that it names must be there.
+    pub async fn put_manifest(&self, descriptor: &Descriptor, bytes: Bytes) -> Result<(), Error> {
+        match self {
+            Self::Registry(repository) => {
+                let selector = Selector::Digest(descriptor.digest);
+                repository
+                    .push_manifest(&selector, &descriptor.media_type, bytes)
+                    .await?;
+                Ok(())
+            }
+            Self::Layout(layout) => Ok(layout.put_blob(&descriptor.digest, &bytes)?),
+        }
+    }
+
+    /// Adds a manifest that names `subject`, so that it is found as its referrer.
+    pub async fn put_referrer(
+        &self,
+        descriptor: &Descriptor,
+        bytes: Bytes,
+        subject: &Digest,
+    ) -> Result<(), Error> {
+        match self {
+            Self::Registry(repository) => {
+                let selector = Selector::Digest(descriptor.digest);
+                let pushed = repository
+                    .push_manifest(&selector, &descriptor.media_type, bytes)
+                    .await?;
+                if pushed.subject.is_none() {
+                    repository
+                        .add_referrer_by_tag(subject, descriptor.clone())
+                        .await?;
+                }
+            }
+            Self::Layout(layout) => {
+                layout.put_blob(&descriptor.digest, &bytes)?;
+                layout.name(descriptor.clone(), None);
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts a manifest under `tag`. Where tags are immutable, the same manifest under it is well, another is an error.
+    pub async fn put_tag(
+        &self,
+        tag: &str,
+        descriptor: &Descriptor,
+        bytes: Bytes,
+    ) -> Result<(), Error> {
+        match self {
+            Self::Registry(repository) => {
+                // ECR refuses to put even the same manifest again under an immutable tag.
+                if repository.resolve(tag).await? == Some(descriptor.digest) {
+                    return Ok(());
+                }
+                let selector = Selector::Tag(tag.to_owned());
+                match repository
+                    .push_manifest(&selector, &descriptor.media_type, bytes)
+                    .await
+                {
+                    Ok(_) => Ok(()),
+                    Err(source) if source.is_immutable_tag() => {
+                        match repository.resolve(tag).await? {
+                            Some(found) if found == descriptor.digest => Ok(()),
+                            Some(found) => Err(Error::ImmutableTag {
+                                tag: tag.to_owned(),
+                                found,
+                                wanted: descriptor.digest,
+                                source: Box::new(source),
+                            }),
+                            None => Err(source.into()),
+                        }
+                    }
+                    Err(error) => Err(error.into()),
+                }
+            }
+            Self::Layout(layout) => {
+                layout.put_blob(&descriptor.digest, &bytes)?;
+                layout.name(descriptor.clone(), Some(tag));
+                Ok(())
+            }
+        }
+    }
+
+    /// Makes all that was put last. A registry needs no such step.
+    pub fn commit(&self) -> Result<(), Error> {
+        match self {
+            Self::Registry(_) => Ok(()),
+            Self::Layout(layout) => Ok(layout.commit()?),
+        }
+    }
+
+    /// The manifests of `artifact_type` that name `subject`.
+    pub async fn referrers(
+        &self,
+        subject: &Digest,
+        artifact_type: &str,
+    ) -> Result<Vec<Descriptor>, Error> {
+        Ok(match self {
+            Self::Registry(repository) => repository.referrers(subject, artifact_type).await?,
+            Self::Layout(layout) => layout.referrers(subject, artifact_type)?,
+        })
+    }
+}
