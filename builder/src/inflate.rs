@@ -10,11 +10,7 @@ pub mod checkpoint;
 use std::{fmt, io};
 
 pub(crate) use gzip::MAGIC;
-use raw::{Engine, INPUT_SLACK, OUTPUT_SLACK, Stop, WINDOW};
-
-/// Sizes of both buffers. From 128 KiB to 4 MiB nothing changes; this stays in the second-level cache.
-const INPUT: usize = 256 * 1024;
-const OUTPUT: usize = 256 * 1024;
+use raw::{Engine, INPUT_MAX, INPUT_SLACK, InputBuffer, OutputBuffer, Stop, WINDOW};
 
 /// A position in the compressed stream, in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -130,12 +126,12 @@ impl fmt::Display for PlainAt {
 pub struct Gunzip {
     engine: Engine,
     /// `[what is left of the last read | what was read | slack]`
-    input: Vec<u8>,
+    input: Box<InputBuffer>,
     input_at: usize,
     input_end: usize,
     input_ended: bool,
     /// `[32 KiB of history | plain bytes | slack]`
-    output: Vec<u8>,
+    output: Box<OutputBuffer>,
     output_at: usize,
     /// Where the member starts in `output`; 0 once it has slid out.
     member_floor: usize,
@@ -147,17 +143,25 @@ impl Default for Gunzip {
     fn default() -> Self {
         Self {
             engine: Engine::new(),
-            input: vec![0; INPUT + INPUT_SLACK],
+            input: zeros(),
             input_at: 0,
             input_end: 0,
             input_ended: false,
-            output: vec![0; WINDOW + OUTPUT + OUTPUT_SLACK],
+            output: zeros(),
             output_at: WINDOW,
             member_floor: WINDOW,
             compressed: CompressedAt(0),
             plain: PlainAt(0),
         }
     }
+}
+
+/// A buffer on the heap, without a copy of it on the stack first.
+fn zeros<const N: usize>() -> Box<[u8; N]> {
+    vec![0; N]
+        .into_boxed_slice()
+        .try_into()
+        .expect("the length is the same")
 }
 
 impl Gunzip {
@@ -292,7 +296,7 @@ impl Gunzip {
         self.input_end -= self.input_at;
         self.input_at = 0;
         while !self.input_ended {
-            match source.read(&mut self.input[self.input_end..INPUT]) {
+            match source.read(&mut self.input[self.input_end..INPUT_MAX]) {
                 Ok(0) => {
                     self.input_ended = true;
                     self.input[self.input_end..self.input_end + INPUT_SLACK].fill(0);
