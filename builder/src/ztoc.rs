@@ -167,7 +167,7 @@ impl Ztoc {
         };
         let spans = match ztoc.compression {
             Compression::Gzip => Zinfo::parse(&ztoc.checkpoints)?.iter().len() as i64,
-            Compression::Uncompressed => i64::from(ztoc.max_span_id) + 1,
+            Compression::Uncompressed => TarZinfo::parse(&ztoc.checkpoints)?.spans(),
         };
         if spans != i64::from(ztoc.max_span_id) + 1 || spans != ztoc.span_digests.len() as i64 {
             return Err(NotAZtoc::Spans {
@@ -230,6 +230,15 @@ impl TarZinfo {
             span_size: u64::from_le_bytes(table.number(1, [0; 8])?),
             size: u64::from_le_bytes(table.number(2, [0; 8])?),
         })
+    }
+
+    /// How many spans that makes; none where a span holds nothing.
+    fn spans(&self) -> i64 {
+        let spans = match self.span_size {
+            0 => 0,
+            span_size => self.size.div_ceil(span_size),
+        };
+        i64::try_from(spans).unwrap_or(i64::MAX)
     }
 }
 
