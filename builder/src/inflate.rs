@@ -239,14 +239,19 @@ impl Gunzip {
                 self.engine
                     .run(&input, &mut self.input_at, &mut output, &mut self.output_at);
 
-            let plain = &self.output[out_from..self.output_at];
             sink.compressed(&self.input[in_from..self.input_at]);
             self.compressed.0 += (self.input_at - in_from) as u64;
-            let stop = stop.map_err(|fault| self.fault(fault))?;
+            // What the engine decoded from the zeros behind a cut stream was never in it.
+            if stop == Err(Fault::Truncated) {
+                self.output_at = out_from;
+            }
+            // What stands before any other fault goes out first: if the sink refuses it, that is what the stream's reader
+            // meets first, however the bytes arrived.
+            let plain = &self.output[out_from..self.output_at];
             checksum.update(plain);
             self.plain.0 += plain.len() as u64;
             sink.plain(plain).map_err(Error::Sink)?;
-            match stop {
+            match stop.map_err(|fault| self.fault(fault))? {
                 Stop::Input => {
                     self.fill(source).map_err(Error::Read)?;
                 }
