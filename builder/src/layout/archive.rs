@@ -7,40 +7,41 @@ use std::{
     fs::File,
     io::{self, Cursor, Read, Seek, SeekFrom},
     path::{Path, PathBuf},
-    sync::Mutex,
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use bytes::Bytes;
 
 use super::{Files, OpenFile};
 
+/// Where each member's bytes start, and how many there are.
+type Members = HashMap<String, (u64, u64)>;
+
 pub(super) struct Archive {
     path: PathBuf,
-    /// Where each member's bytes start, and how many there are.
-    members: HashMap<String, (u64, u64)>,
+    members: Mutex<Members>,
     added: Mutex<BTreeMap<String, Bytes>>,
 }
 
 impl Archive {
     pub(super) fn open(path: &Path) -> io::Result<Self> {
-        let mut archive = tar::Archive::new(File::open(path)?);
-        let mut members = HashMap::new();
-        for entry in archive.entries_with_seek()? {
-            let entry = entry?;
-            let name = String::from_utf8_lossy(&entry.path_bytes())
-                .trim_start_matches("./")
-                .to_owned();
-            members.insert(name, (entry.raw_file_position(), entry.size()));
-        }
         Ok(Self {
             path: path.to_owned(),
-            members,
+            members: Mutex::new(members_of(path)?),
             added: Mutex::default(),
         })
     }
 
+    fn members(&self) -> MutexGuard<'_, Members> {
+        self.members.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn added(&self) -> MutexGuard<'_, BTreeMap<String, Bytes>> {
+        self.added.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn member(&self, name: &str) -> io::Result<Option<(u64, io::Take<File>)>> {
-        let Some(&(at, size)) = self.members.get(name) else {
+        let Some((at, size)) = self.members().get(name).copied() else {
             return Ok(None);
         };
         let mut file = File::open(&self.path)?;
@@ -51,12 +52,7 @@ impl Archive {
 
 impl Files for Archive {
     fn open(&self, name: &str) -> io::Result<Option<OpenFile>> {
-        if let Some(bytes) = self
-            .added
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-            .get(name)
-        {
+        if let Some(bytes) = self.added().get(name) {
             return Ok(Some((
                 bytes.len() as u64,
                 Box::new(Cursor::new(bytes.clone())),
@@ -68,10 +64,7 @@ impl Files for Archive {
     }
 
     fn put(&self, name: &str, bytes: &Bytes) -> io::Result<()> {
-        self.added
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-            .insert(name.to_owned(), bytes.clone());
+        self.added().insert(name.to_owned(), bytes.clone());
         Ok(())
     }
 
@@ -101,24 +94,39 @@ impl Files for Archive {
             let entry = entry?;
             let path = entry.path_bytes().into_owned();
             if String::from_utf8_lossy(&path).trim_start_matches("./") != INDEX {
-                new.append(&entry.header().clone(), entry)?;
+                // The size may stand in a PAX record, which is not copied; numbers as GNU writes them hold any size.
+                let mut header = entry.header().clone();
+                header.set_size(entry.size());
+                header.set_cksum();
+                new.append(&header, entry)?;
             }
         }
-        let added = std::mem::take(
-            &mut *self
-                .added
-                .lock()
-                .unwrap_or_else(std::sync::PoisonError::into_inner),
-        );
-        for (name, bytes) in &added {
+        let mut added = self.added();
+        for (name, bytes) in &*added {
             append(&mut new, name, bytes)?;
         }
         append(&mut new, INDEX, &index)?;
         let partial = new.into_inner()?;
         partial.as_file().sync_data()?;
         partial.persist(&self.path)?;
+        // From here on everything is found in the new archive, and elsewhere in it than in the old one.
+        *self.members() = members_of(&self.path)?;
+        added.clear();
         Ok(())
     }
+}
+
+fn members_of(path: &Path) -> io::Result<Members> {
+    let mut archive = tar::Archive::new(File::open(path)?);
+    let mut members = Members::new();
+    for entry in archive.entries_with_seek()? {
+        let entry = entry?;
+        let name = String::from_utf8_lossy(&entry.path_bytes())
+            .trim_start_matches("./")
+            .to_owned();
+        members.insert(name, (entry.raw_file_position(), entry.size()));
+    }
+    Ok(members)
 }
 
 fn append(archive: &mut tar::Builder<impl io::Write>, name: &str, bytes: &[u8]) -> io::Result<()> {
