@@ -32,6 +32,7 @@ use bytes::Bytes;
 use hyper::{HeaderMap, Method};
 use soci_builder::digest::Digest;
 
+#[allow(unused_imports, reason = "no test uses all of it")]
 pub use access::{Access, Login};
 pub use faults::{Fault, Route};
 
@@ -166,6 +167,11 @@ impl FakeRegistry {
         digest
     }
 
+    /// Stores bytes under a digest that need not be theirs.
+    pub fn put_blob_as(&self, digest: Digest, bytes: impl Into<Bytes>) {
+        self.state().blobs.insert(digest, bytes.into());
+    }
+
     /// Stores a manifest, under a tag where one is given, and unchecked.
     pub fn put_manifest(
         &self,
@@ -189,6 +195,13 @@ impl FakeRegistry {
         let digest = *state.tags.get(&(repository.to_owned(), tag.to_owned()))?;
         let (_, bytes) = state.manifests.get(&(repository.to_owned(), digest))?;
         Some((digest, bytes.clone()))
+    }
+
+    /// The manifest with a digest.
+    pub fn manifest(&self, repository: &str, digest: &Digest) -> Option<Bytes> {
+        let key = (repository.to_owned(), *digest);
+        let state = self.state();
+        state.manifests.get(&key).map(|(_, bytes)| bytes.clone())
     }
 
     /// Lets the next request to `route` fail. Rules for one route apply in the order in which they were made.

@@ -1,3 +1,5 @@
 //! What the integration tests share.
 
 pub mod fake_registry;
+pub mod image;
+pub mod program;

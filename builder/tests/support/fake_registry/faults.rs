@@ -93,6 +93,8 @@ pub enum Fault {
     ExpireTokens,
     /// The manifest is taken, and then overwritten by another client with this one.
     OverwrittenBy(Bytes),
+    /// The blob is taken, and then lost.
+    Lost,
 }
 
 impl Fault {

@@ -64,7 +64,7 @@ pub(super) fn answer(
             state.blob(name, range)
         }
         Route::StartUpload => state.start_upload(repository, &addresses.home),
-        Route::FinishUpload => state.finish_upload(request),
+        Route::FinishUpload => state.finish_upload(request, fault.as_ref()),
         Route::Referrers => state.referrers(repository, name, &request.query),
         Route::Token => state.access.token(
             &request.method,
@@ -196,12 +196,14 @@ impl State {
         with(empty(202), "location", location)
     }
 
-    fn finish_upload(&mut self, request: &Recorded) -> Answer {
+    fn finish_upload(&mut self, request: &Recorded, fault: Option<&Fault>) -> Answer {
         let digest = Digest::of(&request.body);
         if request.query != format!("_state=a%2Fb%3D&digest={digest}") {
             return error(400, "DIGEST_INVALID", "state or digest does not match");
         }
-        self.blobs.insert(digest, request.body.clone());
+        if !matches!(fault, Some(Fault::Lost)) {
+            self.blobs.insert(digest, request.body.clone());
+        }
         empty(201)
     }
 

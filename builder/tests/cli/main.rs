@@ -1,0 +1,27 @@
+//! The program as a whole: its commands, outcomes, exit codes and results.
+#![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
+
+mod commands;
+mod golden;
+mod layers;
+mod outcomes;
+mod referrers;
+#[path = "../support/mod.rs"]
+mod support;
+
+use std::path::{Path, PathBuf};
+
+use support::program::{Ended, Program};
+
+/// Options under which small layers are indexed too.
+const SMALL: [&str; 2] = ["--min-layer-size", "0"];
+
+/// `soci-builder index IMAGE --min-layer-size 0 --json …`
+fn index(image: &str, more: &[&str]) -> Ended {
+    let arguments = [&["index", image, "--json"], &SMALL[..], more].concat();
+    Program::new(arguments).run()
+}
+
+fn golden(case: &str) -> PathBuf {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden")).join(case)
+}

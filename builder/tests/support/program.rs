@@ -1,0 +1,190 @@
+//! The program as a shell sees it: arguments and environment in; exit code, stdout and stderr out.
+//! Every run has its own empty home, temporary and working directory, which must be empty afterwards, and must show no
+//! secret.
+#![allow(dead_code, reason = "no test uses all of it")]
+#![allow(clippy::unwrap_used, reason = "a test harness may fail loudly")]
+#![allow(
+    unreachable_pub,
+    reason = "test programs have no outside; `pub` marks what they are meant to use"
+)]
+
+use std::{
+    ffi::OsStr,
+    fs,
+    process::{Child, Command, Output, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// Everything that is secret in a test has one of these in it: passwords and tokens, also in base64 (`user:secret-word`),
+/// and what storages put into queries.
+const SECRETS: [&str; 5] = ["secret-", "X-Amz", "dXNlcjpzZWNyZXQ", "Bearer ", "Basic "];
+
+/// The folders of a run.
+const HOME: [&str; 3] = ["home", "temporary", "working"];
+
+/// How long a test waits for something that takes milliseconds on an idle machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A run that has not begun.
+pub struct Program {
+    command: Command,
+    folders: TempDir,
+}
+
+/// A run in progress.
+pub struct Running {
+    child: Child,
+    folders: TempDir,
+}
+
+/// A run that is over.
+#[derive(Debug)]
+pub struct Ended {
+    /// The exit code; none after a signal.
+    pub code: Option<i32>,
+    /// The result.
+    pub stdout: String,
+    /// The log.
+    pub stderr: String,
+}
+
+impl Program {
+    /// `soci-builder` with `arguments`, and nothing of this process's environment.
+    pub fn new<I: IntoIterator<Item: AsRef<OsStr>>>(arguments: I) -> Self {
+        let folders = TempDir::new().unwrap();
+        for name in HOME {
+            fs::create_dir(folders.path().join(name)).unwrap();
+        }
+        let mut command = Command::new(env!("CARGO_BIN_EXE_soci-builder"));
+        command
+            .args(arguments)
+            .env_clear()
+            .env("HOME", folders.path().join("home"))
+            .env("TMPDIR", folders.path().join("temporary"))
+            .current_dir(folders.path().join("working"))
+            .stdin(Stdio::null());
+        Self { command, folders }
+    }
+
+    /// With one more argument.
+    #[must_use]
+    pub fn argument(mut self, argument: impl AsRef<OsStr>) -> Self {
+        self.command.arg(argument);
+        self
+    }
+
+    /// With a variable in its environment.
+    #[must_use]
+    pub fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
+    /// With something else than a pipe to read its result.
+    #[must_use]
+    pub fn stdout(mut self, to: impl Into<Stdio>) -> Self {
+        self.command.stdout(to);
+        self
+    }
+
+    /// Runs to the end.
+    pub fn run(mut self) -> Ended {
+        let output = self.command.output().unwrap();
+        Ended::of(output, &self.folders)
+    }
+
+    /// Starts, and leaves it running.
+    pub fn start(mut self) -> Running {
+        self.command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        Running {
+            child: self.command.spawn().unwrap(),
+            folders: self.folders,
+        }
+    }
+}
+
+impl Running {
+    /// Sends the signal of that name: `INT`.
+    pub fn signal(&self, name: &str) {
+        let sent = Command::new("kill")
+            .args(["-s", name, &self.child.id().to_string()])
+            .status();
+        assert!(sent.unwrap().success());
+    }
+
+    /// Waits for its end.
+    pub fn wait(mut self) -> Ended {
+        if !is_soon(|| self.child.try_wait().unwrap().is_some()) {
+            self.child.kill().unwrap();
+            panic!("still running: {:?}", self.child.wait_with_output());
+        }
+        Ended::of(self.child.wait_with_output().unwrap(), &self.folders)
+    }
+}
+
+impl Ended {
+    fn of(output: Output, folders: &TempDir) -> Self {
+        let ended = Self {
+            code: output.status.code(),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        };
+        for secret in SECRETS {
+            let shown = ended.stdout.contains(secret) || ended.stderr.contains(secret);
+            assert!(!shown, "shows {secret:?}: {ended:?}");
+        }
+        for name in HOME {
+            let left: Vec<_> = fs::read_dir(folders.path().join(name)).unwrap().collect();
+            assert!(left.is_empty(), "left in {name}: {left:?}");
+        }
+        ended
+    }
+
+    /// Asserts the exit code.
+    #[must_use]
+    #[track_caller]
+    pub fn exits(self, code: i32) -> Self {
+        assert_eq!(self.code, Some(code), "{self:?}");
+        self
+    }
+
+    /// Asserts that it failed with one line as its last words, which say all of `words`, and without a result.
+    #[track_caller]
+    pub fn fails_with(self, words: &[&str]) {
+        let ended = self.exits(1);
+        assert_eq!(ended.stdout, "");
+        let last = ended.stderr.lines().last().unwrap_or_default();
+        assert!(last.starts_with("soci-builder: "), "{ended:?}");
+        for word in words {
+            assert!(last.contains(word), "no {word:?} in: {last}");
+        }
+    }
+
+    /// The result: one JSON object in one line, and nothing else.
+    #[track_caller]
+    pub fn json(&self) -> Value {
+        assert_eq!(self.stdout.lines().count(), 1, "{self:?}");
+        serde_json::from_str(&self.stdout).unwrap()
+    }
+}
+
+/// Waits until something is so.
+#[track_caller]
+pub fn wait_until(is_so: impl FnMut() -> bool) {
+    assert!(is_soon(is_so), "not so after {PATIENCE:?}");
+}
+
+fn is_soon(mut is_so: impl FnMut() -> bool) -> bool {
+    let started = Instant::now();
+    while !is_so() {
+        if started.elapsed() > PATIENCE {
+            return false;
+        }
+        thread::sleep(Duration::from_millis(2));
+    }
+    true
+}
