@@ -9,6 +9,7 @@ use std::{
 };
 
 use clap::{CommandFactory, Parser};
+use tokio::task::spawn_blocking;
 
 use cli::{Cli, Command, ZtocCommand};
 
@@ -17,8 +18,8 @@ enum Ending {
     Done,
     /// An outcome that is to fail: nothing to index, or unsupported.
     NothingToUse,
-    Failed(Box<dyn std::error::Error>),
-    Misused(Box<dyn std::error::Error>),
+    Failed(Box<dyn std::error::Error + Send + Sync>),
+    Misused(Box<dyn std::error::Error + Send + Sync>),
 }
 
 impl From<io::Error> for Ending {
@@ -58,12 +59,13 @@ async fn run(cli: Cli) -> Ending {
     let result = match cli.command {
         Command::Index(arguments) => cli::index::run(arguments, &client).await,
         Command::Info(arguments) => cli::info::run(arguments, &client).await,
-        Command::Ztoc {
-            command: ZtocCommand::Build(arguments),
-        } => cli::ztoc::build(&arguments),
-        Command::Ztoc {
-            command: ZtocCommand::Info(arguments),
-        } => cli::ztoc::info(&arguments),
+        // On a thread of its own: here, a signal would be heard only afterwards.
+        Command::Ztoc { command } => spawn_blocking(move || match command {
+            ZtocCommand::Build(arguments) => cli::ztoc::build(&arguments),
+            ZtocCommand::Info(arguments) => cli::ztoc::info(&arguments),
+        })
+        .await
+        .unwrap_or_else(|died| Err(Ending::Failed(died.into()))),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "soci-builder", &mut script);
