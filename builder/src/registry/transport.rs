@@ -176,7 +176,11 @@ impl Answer {
             return Ok(self);
         }
         let body = self.body(ERROR_BODY_MAX).await.ok().flatten();
-        let (code, message) = body.as_deref().map(told).unwrap_or_default();
+        let (code, mut message) = body.as_deref().map(told).unwrap_or_default();
+        if !self.at_home {
+            // A storage may repeat the request in its own words, and the secret in its query with it.
+            message.clear();
+        }
         Err(Error::Status(Box::new(Status {
             status: self.status(),
             code,
