@@ -116,6 +116,15 @@ impl Running {
         assert!(sent.unwrap().success());
     }
 
+    /// Whether it has begun to listen to both signals that may stop it.
+    pub fn waits_for_a_signal(&self) -> bool {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+        let mask = u64::from_str_radix(mask.unwrap().trim(), 16).unwrap();
+        // Bits count from signal 1; SIGINT is 2, SIGTERM is 15.
+        mask >> 1 & 1 == 1 && mask >> 14 & 1 == 1
+    }
+
     /// Waits for its end.
     pub fn wait(mut self) -> Ended {
         if !is_soon(|| self.child.try_wait().unwrap().is_some()) {

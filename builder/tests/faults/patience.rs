@@ -1,0 +1,230 @@
+//! Trouble that passes, and trouble that does not. What would take the program half a minute of pauses is tried on the
+//! library, with pauses of a millisecond.
+
+use std::{
+    error::Error,
+    sync::{Arc, atomic::AtomicU64},
+    thread,
+    time::Duration,
+};
+
+use soci_builder::{
+    digest::Digest,
+    index::Version,
+    plan::IndexOptions,
+    progress::Progress,
+    registry::{Client, Environment, Options, RetryPolicy},
+    report::{LayerState, Report},
+    run::{self, Otherwise, Request},
+    ztoc::DEFAULT_BUILD_TOOL,
+};
+
+use crate::{
+    listed, output_of, output_tag, program,
+    support::{
+        fake_registry::{Access, FakeRegistry, Fault, Login, Route, Settings},
+        image::Layer,
+    },
+};
+
+/// Runs as `program` does, with short pauses; the error is the whole chain.
+async fn run(image: &str) -> Result<Report, String> {
+    let request = Request {
+        image: image.parse().unwrap(),
+        version: Version::V2,
+        output_tag: None,
+        platforms: Vec::new(),
+        options: IndexOptions {
+            min_layer_size: 0,
+            span_size: 64 << 10,
+            prefetch_files: Vec::new(),
+            optimize_xattrs: false,
+            build_tool: DEFAULT_BUILD_TOOL.to_owned(),
+        },
+        reuse_from: None,
+        strict: false,
+        when_too_small: Otherwise::UseOriginal,
+        when_unsupported: Otherwise::Fail,
+    };
+    let options = Options {
+        retry: RetryPolicy {
+            first_pause: Duration::from_millis(1),
+            longest_pause: Duration::from_millis(1),
+            ..RetryPolicy::default()
+        },
+        ..Options::default()
+    };
+    let client = Client::with_environment(options, Environment::default());
+    run::index(&request, &client, Arc::new(Quiet))
+        .await
+        .map_err(|error| {
+            let mut text = error.to_string();
+            let mut cause = error.source();
+            while let Some(error) = cause {
+                text += &format!(": {error}");
+                cause = error.source();
+            }
+            text
+        })
+}
+
+struct Quiet;
+
+impl Progress for Quiet {
+    fn layers(&self, _: &[(Digest, u64)]) {}
+    fn started(&self, _: usize, _: Arc<AtomicU64>) {}
+    fn finished(&self, _: usize, _: &LayerState) {}
+    fn warn(&self, text: &str) {
+        panic!("unexpected warning: {text}");
+    }
+}
+
+/// A registry, and the route that a layer's bytes come from there.
+fn registry(redirects: bool) -> (FakeRegistry, Route) {
+    let registry = FakeRegistry::with(Settings {
+        redirect_blobs: redirects,
+        ..Settings::default()
+    });
+    let route = if redirects {
+        Route::Storage
+    } else {
+        Route::ReadBlob
+    };
+    (registry, route)
+}
+
+#[tokio::test]
+async fn connections_cut_anywhere() {
+    let layer = Layer::noise(1, 300_000);
+    let image = listed(&layer);
+    let wanted = output_of(&image);
+    for seed in 0..60 {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let (registry, route) = registry(random.bool());
+        let reference = image.push(&registry, "v1");
+        for _ in 0..random.u32(1..=5) {
+            let after = random.usize(..layer.size / 2);
+            registry.fail(route, Fault::Cut { after });
+            if random.u8(..4) == 0 {
+                registry.fail(route, Fault::IgnoreRange);
+            }
+        }
+        let report = run(&reference).await;
+        let report = report.unwrap_or_else(|error| panic!("seed {seed}: {error}"));
+        assert_eq!(report.output_digest, Some(wanted), "seed {seed}");
+        assert_eq!(output_tag(&registry), Some(wanted), "seed {seed}");
+        assert!(report.bytes_read >= layer.size as u64, "seed {seed}");
+    }
+}
+
+#[test]
+fn the_program_goes_on_after_a_cut() {
+    let layer = Layer::noise(1, 300_000);
+    let image = listed(&layer);
+    let wanted = output_of(&image);
+    thread::scope(|scope| {
+        for seed in 0..8 {
+            let (image, layer) = (&image, &layer);
+            scope.spawn(move || {
+                let after = fastrand::Rng::with_seed(seed).usize(..layer.size);
+                let (registry, route) = registry(seed % 2 == 0);
+                let reference = image.push(&registry, "v1");
+                registry.fail(route, Fault::Cut { after });
+                program(&reference).run().exits(0).json();
+                assert_eq!(output_tag(&registry), Some(wanted), "seed {seed}");
+            });
+        }
+    });
+}
+
+#[tokio::test]
+async fn a_layer_that_never_comes_whole() {
+    let layer = Layer::noise(1, 300_000);
+    let (registry, route) = registry(false);
+    let reference = listed(&layer).push(&registry, "v1");
+    registry.fail(route, Fault::Cut { after: 1_000 }).always();
+    let error = run(&reference).await.unwrap_err();
+    for word in [
+        &format!("cannot index layer 1 of 1 ({})", layer.digest),
+        "broken off at byte 6000, after 5 resumptions",
+    ] {
+        assert!(error.contains(word), "no {word:?} in: {error}");
+    }
+    assert_eq!(output_tag(&registry), None);
+}
+
+#[tokio::test]
+async fn trouble_for_ever() {
+    let image = listed(&Layer::noise(1, 90_000));
+    for route in [
+        Route::ReadManifest,
+        Route::ReadBlob,
+        Route::HeadBlob,
+        Route::StartUpload,
+        Route::FinishUpload,
+        Route::PushManifest,
+    ] {
+        for (status, code) in [
+            (429, "TOOMANYREQUESTS"),
+            (500, "UNKNOWN"),
+            (503, "UNAVAILABLE"),
+        ] {
+            let (registry, _) = registry(false);
+            let reference = image.push(&registry, "v1");
+            registry.fail(route, Fault::status(status, code)).always();
+            let error = run(&reference).await.unwrap_err();
+            assert!(error.contains("tried 6 times: "), "{error}");
+            // An answer to HEAD has no body to say more.
+            let word = if route == Route::HeadBlob { "" } else { code };
+            assert!(
+                error.contains(&format!(": {status} ")) && error.contains(word),
+                "{error}"
+            );
+            assert_eq!(output_tag(&registry), None, "{route:?} {status}");
+        }
+    }
+}
+
+#[test]
+fn trouble_that_passes() {
+    let image = listed(&Layer::noise(1, 90_000));
+    let wanted = output_of(&image);
+    thread::scope(|scope| {
+        for (route, status) in [
+            (Route::ReadManifest, 429),
+            (Route::ReadBlob, 500),
+            (Route::HeadBlob, 502),
+            (Route::StartUpload, 503),
+            (Route::FinishUpload, 500),
+            (Route::PushManifest, 429),
+        ] {
+            let image = &image;
+            scope.spawn(move || {
+                let (registry, _) = registry(false);
+                let reference = image.push(&registry, "v1");
+                registry.fail(route, Fault::status(status, ""));
+                program(&reference).run().exits(0).json();
+                assert_eq!(output_tag(&registry), Some(wanted), "{route:?}");
+            });
+        }
+    });
+}
+
+#[test]
+fn tokens_that_end_in_the_middle() {
+    let image = listed(&Layer::noise(1, 90_000));
+    let registry =
+        FakeRegistry::start().guarded(Access::Bearer(Login::Password("user", "secret-word")));
+    let reference = image.push(&registry, "v1");
+    registry.fail(Route::ReadBlob, Fault::Cut { after: 40_000 });
+    for route in [Route::ReadBlob, Route::FinishUpload, Route::PushManifest] {
+        registry.fail(route, Fault::ExpireTokens);
+    }
+    let run = program(&reference)
+        .env("SOCI_REGISTRY_USERNAME", "user")
+        .env("SOCI_REGISTRY_PASSWORD", "secret-word")
+        .run();
+    run.exits(0).json();
+    assert_eq!(output_tag(&registry), Some(output_of(&image)));
+    assert!(registry.requests_to(Route::Token).len() > 3);
+}

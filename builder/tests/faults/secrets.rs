@@ -1,0 +1,73 @@
+//! Failures where secrets are in play. That none is shown is checked after every run of the program.
+
+use crate::{
+    listed, output_tag, program,
+    support::{
+        fake_registry::{Access, FakeRegistry, Fault, Login, QUERY_SECRET, Route, Settings},
+        image::Layer,
+        program::Ended,
+    },
+};
+
+fn run_as(reference: &str, password: &str) -> Ended {
+    program(reference)
+        .env("SOCI_REGISTRY_USERNAME", "user")
+        .env("SOCI_REGISTRY_PASSWORD", password)
+        .run()
+}
+
+#[test]
+fn credentials_that_are_refused() {
+    let image = listed(&Layer::noise(1, 9_000));
+    for access in [
+        Access::Basic("user", "secret-word"),
+        Access::Bearer(Login::Password("user", "secret-word")),
+    ] {
+        let registry = FakeRegistry::start().guarded(access);
+        let reference = image.push(&registry, "v1");
+        run_as(&reference, "secret-but-wrong")
+            .fails_with(&["refuses the credentials in SOCI_REGISTRY_USERNAME"]);
+        program(&reference)
+            .run()
+            .fails_with(&["SOCI_REGISTRY_PASSWORD"]);
+        assert_eq!(output_tag(&registry), None);
+
+        registry.fail(Route::PushManifest, Fault::status(400, "MANIFEST_INVALID"));
+        run_as(&reference, "secret-word").fails_with(&["400 MANIFEST_INVALID"]);
+        assert_eq!(output_tag(&registry), None);
+        let shown = registry.requests();
+        assert!(
+            shown
+                .iter()
+                .any(|request| request.header("authorization").is_some())
+        );
+
+        run_as(&reference, "secret-word").exits(0).json();
+        assert!(output_tag(&registry).is_some());
+    }
+}
+
+#[test]
+fn storage_that_refuses() {
+    let registry = FakeRegistry::with(Settings {
+        redirect_blobs: true,
+        ..Settings::default()
+    });
+    let reference = listed(&Layer::noise(1, 9_000)).push(&registry, "v1");
+    let fault = Fault::Status {
+        status: 403,
+        code: "",
+        message: format!("no right to https://storage/?{QUERY_SECRET}"),
+        retry_after: None,
+    };
+    registry.fail(Route::Storage, fault).always();
+    let ended = program(&reference).run().exits(1);
+    assert!(ended.stderr.contains("layer 1 of 1"), "{ended:?}");
+    assert_eq!(output_tag(&registry), None);
+    let asked = registry.requests_to(Route::Storage);
+    assert!(
+        asked
+            .iter()
+            .all(|request| request.query.contains(QUERY_SECRET))
+    );
+}
