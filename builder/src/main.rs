@@ -1,6 +1,7 @@
 //! The program `soci-builder`: flags in, results on stdout, log on stderr, exit code out.
 
 mod cli;
+mod memory;
 
 use std::{
     io::{self, Write},
@@ -33,6 +34,7 @@ impl From<io::Error> for Ending {
 }
 
 fn main() -> ExitCode {
+    memory::return_large_blocks();
     let cli = Cli::parse();
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
