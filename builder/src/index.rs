@@ -1,10 +1,8 @@
 //! SOCI indexes: which ztoc belongs to which layer of an image.
 //! In: descriptors of ztocs. Out: manifests, byte for byte as the reference implementation writes them. Pure: no I/O.
 
-mod convert;
 mod prefetch;
 
-pub use convert::{Conversion, convert};
 pub use prefetch::{PREFETCH, Prefetch, SpanRange, clean_path};
 
 use crate::oci::{Annotations, Descriptor, ImageManifest, media_type, to_go_json};

@@ -1,5 +1,6 @@
 //! Builds SOCI indexes: an image reference in, a pushed index out.
 
+pub mod convert;
 pub mod digest;
 pub mod image;
 pub mod index;

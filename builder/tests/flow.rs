@@ -22,20 +22,21 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("index", &["digest", "oci", "ztoc"]),
     ("image", &["digest", "index", "oci", "store"]),
     // Of an image it takes the plain description, never the store.
-    ("index/convert", &["digest", "image", "oci"]),
+    ("convert", &["digest", "image", "index", "oci"]),
     ("plan", &["digest", "index", "oci"]),
     ("report", &["digest", "oci"]),
     ("progress", &["digest", "report"]),
     (
         "run",
         &[
-            "digest", "image", "index", "layer", "layout", "oci", "plan", "progress", "registry",
-            "report", "store", "ztoc",
+            "convert", "digest", "image", "index", "layer", "layout", "oci", "plan", "progress",
+            "registry", "report", "store", "ztoc",
         ],
     ),
     // The program sees the library from outside; `Ending` is its own exit code.
     ("cli", &["Ending"]),
     ("main", &["cli"]),
+    ("memory", &[]),
     ("lib", &[]),
 ];
 
@@ -147,14 +148,9 @@ fn the_library_knows_nothing_of_the_program() {
     }
 }
 
-/// The table itself has no circle, but for the one file that is named in it.
 #[test]
 fn the_table_has_no_circle() {
-    let mut left: BTreeMap<_, _> = ALLOWED
-        .iter()
-        .filter(|(of, _)| !of.contains('/'))
-        .copied()
-        .collect();
+    let mut left: BTreeMap<_, _> = ALLOWED.iter().copied().collect();
     while !left.is_empty() {
         let first = left
             .iter()

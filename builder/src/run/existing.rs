@@ -5,9 +5,10 @@ use std::collections::HashMap;
 
 use super::{Error, Request, Target, publish};
 use crate::{
+    convert::convert,
     digest::Digest,
     image::Image,
-    index::{V1, V2, Version, convert},
+    index::{V1, V2, Version},
     oci::{Descriptor, ImageManifest, Manifest, Platform, Selector},
     plan::{is_wanted_index, reusable_ztocs},
     progress::Progress,

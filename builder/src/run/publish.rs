@@ -11,9 +11,10 @@ use super::{
     ztoc_descriptor,
 };
 use crate::{
+    convert::convert,
     digest::Digest,
     image::Image,
-    index::{Version, convert},
+    index::Version,
     oci::{Descriptor, Manifest, Selector},
     store::Store,
 };

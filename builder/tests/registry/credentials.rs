@@ -1,6 +1,6 @@
 //! Credentials from docker's configuration, its helpers, and AWS, up to the registry that wants them.
 
-use std::{env, fs, os::unix::fs::PermissionsExt, path::Path, process::Command};
+use std::{fs, os::unix::fs::PermissionsExt, path::Path, process::Command};
 
 use aws_config::SdkConfig;
 use aws_sdk_ecr::config::{Credentials, SharedCredentialsProvider, retry::RetryConfig};
@@ -12,8 +12,6 @@ use crate::{
     told,
 };
 
-/// Tells a copy of this program where its docker configuration is.
-const CONFIG_DIRECTORY: &str = "REGISTRY_TEST_CONFIG";
 
 /// AWS, as far as `registry` plays it.
 pub(crate) fn aws(registry: &FakeRegistry) -> SdkConfig {
@@ -70,9 +68,10 @@ async fn an_identity_token_is_traded_for_a_token() {
     assert_eq!((token.method.as_str(), token.query.as_str()), ("POST", ""));
 }
 
-/// Helpers are looked for on PATH, so this runs in a copy of this program with a PATH of its own.
+/// Helpers are looked for on PATH, so this runs the program, with a PATH of its own.
 #[test]
 fn helpers_are_asked() {
+    let registry = FakeRegistry::start().guarded(Access::Basic("me", "secret-word"));
     let directory = tempfile::tempdir().unwrap();
     for (name, script) in [
         (
@@ -89,45 +88,26 @@ fn helpers_are_asked() {
         fs::write(&path, format!("#!/bin/sh\nread host\n{script}\n")).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
     }
-    let run = Command::new(env::current_exe().unwrap())
-        .args([
-            "--exact",
-            "credentials::in_a_copy_with_helpers",
-            "--ignored",
-        ])
-        .env(CONFIG_DIRECTORY, directory.path())
-        .env("PATH", directory.path())
-        .output()
-        .unwrap();
-    let output = String::from_utf8_lossy(&run.stdout);
-    assert!(
-        run.status.success() && output.contains("1 passed"),
-        "{output}"
-    );
-}
-
-#[tokio::test]
-#[ignore = "runs as a child of helpers_are_asked"]
-async fn in_a_copy_with_helpers() {
-    let directory = env::var(CONFIG_DIRECTORY).unwrap();
-    let registry = FakeRegistry::start().guarded(Access::Basic("me", "secret-word"));
-    let digest = registry.put_blob("blob");
-    let ask = async |helper: &str| {
-        let config = serde_json::json!({"credHelpers": {registry.host(): helper}});
-        let environment = docker(Path::new(&directory), &config);
-        app_for(&registry, environment).blob_size(&digest).await
-    };
-    assert_eq!(ask("works").await.unwrap(), Some(4));
-    let error = told(&ask("empty").await.unwrap_err());
-    assert!(error.contains("none were found"), "{error}");
     for (helper, reason) in [
+        // Let in, and so told that there is no such image.
+        ("works", "there is no manifest"),
+        ("empty", "none were found"),
         (
             "fails",
             "docker-credential-fails failed; run `docker-credential-fails get` to see why",
         ),
         ("absent", "Unable to communicate with credential helper"),
     ] {
-        let error = told(&ask(helper).await.unwrap_err());
-        assert!(error.ends_with(reason), "{error}");
+        let config = serde_json::json!({"credHelpers": {registry.host(): helper}});
+        fs::write(directory.path().join("config.json"), config.to_string()).unwrap();
+        let run = Command::new(env!("CARGO_BIN_EXE_soci-builder"))
+            .args(["info", &format!("{}/app:v1", registry.host())])
+            .env("DOCKER_CONFIG", directory.path())
+            .env("PATH", directory.path())
+            .output()
+            .unwrap();
+        let log = String::from_utf8_lossy(&run.stderr);
+        assert!(log.contains(reason), "{helper}: {log}");
+        assert!(!log.contains("secret-word"), "{helper}: {log}");
     }
 }

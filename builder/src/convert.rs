@@ -3,10 +3,10 @@
 
 use std::collections::HashMap;
 
-use super::{INDEX_DIGEST, MANIFEST_DIGEST, V2};
 use crate::{
     digest::Digest,
     image::{Image, Role},
+    index::{INDEX_DIGEST, MANIFEST_DIGEST, V2},
     oci::{Descriptor, ImageIndex, media_type, to_go_json},
 };
 
