@@ -2,6 +2,10 @@
 //! refused, and nothing makes the reader panic.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(
+    clippy::cast_possible_truncation,
+    reason = "test ztocs have some thousands of entries"
+)]
 
 mod any;
 mod broken;
