@@ -12,7 +12,6 @@ use crate::{
     told,
 };
 
-
 /// AWS, as far as `registry` plays it.
 pub(crate) fn aws(registry: &FakeRegistry) -> SdkConfig {
     let keys = Credentials::new("AKIAEXAMPLE", "secret-key", None, None, "test");
