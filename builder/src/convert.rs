@@ -93,15 +93,12 @@ pub fn convert(image: &Image, soci_indexes: &HashMap<usize, Descriptor>) -> Conv
         );
         listed.platform = Some(platform.clone());
         listed.artifact_type = Some(V2.to_owned());
-        let replaced = index.manifests.iter_mut().find(|old| {
-            old.artifact_type.as_deref() == Some(V2)
-                && old
-                    .platform
-                    .as_ref()
-                    .is_some_and(|old| old.same_as(platform))
+        let replaced = image.entries.iter().position(|old| {
+            let of = old.descriptor.platform.as_ref();
+            matches!(old.role, Role::SociIndex) && of.is_some_and(|of| of.same_as(platform))
         });
         match replaced {
-            Some(old) => *old = listed,
+            Some(at) => index.manifests[at] = listed,
             None => index.manifests.push(listed),
         }
     }

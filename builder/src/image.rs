@@ -140,6 +140,10 @@ async fn role_of(store: &Store, descriptor: &Descriptor) -> Result<Role, Error> 
     let Manifest::Image(manifest) = store.manifest(descriptor).await?.manifest else {
         return Ok(Role::Other);
     };
+    // Some tools drop an entry's artifact type when they copy an image index.
+    if manifest.config.media_type == V2 {
+        return Ok(Role::SociIndex);
+    }
     if !is_image(&manifest) {
         return Ok(Role::Other);
     }

@@ -68,6 +68,9 @@ pub enum NotAZtoc {
     /// Checkpoints that contradict themselves.
     #[error("its checkpoints are malformed")]
     Checkpoints(#[from] ZinfoError),
+    /// Entries that share their texts, which no writer does: a small file could unfold to any size in memory.
+    #[error("its entries hold more text than the file itself")]
+    SharedTexts,
     /// Numbers that contradict one another.
     #[error("it has {digests} span digests for {spans} spans")]
     Spans {
@@ -140,7 +143,7 @@ impl Ztoc {
         let mut toc = Toc::default();
         if let Some(table) = ztoc.table(4)? {
             for file in table.vector(0)?.tables() {
-                read_file(&file?, &mut toc)?;
+                read_file(&file?, &mut toc, bytes.len())?;
             }
         }
         let info = ztoc.table(5)?.ok_or(NotAZtoc::Text("compression_info"))?;
@@ -297,15 +300,16 @@ fn write_file(out: &mut Writer, file: &FileMetadata<'_>) -> FromEnd {
     out.end_table(table)
 }
 
-fn read_file(table: &TableView<'_>, toc: &mut Toc) -> Result<(), OutOfBounds> {
+/// Reads an entry into `toc`, which may hold at most `limit` bytes of text.
+fn read_file(table: &TableView<'_>, toc: &mut Toc, limit: usize) -> Result<(), NotAZtoc> {
     let long = |field| table.number(field, [0; 8]).map(i64::from_le_bytes);
     let id = |field| table.number(field, [0; 4]).map(u32::from_le_bytes);
     let xattrs = table
         .vector(13)?
         .tables()
         .map(|xattr| xattr.and_then(|xattr| Ok((xattr.bytes(0)?, xattr.bytes(1)?))))
-        .collect::<Result<_, _>>()?;
-    toc.push(&FileMetadata {
+        .collect::<Result<_, OutOfBounds>>()?;
+    let file = FileMetadata {
         name: table.bytes(0)?,
         kind: table.bytes(1)?,
         offset: long(2)?,
@@ -320,6 +324,10 @@ fn read_file(table: &TableView<'_>, toc: &mut Toc) -> Result<(), OutOfBounds> {
         dev_major: long(11)?,
         dev_minor: long(12)?,
         xattrs,
-    });
+    };
+    if toc.text_bytes() + file.text_bytes() > limit {
+        return Err(NotAZtoc::SharedTexts);
+    }
+    toc.push(&file);
     Ok(())
 }

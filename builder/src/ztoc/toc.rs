@@ -42,12 +42,14 @@ pub struct FileMetadata<'a> {
 pub struct Toc {
     arena: Vec<u8>,
     starts: Vec<usize>,
+    text_bytes: usize,
 }
 
 impl Toc {
     /// Appends an entry.
     pub fn push(&mut self, file: &FileMetadata<'_>) {
         self.starts.push(self.arena.len());
+        self.text_bytes += file.text_bytes();
         for text in file.texts() {
             self.put_text(text);
         }
@@ -84,6 +86,11 @@ impl Toc {
         self.starts.is_empty()
     }
 
+    /// Bytes of text in all entries.
+    pub(super) fn text_bytes(&self) -> usize {
+        self.text_bytes
+    }
+
     /// Gives the last entry to `take` and forgets it; false when there is none. Memory shrinks with the entries.
     pub(super) fn pop(&mut self, take: impl FnOnce(FileMetadata<'_>)) -> bool {
         let Some(start) = self.starts.pop() else {
@@ -114,6 +121,19 @@ impl Toc {
 }
 
 impl<'a> FileMetadata<'a> {
+    /// Bytes of text in this entry.
+    pub(super) fn text_bytes(&self) -> usize {
+        let xattrs = self
+            .xattrs
+            .iter()
+            .map(|(key, value)| key.len() + value.len());
+        self.texts()
+            .iter()
+            .map(|text| text.len())
+            .chain(xattrs)
+            .sum()
+    }
+
     /// The texts that every entry has, in the order in which they are built.
     fn texts(&self) -> [&'a [u8]; 6] {
         [
