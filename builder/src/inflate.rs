@@ -1,16 +1,19 @@
 //! Gzip streams: compressed bytes in, plain bytes and block boundaries out, in one pass and constant memory.
 //! Multi-member streams are decoded on, with offsets running on. Knows nothing of tar, of digests or of the network.
 
+mod buffers;
 mod gzip;
 mod huffman;
+mod lengths;
 mod raw;
 
 pub mod checkpoint;
 
 use std::{fmt, io};
 
+use buffers::{INPUT_MAX, INPUT_SLACK, InputBuffer, OutputBuffer, WINDOW};
 pub(crate) use gzip::MAGIC;
-use raw::{Engine, INPUT_MAX, INPUT_SLACK, InputBuffer, OutputBuffer, Stop, WINDOW};
+use raw::{Engine, Stop};
 
 /// A position in the compressed stream, in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]

@@ -13,6 +13,7 @@ use clap::{CommandFactory, Parser};
 use tokio::task::spawn_blocking;
 
 use cli::{Cli, Command, ZtocCommand};
+use soci_builder::run::chain;
 
 /// How the program ended.
 enum Ending {
@@ -102,13 +103,7 @@ fn end(ending: Ending) -> ExitCode {
         Ending::Failed(error) => (error, 1),
         Ending::Misused(error) => (error, 2),
     };
-    let mut line = format!("soci-builder: {error}");
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        line += &format!(": {error}");
-        cause = error.source();
-    }
     // Nothing is left to do where even stderr is gone.
-    let _ = writeln!(io::stderr(), "{line}");
+    let _ = writeln!(io::stderr(), "soci-builder: {}", chain(&*error));
     ExitCode::from(code)
 }

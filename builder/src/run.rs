@@ -11,7 +11,7 @@ mod publish;
 
 use std::{sync::Arc, time::Instant};
 
-pub use error::{Error, LayerError};
+pub use error::{Error, LayerError, chain};
 
 use crate::{
     digest::Digest,

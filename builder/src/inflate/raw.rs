@@ -9,37 +9,17 @@
 
 use super::{
     Fault,
-    huffman::{
-        self, DISTANCE_BITS, DISTANCE_ENTRIES, LENGTH_BITS, LENGTH_ENTRIES, LITERAL_BITS,
-        LITERAL_ENTRIES,
-    },
+    buffers::{Bits, InputBuffer, MASK, OUTPUT_MAX, OutputBuffer, copy_match},
+    huffman::{self, DISTANCE_BITS, DISTANCE_ENTRIES, LITERAL_BITS, LITERAL_ENTRIES},
+    lengths::{DISTANCES_MAX, LITERALS_MAX, read_code_lengths},
 };
-
-/// Sizes of both buffers are powers of two, so that a mask proves to the compiler what we know of every position in the
-/// hot loop: that it lies inside. From 128 KiB to 4 MiB speed hardly changes; this stays in the second-level cache.
-const BUFFER: usize = 1 << 18;
-const MASK: usize = BUFFER - 1;
-
-/// Compressed bytes; the last eight are only there to be read as part of a word.
-pub(super) type InputBuffer = [u8; BUFFER + 8];
-/// Bytes that input may fill. Behind them is room for zeros at the end of a stream: reading into those means "truncated".
-pub(super) const INPUT_MAX: usize = BUFFER - INPUT_SLACK;
-pub(super) const INPUT_SLACK: usize = 1024;
-
-/// Plain bytes; the last 16 are only there to be overwritten by the end of a copy.
-pub(super) type OutputBuffer = [u8; BUFFER + 16];
-/// Where output stops. One round may still write three literals and a match of 258 behind it.
-const OUTPUT_MAX: usize = BUFFER - 384;
-
-/// The farthest back a match may reach, and the size of a checkpoint's window.
-pub(super) const WINDOW: usize = 32 * 1024;
 
 /// A block header of 3 + 14 + 19 × 3 + 318 × 14 bits at most must be there whole.
 const LONGEST_HEADER: usize = 640;
 /// One round of the loop reads at most two words of 8 bytes.
 const ROUND_INPUT: usize = 32;
 
-/// What the engine reads: `bytes[..end]`, where `end` is at most [`INPUT_MAX`].
+/// What the engine reads: `bytes[..end]`, where `end` is at most [`INPUT_MAX`](super::buffers::INPUT_MAX).
 pub(super) struct Input<'a> {
     pub(super) bytes: &'a InputBuffer,
     pub(super) end: usize,
@@ -84,38 +64,6 @@ pub(super) struct Engine {
     count: u32,
     literals: Box<[u32; LITERAL_ENTRIES]>,
     distances: Box<[u32; DISTANCE_ENTRIES]>,
-}
-
-/// The bit buffer and where it reads next; kept in locals while the engine runs.
-struct Bits<'a> {
-    bytes: &'a InputBuffer,
-    at: usize,
-    bits: u64,
-    count: u32,
-}
-
-impl Bits<'_> {
-    /// Makes at least 56 bits ready. Bits above `count` are true bits of the stream too, and are only read again.
-    #[inline(always)]
-    fn refill(&mut self) {
-        let mut word = [0; 8];
-        word.copy_from_slice(&self.bytes[self.at & MASK..][..8]);
-        self.bits |= u64::from_le_bytes(word) << self.count;
-        self.at += (63 - self.count as usize) >> 3;
-        self.count |= 56;
-    }
-
-    #[inline(always)]
-    fn drop(&mut self, n: u32) {
-        self.bits >>= n;
-        self.count -= n;
-    }
-
-    fn take(&mut self, n: u32) -> usize {
-        let value = (self.bits & ((1 << n) - 1)) as usize;
-        self.drop(n);
-        value
-    }
 }
 
 impl Engine {
@@ -257,7 +205,7 @@ impl Engine {
                 self.tables(&lengths, &[5; 32])?;
             }
             2 => {
-                let mut lengths = [0; 286 + 30];
+                let mut lengths = [0; LITERALS_MAX + DISTANCES_MAX];
                 let (literals, distances) = read_code_lengths(bits, &mut lengths)?;
                 let (literals, distances) = lengths[..literals + distances].split_at(literals);
                 if literals[256] == 0 {
@@ -392,91 +340,4 @@ fn second_index(entry: u32, bits: u64) -> usize {
 #[inline(always)]
 fn base_and_extra(entry: u32, bits: u64) -> usize {
     ((entry >> 16) as u64 + ((bits & ((1 << (entry & 0xff)) - 1)) >> (entry >> 8 & 15))) as usize
-}
-
-/// Copies `length` bytes from `distance` back to `at`, in pieces; up to 15 bytes behind the match are overwritten too.
-#[inline(always)]
-fn copy_match(out: &mut OutputBuffer, at: usize, distance: usize, length: usize) {
-    let from = at - distance;
-    if distance >= 16 {
-        copy_pieces::<16>(out, from, at, length, 16);
-    } else if distance >= 8 {
-        copy_pieces::<8>(out, from, at, length, 8);
-    } else if distance == 1 {
-        let byte = out[from & MASK];
-        out[at & MASK..][..length].fill(byte);
-    } else {
-        // Shorter than a piece: each piece repeats `distance` right bytes, and makes as many more right.
-        copy_pieces::<8>(out, from, at, length, distance);
-    }
-}
-
-#[inline(always)]
-fn copy_pieces<const N: usize>(
-    out: &mut OutputBuffer,
-    from: usize,
-    at: usize,
-    length: usize,
-    step: usize,
-) {
-    let mut done = 0;
-    loop {
-        let mut piece = [0; N];
-        piece.copy_from_slice(&out[(from + done) & MASK..][..N]);
-        out[(at + done) & MASK..][..N].copy_from_slice(&piece);
-        done += step;
-        if done >= length {
-            break;
-        }
-    }
-}
-
-/// Reads the code lengths of a dynamic block; gives how many literal and distance codes there are.
-fn read_code_lengths(
-    bits: &mut Bits<'_>,
-    lengths: &mut [u8; 286 + 30],
-) -> Result<(usize, usize), Fault> {
-    const ORDER: [usize; 19] = [
-        16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15,
-    ];
-    let literals = bits.take(5) + 257;
-    let distances = bits.take(5) + 1;
-    let coded = bits.take(4) + 4;
-    if literals > 286 || distances > 30 {
-        return Err(Fault::TooManyCodes);
-    }
-    let mut length_lengths = [0; 19];
-    for &symbol in &ORDER[..coded] {
-        bits.refill();
-        length_lengths[symbol] = bits.take(3) as u8;
-    }
-    let mut table = [0; LENGTH_ENTRIES];
-    huffman::build(
-        &mut table,
-        LENGTH_BITS,
-        &length_lengths,
-        huffman::code_length,
-        false,
-    )?;
-
-    let total = literals + distances;
-    let mut n = 0;
-    while n < total {
-        bits.refill();
-        let entry = table[(bits.bits & (LENGTH_ENTRIES as u64 - 1)) as usize];
-        bits.drop(entry & 0xff);
-        let (length, times) = match entry >> 16 {
-            length @ 0..16 => (length as u8, 1),
-            16 if n == 0 => return Err(Fault::RepeatOfNothing),
-            16 => (lengths[n - 1], 3 + bits.take(2)),
-            17 => (0, 3 + bits.take(3)),
-            _ => (0, 11 + bits.take(7)),
-        };
-        if n + times > total {
-            return Err(Fault::RepeatOfNothing);
-        }
-        lengths[n..n + times].fill(length);
-        n += times;
-    }
-    Ok((literals, distances))
 }

@@ -106,3 +106,14 @@ impl Error {
         matches!(self, Self::NoOutputTag | Self::OutputTag(_))
     }
 }
+
+/// An error and its causes, in one line.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut line = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        line += &format!(": {error}");
+        cause = error.source();
+    }
+    line
+}

@@ -12,7 +12,7 @@ use tokio::{
     task::{JoinSet, spawn_blocking},
 };
 
-use super::{Error, LayerError, LayerPlan, LayerState, Prefetch, Request, Skip, Target};
+use super::{Error, LayerError, LayerPlan, LayerState, Prefetch, Request, Skip, Target, chain};
 use crate::{
     digest::Digest,
     index::{ZTOC, clean_path},
@@ -292,15 +292,4 @@ impl Shop {
             }
         }
     }
-}
-
-/// An error and its causes, in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text += &format!(": {error}");
-        cause = error.source();
-    }
-    text
 }

@@ -1,0 +1,95 @@
+//! The two buffers of the engine, and the only ways in which it touches them.
+//! Compressed bytes are read as words of bits, plain bytes are written and copied from themselves. Knows nothing of codes.
+
+#![allow(
+    clippy::cast_possible_truncation,
+    reason = "every cast is of a value that was just masked or read as a few bits"
+)]
+
+/// Sizes of both buffers are powers of two, so that a mask proves to the compiler what we know of every position in the
+/// hot loop: that it lies inside. From 128 KiB to 4 MiB speed hardly changes; this stays in the second-level cache.
+const BUFFER: usize = 1 << 18;
+pub(super) const MASK: usize = BUFFER - 1;
+
+/// Compressed bytes; the last eight are only there to be read as part of a word.
+pub(super) type InputBuffer = [u8; BUFFER + 8];
+/// Bytes that input may fill. Behind them is room for zeros at the end of a stream: reading into those means "truncated".
+pub(super) const INPUT_MAX: usize = BUFFER - INPUT_SLACK;
+pub(super) const INPUT_SLACK: usize = 1024;
+
+/// Plain bytes; the last 16 are only there to be overwritten by the end of a copy.
+pub(super) type OutputBuffer = [u8; BUFFER + 16];
+/// Where output stops. One round may still write three literals and a match of 258 behind it.
+pub(super) const OUTPUT_MAX: usize = BUFFER - 384;
+
+/// The farthest back a match may reach, and the size of a checkpoint's window.
+pub(super) const WINDOW: usize = 32 * 1024;
+
+/// The bit buffer and where it reads next; kept in locals while the engine runs.
+pub(super) struct Bits<'a> {
+    pub(super) bytes: &'a InputBuffer,
+    pub(super) at: usize,
+    pub(super) bits: u64,
+    pub(super) count: u32,
+}
+
+impl Bits<'_> {
+    /// Makes at least 56 bits ready. Bits above `count` are true bits of the stream too, and are only read again.
+    #[inline(always)]
+    pub(super) fn refill(&mut self) {
+        let mut word = [0; 8];
+        word.copy_from_slice(&self.bytes[self.at & MASK..][..8]);
+        self.bits |= u64::from_le_bytes(word) << self.count;
+        self.at += (63 - self.count as usize) >> 3;
+        self.count |= 56;
+    }
+
+    #[inline(always)]
+    pub(super) fn drop(&mut self, n: u32) {
+        self.bits >>= n;
+        self.count -= n;
+    }
+
+    pub(super) fn take(&mut self, n: u32) -> usize {
+        let value = (self.bits & ((1 << n) - 1)) as usize;
+        self.drop(n);
+        value
+    }
+}
+
+/// Copies `length` bytes from `distance` back to `at`, in pieces; up to 15 bytes behind the match are overwritten too.
+#[inline(always)]
+pub(super) fn copy_match(out: &mut OutputBuffer, at: usize, distance: usize, length: usize) {
+    let from = at - distance;
+    if distance >= 16 {
+        copy_pieces::<16>(out, from, at, length, 16);
+    } else if distance >= 8 {
+        copy_pieces::<8>(out, from, at, length, 8);
+    } else if distance == 1 {
+        let byte = out[from & MASK];
+        out[at & MASK..][..length].fill(byte);
+    } else {
+        // Shorter than a piece: each piece repeats `distance` right bytes, and makes as many more right.
+        copy_pieces::<8>(out, from, at, length, distance);
+    }
+}
+
+#[inline(always)]
+fn copy_pieces<const N: usize>(
+    out: &mut OutputBuffer,
+    from: usize,
+    at: usize,
+    length: usize,
+    step: usize,
+) {
+    let mut done = 0;
+    loop {
+        let mut piece = [0; N];
+        piece.copy_from_slice(&out[(from + done) & MASK..][..N]);
+        out[(at + done) & MASK..][..N].copy_from_slice(&piece);
+        done += step;
+        if done >= length {
+            break;
+        }
+    }
+}
