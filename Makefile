@@ -22,7 +22,7 @@ test: ## Run all tests
 lint: ## Check formatting, lints and shell scripts
 	@$(S)/setup lint
 	cargo fmt --all --check
-	cargo clippy --workspace --all-targets -- -D warnings
+	cargo clippy --locked --workspace --all-targets -- -D warnings
 	@$(S)/lint-scripts
 
 demo: ## Index a real image in a local registry and show every step (minutes, leaves nothing running)

@@ -1,4 +1,13 @@
-//! Builds SOCI indexes: an image reference in, a pushed index out.
+//! Builds SOCI indexes: an image reference in, a pushed and checked index out.
+//!
+//! ```text
+//! run ─▶ store ─▶ image ─▶ plan ─▶ layer ─────────────────────────▶ index, convert ─▶ store ─▶ report
+//!        registry                  inflate ─▶ checkpoints ┐
+//!        layout                    tar ─▶ entries ────────┼─▶ ztoc
+//!                                  digest ─▶ digests ─────┘
+//! ```
+//!
+//! Data flows from left to right, and no module knows what stands to its right: `tests/flow.rs` holds the imports to that.
 
 pub mod convert;
 pub mod digest;
