@@ -8,7 +8,7 @@ use std::{
 
 use bytes::Bytes;
 use tokio::{
-    sync::Semaphore,
+    sync::{Semaphore, SemaphorePermit},
     task::{JoinSet, spawn_blocking},
 };
 
@@ -16,7 +16,7 @@ use super::{Error, LayerError, LayerPlan, LayerState, Prefetch, Request, Skip, T
 use crate::{
     digest::Digest,
     index::{ZTOC, clean_path},
-    layer::{self, Unindexable},
+    layer::{self, Pass},
     oci::{Descriptor, LayerEncoding},
     progress::Progress,
     store::Store,
@@ -41,10 +41,14 @@ pub(super) enum Layer {
 }
 
 /// What an index has to know of a layer.
-#[derive(Clone)]
 pub(super) struct Facts {
     pub(super) ztoc: Descriptor,
-    /// Whether the layer has no extended attribute and no opaque directory, which containerd marks with one.
+    pub(super) contents: Contents,
+}
+
+/// What an index has to know of the files in a layer.
+pub(super) struct Contents {
+    /// Whether no file has an extended attribute, and no directory is opaque, which containerd marks with one.
     pub(super) without_xattrs: bool,
     pub(super) prefetch: Prefetch,
 }
@@ -67,10 +71,9 @@ impl Layer {
     }
 }
 
-impl Facts {
-    fn of(ztoc: &Ztoc, descriptor: Descriptor, paths: &[Vec<u8>]) -> Self {
+impl Contents {
+    fn of(ztoc: &Ztoc, paths: &[Vec<u8>]) -> Self {
         Self {
-            ztoc: descriptor,
             without_xattrs: without_xattrs(&ztoc.toc),
             prefetch: Prefetch::look_up(paths, ztoc),
         }
@@ -186,21 +189,23 @@ impl Shop {
     async fn run(&self, job: Job) -> Result<(Digest, Layer, u64), Error> {
         let core = self.cores.acquire().await.expect("nobody closes it");
         let (layer, bytes_read) = match self.reuse(&job).await {
-            Some(facts) => (
-                Layer::Indexed {
-                    facts: Box::new(facts),
-                    reused: true,
-                },
-                0,
-            ),
-            None => self.read(&job).await.map_err(|source| Error::Layer {
+            Some(facts) => {
+                let facts = Box::new(facts);
+                (
+                    Layer::Indexed {
+                        facts,
+                        reused: true,
+                    },
+                    0,
+                )
+            }
+            None => self.read(&job, core).await.map_err(|source| Error::Layer {
                 number: job.number,
                 count: job.count,
                 digest: job.layer.digest,
                 source: Box::new(source),
             })?,
         };
-        drop(core);
         self.progress.finished(job.at, &layer.state());
         Ok((job.layer.digest, layer, bytes_read))
     }
@@ -222,11 +227,10 @@ impl Shop {
             Err(error) => Err(error.to_string()),
         };
         match checked {
-            Ok(ztoc) => Some(Facts::of(
-                &ztoc,
-                Descriptor::new(ZTOC, descriptor.digest, descriptor.size),
-                &self.paths,
-            )),
+            Ok(ztoc) => Some(Facts {
+                ztoc: Descriptor::new(ZTOC, descriptor.digest, descriptor.size),
+                contents: Contents::of(&ztoc, &self.paths),
+            }),
             Err(why) => {
                 self.progress.warn(&format!(
                     "the ztoc {} of layer {} cannot be reused: {why}; the layer is read again",
@@ -237,7 +241,8 @@ impl Shop {
         }
     }
 
-    async fn read(&self, job: &Job) -> Result<(Layer, u64), LayerError> {
+    /// Reads the layer; `core` is given back before the upload, which needs none.
+    async fn read(&self, job: &Job, core: SemaphorePermit<'_>) -> Result<(Layer, u64), LayerError> {
         let reader = self.store.open_layer(&job.layer)?;
         let read = reader.bytes_read();
         self.progress.started(job.at, Arc::clone(&read));
@@ -246,36 +251,32 @@ impl Shop {
             self.options.clone(),
             self.paths.clone(),
         );
-        let (pass, ztoc) = spawn_blocking(move || {
-            let mut pass = layer::pass(reader, encoding, &options).map_err(LayerError::Read)?;
-            let ztoc = std::mem::replace(&mut pass.ztoc, Err(Unindexable::TooManySpans));
-            let finished = ztoc.map(|ztoc| {
-                let facts = Facts::of(&ztoc, Descriptor::of(ZTOC, &[]), &paths);
-                let bytes = Bytes::from(ztoc.into_bytes());
-                (
-                    Facts {
-                        ztoc: Descriptor::of(ZTOC, &bytes),
-                        ..facts
-                    },
-                    bytes,
-                )
+        let (digest, size, ztoc) = spawn_blocking(move || {
+            let Pass { digest, size, ztoc } = layer::pass(reader, encoding, &options)?;
+            let ztoc = ztoc.map(|ztoc| {
+                let contents = Contents::of(&ztoc, &paths);
+                (contents, Bytes::from(ztoc.into_bytes()))
             });
-            Ok::<_, LayerError>((pass, finished))
+            Ok((digest, size, ztoc))
         })
-        .await??;
+        .await?
+        .map_err(LayerError::Read)?;
+        drop(core);
         let bytes_read = read.load(Ordering::Relaxed);
-        if pass.digest != job.layer.digest || pass.size != job.layer.size {
+        if digest != job.layer.digest || size != job.layer.size {
             return Err(LayerError::Digest {
-                found: pass.digest,
-                size: pass.size,
+                found: digest,
+                size,
             });
         }
         match ztoc {
-            Ok((facts, bytes)) => {
-                self.store.put_blob(&facts.ztoc.digest, bytes).await?;
+            Ok((contents, bytes)) => {
+                let ztoc = Descriptor::of(ZTOC, &bytes);
+                self.store.put_blob(&ztoc.digest, bytes).await?;
+                let facts = Box::new(Facts { ztoc, contents });
                 Ok((
                     Layer::Indexed {
-                        facts: Box::new(facts),
+                        facts,
                         reused: false,
                     },
                     bytes_read,

@@ -65,13 +65,13 @@ impl Publication {
         let mut blobs: Vec<Descriptor> = indexed
             .iter()
             .map(|(layer, facts)| {
-                let disable_xattrs = options.optimize_xattrs && facts.without_xattrs;
+                let disable_xattrs = options.optimize_xattrs && facts.contents.without_xattrs;
                 ztoc_descriptor(layer, &facts.ztoc, options.span_size, disable_xattrs)
             })
             .collect();
         let looked_up: Vec<_> = indexed
             .iter()
-            .map(|(layer, facts)| (*layer, &facts.prefetch))
+            .map(|(layer, facts)| (*layer, &facts.contents.prefetch))
             .collect();
         for artifact in Prefetch::artifacts(&looked_up) {
             blobs.push(artifact.0.clone());
