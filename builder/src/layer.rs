@@ -11,7 +11,7 @@ use crate::{
     inflate::{self, Boundary, CompressedAt, Gunzip, MAGIC as GZIP_MAGIC, PlainAt, Sink},
     oci::LayerEncoding,
     tar::{self, Entry, TarReader},
-    ztoc::{Compression, FileMetadata, TarZinfo, Toc, Ztoc},
+    ztoc::{self, Compression, FileMetadata, TarZinfo, Toc, Ztoc},
 };
 use spans::{EqualSpans, GzipSpans, Spans};
 
@@ -63,12 +63,12 @@ pub enum Unindexable {
     /// The tar stream is wrong, or holds a member that cannot be indexed.
     #[error("its tar archive cannot be indexed")]
     Tar(#[source] tar::Error),
-    /// It would have more spans than the format can number.
+    /// Its ztoc would be larger than the format can be.
     #[error(
-        "it would have more than {} spans; choose a larger span size",
-        i32::MAX
+        "its ztoc could take more than {} bytes, which the format cannot hold; choose a larger span size",
+        ztoc::SIZE_MAX
     )]
-    TooManySpans,
+    TooLarge,
 }
 
 /// Reads all of `source` and makes its ztoc. `declared` is what the media type says.
@@ -294,15 +294,19 @@ fn assemble(
     options: &Options,
 ) -> Result<Ztoc, Unindexable> {
     let plain_size = files.reader.finish().map_err(Unindexable::Tar)?;
-    let span_count = i32::try_from(spans.digests.len()).map_err(|_| Unindexable::TooManySpans)?;
-    Ok(Ztoc {
+    let ztoc = Ztoc {
         build_tool: options.build_tool.clone(),
         compression,
         compressed_size,
         plain_size,
         toc: files.toc,
         checkpoints: spans.checkpoints,
+        max_span_id: i32::try_from(spans.digests.len()).map_err(|_| Unindexable::TooLarge)? - 1,
         span_digests: spans.digests,
-        max_span_id: span_count - 1,
-    })
+    };
+    if ztoc.size_max() > ztoc::SIZE_MAX {
+        Err(Unindexable::TooLarge)
+    } else {
+        Ok(ztoc)
+    }
 }

@@ -17,6 +17,8 @@ use crate::{
 
 /// Version of the format.
 pub const VERSION: &str = "0.9";
+/// Bytes that a ztoc can have: a flatbuffer's offsets have 32 bits, one of them for the sign.
+pub const SIZE_MAX: usize = i32::MAX as usize;
 /// What a ztoc says built it, unless an option says otherwise: one image has one digest, whichever tool indexed it.
 pub const DEFAULT_BUILD_TOOL: &str = "AWS SOCI CLI v0.2";
 
@@ -82,7 +84,17 @@ pub enum NotAZtoc {
 }
 
 impl Ztoc {
+    /// Bytes that it takes serialized, at most.
+    pub fn size_max(&self) -> usize {
+        // A digest is a text of 71 bytes with a length, padding and an offset; the rest is a handful of tables.
+        let fixed = 512 + self.build_tool.len();
+        fixed + self.toc.flat_bytes_max() + self.checkpoints.len() + 84 * self.span_digests.len()
+    }
+
     /// Serializes it. The order of building decides the bytes, and is the reference implementation's.
+    ///
+    /// # Panics
+    /// Where it takes more than [`SIZE_MAX`] bytes; [`Self::size_max`] tells before.
     pub fn into_bytes(mut self) -> Vec<u8> {
         let mut out = Writer::default();
         let version = out.string(VERSION.as_bytes());

@@ -58,7 +58,9 @@ fn layers() {
             serde_json::from_slice(&fs::read(case.join("expected.json")).unwrap()).unwrap();
         for (span_size, expected) in expected.as_object().unwrap() {
             let ztoc = ztoc_of(&layer, span_size.parse().unwrap());
+            let size_max = ztoc.size_max();
             let bytes = ztoc.clone().into_bytes();
+            assert!(bytes.len() <= size_max, "{}", case.display());
             assert_eq!(Ztoc::parse(&bytes).unwrap(), ztoc, "{}", case.display());
             if span_size == "65536" {
                 assert!(

@@ -43,6 +43,7 @@ pub struct Toc {
     arena: Vec<u8>,
     starts: Vec<usize>,
     text_bytes: usize,
+    xattrs: usize,
 }
 
 impl Toc {
@@ -50,6 +51,7 @@ impl Toc {
     pub fn push(&mut self, file: &FileMetadata<'_>) {
         self.starts.push(self.arena.len());
         self.text_bytes += file.text_bytes();
+        self.xattrs += file.xattrs.len();
         for text in file.texts() {
             self.put_text(text);
         }
@@ -89,6 +91,12 @@ impl Toc {
     /// Bytes of text in all entries.
     pub(super) fn text_bytes(&self) -> usize {
         self.text_bytes
+    }
+
+    /// Bytes that the entries take in a flatbuffer at most: besides its texts an entry has six lengths with padding, a
+    /// table of 14 fields, a vector and an offset; an extended attribute two lengths, a table and an offset.
+    pub(super) fn flat_bytes_max(&self) -> usize {
+        self.text_bytes + 224 * self.starts.len() + 56 * self.xattrs
     }
 
     /// Gives the last entry to `take` and forgets it; false when there is none. Memory shrinks with the entries.

@@ -20,6 +20,7 @@ proptest! {
     #[test]
     fn what_is_written_is_read_back(ztoc in any::ztoc(prop::collection::vec(any::<u8>(), 0..60))) {
         let bytes = ztoc.clone().into_bytes();
+        prop_assert!(bytes.len() <= ztoc.size_max());
         prop_assert!(bytes == ztoc.clone().into_bytes(), "one ztoc, one sequence of bytes");
         prop_assert_eq!(Ztoc::parse(&bytes), Ok(ztoc));
     }
