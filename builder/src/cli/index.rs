@@ -32,12 +32,7 @@ pub(crate) async fn run(arguments: Box<IndexArgs>, client: &Client) -> Result<En
             Ending::Failed(error.into())
         }
     })?;
-    let out = &mut io::stdout().lock();
-    if json {
-        print::json(out, &report)
-    } else {
-        text(out, &report)
-    }?;
+    print::result(json, &report, text)?;
     let is_well = match report.outcome {
         Outcome::Indexed | Outcome::AlreadyThere => true,
         Outcome::NothingToIndex | Outcome::Unsupported => report.output_digest.is_some(),

@@ -71,12 +71,7 @@ pub(crate) async fn run(arguments: InfoArgs, client: &Client) -> Result<Ending, 
             .into(),
         )
     })?;
-    let out = &mut io::stdout().lock();
-    if arguments.json {
-        print::json(out, &info)
-    } else {
-        text(out, &info)
-    }?;
+    print::result(arguments.json, &info, text)?;
     Ok(Ending::Done)
 }
 

@@ -1,11 +1,19 @@
 //! Results on stdout.
 
-use std::io;
+use std::io::{self, StdoutLock, Write};
 
 use serde::Serialize;
 
-/// `value` as one JSON object, in one line.
-pub(crate) fn json(out: &mut impl io::Write, value: &impl Serialize) -> io::Result<()> {
-    serde_json::to_writer(&mut *out, value)?;
+/// Prints `value`: as one JSON object in one line, or as `text` does.
+pub(crate) fn result<T: Serialize>(
+    json: bool,
+    value: &T,
+    text: impl FnOnce(&mut StdoutLock<'static>, &T) -> io::Result<()>,
+) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    if !json {
+        return text(&mut out, value);
+    }
+    serde_json::to_writer(&mut out, value)?;
     writeln!(out)
 }

@@ -60,12 +60,7 @@ pub(crate) fn info(arguments: &ZtocInfoArgs) -> Result<Ending, Ending> {
     let bytes = fs::read(path).map_err(|error| Error::Read(path.clone(), error))?;
     let ztoc = Ztoc::parse(&bytes).map_err(|error| Error::Ztoc(path.clone(), error))?;
     let info = Info::of(&bytes, &ztoc);
-    let out = &mut io::stdout().lock();
-    if arguments.json {
-        print::json(out, &info)
-    } else {
-        text(out, &info)
-    }?;
+    print::result(arguments.json, &info, text)?;
     Ok(Ending::Done)
 }
 
