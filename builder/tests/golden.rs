@@ -2,12 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-use std::{
-    collections::BTreeSet,
-    fs,
-    path::Path,
-    sync::{Arc, atomic::AtomicU64},
-};
+#[path = "support/mod.rs"]
+mod support;
+
+use std::{collections::BTreeSet, fs, path::Path, sync::Arc};
 
 use serde_json::Value;
 use soci_builder::{
@@ -16,12 +14,12 @@ use soci_builder::{
     layer::{self, Options},
     oci::LayerEncoding,
     plan::IndexOptions,
-    progress::Progress,
     registry::Client,
-    report::{LayerState, Report},
+    report::Report,
     run::{self, Otherwise, Request},
     ztoc::{DEFAULT_BUILD_TOOL, Ztoc},
 };
+use support::quiet::Quiet;
 use tempfile::TempDir;
 
 const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden");
@@ -250,16 +248,5 @@ async fn attestations_stay_valid() {
     let reference: Value = serde_json::from_slice(&reference.unwrap()).unwrap();
     for i in [0, 1, 4, 5] {
         assert_eq!(new["manifests"][i], reference["manifests"][i]);
-    }
-}
-
-struct Quiet;
-
-impl Progress for Quiet {
-    fn layers(&self, _: &[(Digest, u64)]) {}
-    fn started(&self, _: usize, _: Arc<AtomicU64>) {}
-    fn finished(&self, _: usize, _: &LayerState) {}
-    fn warn(&self, text: &str) {
-        panic!("unexpected warning: {text}");
     }
 }

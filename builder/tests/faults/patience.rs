@@ -1,20 +1,13 @@
 //! Trouble that passes, and trouble that does not. What would take the program half a minute of pauses is tried on the
 //! library, with pauses of a millisecond.
 
-use std::{
-    error::Error,
-    sync::{Arc, atomic::AtomicU64},
-    thread,
-    time::Duration,
-};
+use std::{sync::Arc, thread, time::Duration};
 
 use soci_builder::{
-    digest::Digest,
     index::Version,
     plan::IndexOptions,
-    progress::Progress,
     registry::{Client, Environment, Options, RetryPolicy},
-    report::{LayerState, Report},
+    report::Report,
     run::{self, Otherwise, Request},
     ztoc::DEFAULT_BUILD_TOOL,
 };
@@ -24,6 +17,7 @@ use crate::{
     support::{
         fake_registry::{Access, FakeRegistry, Fault, Login, Route, Settings},
         image::Layer,
+        quiet::Quiet,
     },
 };
 
@@ -57,26 +51,7 @@ async fn run(image: &str) -> Result<Report, String> {
     let client = Client::with_environment(options, Environment::default());
     run::index(&request, &client, Arc::new(Quiet))
         .await
-        .map_err(|error| {
-            let mut text = error.to_string();
-            let mut cause = error.source();
-            while let Some(error) = cause {
-                text += &format!(": {error}");
-                cause = error.source();
-            }
-            text
-        })
-}
-
-struct Quiet;
-
-impl Progress for Quiet {
-    fn layers(&self, _: &[(Digest, u64)]) {}
-    fn started(&self, _: usize, _: Arc<AtomicU64>) {}
-    fn finished(&self, _: usize, _: &LayerState) {}
-    fn warn(&self, text: &str) {
-        panic!("unexpected warning: {text}");
-    }
+        .map_err(|error| run::chain(&error))
 }
 
 /// A registry, and the route that a layer's bytes come from there.

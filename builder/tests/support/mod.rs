@@ -3,3 +3,4 @@
 pub mod fake_registry;
 pub mod image;
 pub mod program;
+pub mod quiet;

@@ -1,0 +1,22 @@
+//! A listener for runs in which nothing is to be warned of.
+#![allow(dead_code, reason = "no test uses all of it")]
+#![allow(
+    unreachable_pub,
+    reason = "test programs have no outside; `pub` marks what they are meant to use"
+)]
+
+use std::sync::{Arc, atomic::AtomicU64};
+
+use soci_builder::{digest::Digest, progress::Progress, report::LayerState};
+
+/// Hears nothing, and takes a warning for a failure.
+pub struct Quiet;
+
+impl Progress for Quiet {
+    fn layers(&self, _: &[(Digest, u64)]) {}
+    fn started(&self, _: usize, _: Arc<AtomicU64>) {}
+    fn finished(&self, _: usize, _: &LayerState) {}
+    fn warn(&self, text: &str) {
+        panic!("unexpected warning: {text}");
+    }
+}
