@@ -137,12 +137,9 @@ impl Layout {
     pub fn resolve(&self, tag: Option<&str>) -> Result<Option<Descriptor>, Error> {
         let entries = self.index()?.manifests;
         if let Some(tag) = tag {
-            return Ok(entries.into_iter().find(|entry| {
-                entry
-                    .annotations
-                    .get(REF_NAME)
-                    .is_some_and(|name| name == tag)
-            }));
+            return Ok(entries
+                .into_iter()
+                .find(|entry| Self::tag_of(entry) == Some(tag)));
         }
         let mut images = entries
             .into_iter()
@@ -151,12 +148,9 @@ impl Layout {
         match images.len() {
             0 | 1 => Ok(images.pop()),
             _ => {
-                let tags = images.iter().map(|image| {
-                    image
-                        .annotations
-                        .get(REF_NAME)
-                        .map_or("(no tag)", |tag| tag)
-                });
+                let tags = images
+                    .iter()
+                    .map(|image| Self::tag_of(image).unwrap_or("(no tag)"));
                 Err(Error::Ambiguous {
                     layout: self.path.clone(),
                     tags: tags.map(str::to_owned).collect(),

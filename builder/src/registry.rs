@@ -32,7 +32,7 @@ use url::Url;
 pub use credentials::{Environment, Origin};
 pub use endpoint::{Mirror, NotAMirror};
 pub use error::{Error, Request, Status};
-pub use manifests::{Fetched, MANIFEST_MAX, PushedManifest};
+pub use manifests::{Fetched, PushedManifest};
 pub use retry::RetryPolicy;
 pub use secret::Secret;
 pub use stream::BlobStream;

@@ -2,10 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    digest::Digest,
-    oci::{Descriptor, Platform},
-};
+use crate::digest::Digest;
 
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -78,16 +75,4 @@ pub enum LayerState {
         /// Why not.
         reason: String,
     },
-}
-
-impl IndexReport {
-    /// A platform whose layers are still to be told about.
-    pub fn new(platform: &Platform, manifest: &Descriptor, index_digest: Option<Digest>) -> Self {
-        Self {
-            platform: platform.to_string(),
-            manifest_digest: manifest.digest,
-            index_digest,
-            layers: Vec::new(),
-        }
-    }
 }

@@ -77,24 +77,30 @@ impl Target<'_> {
             .any(|plan| matches!(plan, LayerPlan::Index(_)))
     }
 
+    /// Tells about the platform; `state` says what became of a layer that was to get a ztoc.
     fn report(
         &self,
         index_digest: Option<Digest>,
-        state: impl Fn(&Descriptor, &LayerPlan) -> LayerState,
+        state: impl Fn(&Descriptor) -> LayerState,
     ) -> IndexReport {
-        let mut report = IndexReport::new(self.platform, self.descriptor, index_digest);
-        report.layers = self
-            .manifest
-            .layers
-            .iter()
-            .zip(&self.plans)
-            .map(|(layer, plan)| LayerReport {
-                digest: layer.digest,
-                size: layer.size,
-                state: state(layer, plan),
-            })
-            .collect();
-        report
+        let layers = self.manifest.layers.iter().zip(&self.plans);
+        IndexReport {
+            platform: self.platform.to_string(),
+            manifest_digest: self.descriptor.digest,
+            index_digest,
+            layers: layers
+                .map(|(layer, plan)| LayerReport {
+                    digest: layer.digest,
+                    size: layer.size,
+                    state: match plan {
+                        LayerPlan::Index(_) => state(layer),
+                        LayerPlan::Skip(skip) => LayerState::Skipped {
+                            reason: skip.to_string(),
+                        },
+                    },
+                })
+                .collect(),
+        }
     }
 }
 
@@ -127,15 +133,8 @@ pub async fn index(
     let existing = existing::find(&store, &image, &targets, request, output_tag.as_deref()).await?;
     if let Some(there) = existing::wanted(&store, &image, &targets, &existing, request).await? {
         let indexes = targets.iter().map(|target| {
-            target.report(
-                there.indexes.get(&target.at).copied(),
-                |_, plan| match plan {
-                    LayerPlan::Index(_) => LayerState::Reused,
-                    LayerPlan::Skip(skip) => LayerState::Skipped {
-                        reason: skip.to_string(),
-                    },
-                },
-            )
+            let soci_index = there.indexes.get(&target.at).copied();
+            target.report(soci_index, |_| LayerState::Reused)
         });
         return Ok(report(
             Outcome::AlreadyThere,
@@ -151,12 +150,7 @@ pub async fn index(
     let mut indexes = Vec::new();
     for target in &targets {
         let soci_index = publication.add(target, &layers, request);
-        indexes.push(target.report(soci_index, |layer, plan| match plan {
-            LayerPlan::Skip(skip) => LayerState::Skipped {
-                reason: skip.to_string(),
-            },
-            LayerPlan::Index(_) => layers.get(&layer.digest).state(),
-        }));
+        indexes.push(target.report(soci_index, |layer| layers.get(&layer.digest).state()));
     }
     if publication.is_empty() {
         let unsupported = targets.iter().any(|target| {

@@ -233,7 +233,8 @@ impl Store {
         Ok(())
     }
 
-    /// Puts a manifest under `tag`. Where tags are immutable, the same manifest under it is well, another is an error.
+    /// Puts a manifest under `tag`, which named something else when the caller looked. Where tags are immutable, the same
+    /// manifest under it by now is well, another is an error.
     pub async fn put_tag(
         &self,
         tag: &str,
@@ -242,10 +243,6 @@ impl Store {
     ) -> Result<(), Error> {
         match self {
             Self::Registry(repository) => {
-                // ECR refuses to put even the same manifest again under an immutable tag.
-                if repository.resolve(tag).await? == Some(descriptor.digest) {
-                    return Ok(());
-                }
                 let selector = Selector::Tag(tag.to_owned());
                 match repository
                     .push_manifest(&selector, &descriptor.media_type, bytes)

@@ -24,7 +24,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     // Of an image it takes the plain description, never the store.
     ("convert", &["digest", "image", "index", "oci"]),
     ("plan", &["digest", "index", "oci"]),
-    ("report", &["digest", "oci"]),
+    ("report", &["digest"]),
     ("progress", &["digest", "report"]),
     (
         "run",

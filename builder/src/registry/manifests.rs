@@ -19,9 +19,6 @@ use crate::{
     oci::{Descriptor, MANIFEST_BYTES_MAX, Selector, media_type},
 };
 
-/// The largest manifest, in bytes: what the distribution specification asks registries to take, and ECR's limit.
-pub const MANIFEST_MAX: u64 = MANIFEST_BYTES_MAX;
-
 const DOCKER_CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
 const OCI_SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
 
@@ -64,7 +61,7 @@ impl Repository {
         let call = self
             .call(Method::GET, "manifests", &selector.to_string())
             .with(ACCEPT, media_type::MANIFESTS.join(", "));
-        let (answer, bytes) = match self.registry.fetch(&call, MANIFEST_MAX).await {
+        let (answer, bytes) = match self.registry.fetch(&call, MANIFEST_BYTES_MAX).await {
             Ok(fetched) => fetched,
             Err(error) if error.is_not_found() => return Ok(None),
             Err(error) => return Err(error),
@@ -92,10 +89,10 @@ impl Repository {
         media_type: &str,
         bytes: Bytes,
     ) -> Result<PushedManifest, Error> {
-        if bytes.len() as u64 > MANIFEST_MAX {
+        if bytes.len() as u64 > MANIFEST_BYTES_MAX {
             return Err(Error::ManifestTooLarge {
                 size: bytes.len(),
-                limit: MANIFEST_MAX,
+                limit: MANIFEST_BYTES_MAX,
             });
         }
         let pushed = Digest::of(&bytes);

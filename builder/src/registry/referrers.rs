@@ -13,12 +13,11 @@ use serde_json::{Map, Value, json};
 use super::{
     Repository,
     error::{Error, Request},
-    manifests::MANIFEST_MAX,
     transport::Answer,
 };
 use crate::{
     digest::Digest,
-    oci::{Descriptor, ImageIndex, Selector, media_type},
+    oci::{Descriptor, ImageIndex, MANIFEST_BYTES_MAX, Selector, media_type},
 };
 
 /// Pages of a list; a registry that has more is going round in circles.
@@ -95,7 +94,7 @@ impl Repository {
             .append_pair("artifactType", artifact_type);
         let mut found = Vec::new();
         for _ in 0..PAGES_MAX {
-            let (answer, bytes) = self.registry.fetch(&call, MANIFEST_MAX).await?;
+            let (answer, bytes) = self.registry.fetch(&call, MANIFEST_BYTES_MAX).await?;
             let page: ImageIndex =
                 serde_json::from_slice(&bytes).map_err(|source| Error::Form {
                     request: answer.request.clone(),

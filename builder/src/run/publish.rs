@@ -197,6 +197,7 @@ async fn put_tag(
     descriptor: &Descriptor,
     bytes: Bytes,
 ) -> Result<bool, Error> {
+    // ECR refuses to put even the same manifest again under an immutable tag.
     if store.resolve(tag).await? == Some(descriptor.digest) {
         return Ok(false);
     }

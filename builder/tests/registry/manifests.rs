@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use soci_builder::{
     digest::Digest,
-    oci::{Descriptor, Selector, media_type},
-    registry::{Client, Environment, MANIFEST_MAX, PushedManifest},
+    oci::{Descriptor, MANIFEST_BYTES_MAX, Selector, media_type},
+    registry::{Client, Environment, PushedManifest},
 };
 
 use crate::{
@@ -162,7 +162,7 @@ async fn a_registry_that_takes_other_bytes_is_caught() {
 #[tokio::test]
 async fn a_manifest_that_no_registry_takes_is_not_sent() {
     let registry = FakeRegistry::start();
-    let bytes = Bytes::from(vec![b' '; usize::try_from(MANIFEST_MAX).unwrap() + 1]);
+    let bytes = Bytes::from(vec![b' '; usize::try_from(MANIFEST_BYTES_MAX).unwrap() + 1]);
     let error = app(&registry)
         .push_manifest(&tag("v1"), media_type::OCI_MANIFEST, bytes)
         .await
