@@ -1,0 +1,25 @@
+//! The local cloud: what of AWS a deployment needs, on one machine, around the real programs and the real `cdk` CLI.
+//!
+//! ```text
+//! cdk CLI ─▶ control_plane (a kept emulator) ─▶ the real provider ─▶ codebuild (ours) ─▶ the real builder ─▶ ecr (ours) ─▶ registry (a real one)
+//!                        ▲                                               │                                  │
+//!                        └─────────────── account: projects, roles, policies, repositories ◀── iam ────────┘
+//! ```
+//!
+//! It knows the other parts by their programs and templates only.
+
+pub mod account;
+pub mod answers;
+pub mod cloud;
+pub mod codebuild;
+pub mod control_plane;
+pub mod ecr;
+pub mod faults;
+pub mod iam;
+pub mod image;
+pub mod lambda_runtime_api;
+pub mod programs;
+pub mod proxy;
+pub mod registry;
+pub mod template;
+pub mod tls;

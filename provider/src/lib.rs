@@ -1,0 +1,1 @@
+//! Event in, one answer out.
