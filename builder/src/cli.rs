@@ -126,9 +126,12 @@ pub(crate) struct IndexArgs {
     /// What the index says built it; part of its digest
     #[arg(long, value_name = "TEXT", default_value = DEFAULT_BUILD_TOOL)]
     pub(crate) build_tool_identifier: String,
-    /// Print the result as one JSON object
+    /// Print the result as one JSON object, also where the run failed
     #[arg(long)]
     pub(crate) json: bool,
+    /// Leave the lists of layers out of the result; their numbers stay
+    #[arg(long)]
+    pub(crate) brief: bool,
 }
 
 #[derive(Args)]

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use crate::{
     index::V2,
     oci::{Descriptor, ImageIndex, ImageManifest, Manifest, Platform, media_type},
-    store::{self, Fetched, Store},
+    store::{self, Fetched, ReadImages},
 };
 
 /// An image with all its platforms.
@@ -64,7 +64,7 @@ struct Config {
 
 impl Image {
     /// Reads the manifests of an image, but no layer.
-    pub async fn load(store: &Store, root: Fetched) -> Result<Self, Error> {
+    pub async fn load(store: &impl ReadImages, root: Fetched) -> Result<Self, Error> {
         let (index, entries) = match &root.manifest {
             Manifest::Image(manifest) => {
                 if !is_image(manifest) {
@@ -123,7 +123,7 @@ fn is_image(manifest: &ImageManifest) -> bool {
         .contains(&manifest.config.media_type.as_str())
 }
 
-async fn role_of(store: &Store, descriptor: &Descriptor) -> Result<Role, Error> {
+async fn role_of(store: &impl ReadImages, descriptor: &Descriptor) -> Result<Role, Error> {
     if descriptor.artifact_type.as_deref() == Some(V2) {
         return Ok(Role::SociIndex);
     }
@@ -155,7 +155,7 @@ async fn role_of(store: &Store, descriptor: &Descriptor) -> Result<Role, Error> 
 }
 
 /// The platform that the image's config names, in its canonical spelling.
-async fn platform_of(store: &Store, manifest: &ImageManifest) -> Result<Platform, Error> {
+async fn platform_of(store: &impl ReadImages, manifest: &ImageManifest) -> Result<Platform, Error> {
     let config = store.blob(&manifest.config).await?;
     let config: Config = serde_json::from_slice(&config).map_err(Error::Config)?;
     Ok(config.platform.normalized())

@@ -1,5 +1,7 @@
 //! What a run did, as `--json` prints it: the contract with whoever started the builder.
 
+use std::collections::HashSet;
+
 use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
@@ -29,12 +31,81 @@ pub struct Report {
     pub output_digest: Option<Digest>,
     /// Tag of that image; absent where it has none.
     pub output_tag: Option<String>,
+    /// What became of the layers, all platforms together.
+    pub layers: LayerCounts,
     /// One for each platform.
     pub indexes: Vec<IndexReport>,
     /// Bytes of layers that were read, those that came twice included.
     pub bytes_read: u64,
     /// Wall time of the run.
     pub seconds: f64,
+}
+
+/// How many layers became what; a layer that several platforms share counts once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LayerCounts {
+    /// Those that were read.
+    pub indexed: usize,
+    /// Those whose ztoc was there already.
+    pub reused: usize,
+    /// Those without a ztoc.
+    pub skipped: usize,
+}
+
+impl LayerCounts {
+    /// Counts the layers of all platforms.
+    pub fn of(indexes: &[IndexReport]) -> Self {
+        let layers = indexes.iter().flat_map(|index| &index.layers);
+        let mut counted = HashSet::new();
+        let mut counts = Self::default();
+        for layer in layers.filter(|layer| counted.insert(layer.digest)) {
+            match layer.state {
+                LayerState::Indexed => counts.indexed += 1,
+                LayerState::Reused => counts.reused += 1,
+                LayerState::Skipped { .. } => counts.skipped += 1,
+            }
+        }
+        counts
+    }
+}
+
+impl Report {
+    /// The report without its lists of layers, for where room is short: CodeBuild does not say how long an exported variable
+    /// may be.
+    #[must_use]
+    pub fn brief(mut self) -> Self {
+        for index in &mut self.indexes {
+            index.layers.clear();
+        }
+        self
+    }
+}
+
+/// What `--json` prints of a run that failed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// Always the same word, so that whoever reads `outcome` finds one.
+    pub outcome: Failed,
+    /// The error and its causes.
+    pub error: String,
+}
+
+/// The outcome of a run that failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Failed {
+    /// It failed.
+    Failed,
+}
+
+/// Whatever `--json` prints.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Ended {
+    /// A run that came to its end.
+    Report(Report),
+    /// One that failed.
+    Failure(Failure),
 }
 
 /// What a run did for one platform.
@@ -46,7 +117,8 @@ pub struct IndexReport {
     pub manifest_digest: Digest,
     /// Digest of the SOCI index; absent where there is none.
     pub index_digest: Option<Digest>,
-    /// The platform's layers, bottom first.
+    /// The platform's layers, bottom first; none in a brief report.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub layers: Vec<LayerReport>,
 }
 

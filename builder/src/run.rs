@@ -8,6 +8,7 @@ mod error;
 mod existing;
 mod layers;
 mod publish;
+mod target;
 
 use std::{sync::Arc, time::Instant};
 
@@ -18,15 +19,17 @@ use crate::{
     image::Image,
     index::{self, Prefetch, Version, soci_index, ztoc_descriptor},
     layout::Layout,
-    oci::{Descriptor, ImageManifest, Platform, Reference, is_tag},
-    plan::{IndexOptions, LayerPlan, Skip, layer_plan},
+    oci::{Platform, Reference, is_tag},
+    plan::{IndexOptions, LayerPlan, Skip},
     progress::Progress,
     registry::Client,
-    report::{IndexReport, LayerReport, LayerState, Outcome, Report},
-    store::Store,
+    report::{IndexReport, LayerCounts, LayerState, Outcome, Report},
+    store::{self, ReadImages, Store},
 };
+use existing::Existing;
 use layers::{Layer, Layers};
 use publish::Publication;
+use target::Target;
 
 /// What to do with an image that gets no index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,50 +63,6 @@ pub struct Request {
     pub when_unsupported: Otherwise,
 }
 
-/// One platform's image, and what is to become of its layers.
-struct Target<'a> {
-    /// Position among the image's entries.
-    at: usize,
-    descriptor: &'a Descriptor,
-    platform: &'a Platform,
-    manifest: &'a ImageManifest,
-    plans: Vec<LayerPlan>,
-}
-
-impl Target<'_> {
-    fn has_work(&self) -> bool {
-        self.plans
-            .iter()
-            .any(|plan| matches!(plan, LayerPlan::Index(_)))
-    }
-
-    /// Tells about the platform; `state` says what became of a layer that was to get a ztoc.
-    fn report(
-        &self,
-        index_digest: Option<Digest>,
-        state: impl Fn(&Descriptor) -> LayerState,
-    ) -> IndexReport {
-        let layers = self.manifest.layers.iter().zip(&self.plans);
-        IndexReport {
-            platform: self.platform.to_string(),
-            manifest_digest: self.descriptor.digest,
-            index_digest,
-            layers: layers
-                .map(|(layer, plan)| LayerReport {
-                    digest: layer.digest,
-                    size: layer.size,
-                    state: match plan {
-                        LayerPlan::Index(_) => state(layer),
-                        LayerPlan::Skip(skip) => LayerState::Skipped {
-                            reason: skip.to_string(),
-                        },
-                    },
-                })
-                .collect(),
-        }
-    }
-}
-
 /// Builds the index of an image and pushes it.
 ///
 /// # Errors
@@ -116,148 +75,201 @@ pub async fn index(
     let started = Instant::now();
     let store = Store::open(&request.image, client)?;
     let root = store.image(&request.image).await?;
-    let output_tag = output_tag(request, &store)?;
+    let output_tag = output_tag(request, own_tag(request, &store)?)?;
     let image = Image::load(&store, root).await?;
-    let targets = targets(&image, request)?;
-    let image_digest = image.root.descriptor.digest;
-    let report = |outcome, output_digest, indexes, bytes_read| Report {
-        outcome,
-        image_digest,
-        output_digest,
-        output_tag: output_tag.clone(),
-        indexes,
-        bytes_read,
-        seconds: started.elapsed().as_secs_f64(),
-    };
-
-    let existing = existing::find(&store, &image, &targets, request, output_tag.as_deref()).await?;
-    if let Some(there) = existing::wanted(&store, &image, &targets, &existing, request).await? {
-        let indexes = targets.iter().map(|target| {
-            let soci_index = there.indexes.get(&target.at).copied();
-            target.report(soci_index, |_| LayerState::Reused)
-        });
-        return Ok(report(
-            Outcome::AlreadyThere,
-            Some(there.image),
-            indexes.collect(),
-            0,
-        ));
+    let run = Run::new(request, &image, output_tag, started)?;
+    let existing = existing::find(&store, &run).await?;
+    if let Some(report) = run.settled(&store, &existing).await? {
+        return Ok(report);
     }
 
     let reusable = existing::reusable(&store, &existing, request, &*progress).await?;
-    let layers = layers::index_all(&store, &targets, reusable, request, progress).await?;
+    let layers = layers::index_all(&store, &run.targets, reusable, request, progress).await?;
     let mut publication = Publication::default();
     let mut indexes = Vec::new();
-    for target in &targets {
+    for target in &run.targets {
         let soci_index = publication.add(target, &layers, request);
         indexes.push(target.report(soci_index, |layer| layers.get(&layer.digest).state()));
     }
     if publication.is_empty() {
-        let unsupported = targets.iter().any(|target| {
-            target.plans.iter().any(|plan| match plan {
-                LayerPlan::Skip(skip) => skip.is_unsupported(),
-                LayerPlan::Index(_) => true,
-            })
-        });
-        let (outcome, otherwise) = if unsupported {
-            (Outcome::Unsupported, request.when_unsupported)
-        } else {
-            (Outcome::NothingToIndex, request.when_too_small)
-        };
-        let output = match otherwise {
-            Otherwise::Fail => None,
-            Otherwise::UseOriginal => {
-                if let Some(tag) = output_tag
-                    .as_deref()
-                    .filter(|_| request.version == Version::V2)
-                {
-                    publish::tag_original(&store, &image, tag).await?;
-                }
-                Some(image_digest)
-            }
-        };
-        let mut report = report(outcome, output, indexes, layers.bytes_read);
-        report.output_tag = report.output_tag.filter(|_| output.is_some());
-        return Ok(report);
+        let (outcome, output) = run.without_index();
+        if let (Some(_), Some(tag)) = (output, run.new_tag()) {
+            publish::tag_original(&store, &image, tag).await?;
+        }
+        return Ok(run.report(outcome, output, indexes, layers.bytes_read));
     }
     let (output, news) = publication
-        .publish(&store, &image, request, output_tag.as_deref())
+        .publish(&store, &image, request, run.output_tag.as_deref())
         .await?;
     let outcome = if news {
         Outcome::Indexed
     } else {
         Outcome::AlreadyThere
     };
-    Ok(report(outcome, Some(output), indexes, layers.bytes_read))
+    Ok(run.report(outcome, Some(output), indexes, layers.bytes_read))
 }
 
-/// The tag of the image to use afterwards: a new one for version 2, the image's own for version 1.
-fn output_tag(request: &Request, store: &Store) -> Result<Option<String>, Error> {
+/// What a run would end with, where it would neither read a layer nor push anything: the wanted index is there and complete, or
+/// there is nothing to index and nothing to do about it. `None` where a run is needed.
+///
+/// # Errors
+/// As a run's own: the image is not there, is none, or does not have a platform that was asked for.
+pub async fn already_there(
+    request: &Request,
+    images: &impl ReadImages,
+) -> Result<Option<Report>, Error> {
+    let started = Instant::now();
+    // Layouts have no selectors, and nobody asks about them from elsewhere.
+    let Reference::Registry(reference) = &request.image else {
+        return Ok(None);
+    };
+    let root = images.select(&reference.selector()).await?;
+    let root = root.ok_or_else(|| store::Error::NoManifest(request.image.to_string()))?;
+    let output_tag = output_tag(request, request.image.tag().map(str::to_owned))?;
+    let image = Image::load(images, root).await?;
+    let run = Run::new(request, &image, output_tag, started)?;
+    let existing = existing::find(images, &run).await?;
+    run.settled(images, &existing).await
+}
+
+/// A run whose image is known.
+struct Run<'a> {
+    request: &'a Request,
+    image: &'a Image,
+    targets: Vec<Target<'a>>,
+    output_tag: Option<String>,
+    started: Instant,
+}
+
+impl<'a> Run<'a> {
+    fn new(
+        request: &'a Request,
+        image: &'a Image,
+        output_tag: Option<String>,
+        started: Instant,
+    ) -> Result<Self, Error> {
+        Ok(Self {
+            request,
+            image,
+            targets: target::targets(image, request)?,
+            output_tag,
+            started,
+        })
+    }
+
+    /// The tag that the run puts, version 2.
+    fn new_tag(&self) -> Option<&str> {
+        match self.request.version {
+            Version::V1 => None,
+            Version::V2 => self.output_tag.as_deref(),
+        }
+    }
+
+    /// The report of a run that has nothing to do.
+    async fn settled(
+        &self,
+        images: &impl ReadImages,
+        existing: &Existing,
+    ) -> Result<Option<Report>, Error> {
+        if !self.targets.iter().any(Target::has_work) {
+            let (outcome, output) = self.without_index();
+            let tag_is_missing = output.is_some()
+                && self.new_tag().is_some()
+                && existing.output() != Some(self.image_digest());
+            if tag_is_missing {
+                return Ok(None);
+            }
+            let indexes = self
+                .targets
+                .iter()
+                .map(|target| target.report(None, |_| LayerState::Reused));
+            return Ok(Some(self.report(outcome, output, indexes.collect(), 0)));
+        }
+        let there = existing::wanted(images, self, existing).await?;
+        Ok(there.map(|there| {
+            let indexes = self.targets.iter().map(|target| {
+                let soci_index = there.indexes.get(&target.at).copied();
+                target.report(soci_index, |_| LayerState::Reused)
+            });
+            self.report(
+                Outcome::AlreadyThere,
+                Some(there.image),
+                indexes.collect(),
+                0,
+            )
+        }))
+    }
+
+    /// How a run ends that gets no index, and the image to use then, if any.
+    fn without_index(&self) -> (Outcome, Option<Digest>) {
+        let unsupported =
+            self.targets
+                .iter()
+                .flat_map(|target| &target.plans)
+                .any(|plan| match plan {
+                    LayerPlan::Skip(skip) => skip.is_unsupported(),
+                    LayerPlan::Index(_) => true,
+                });
+        let (outcome, otherwise) = if unsupported {
+            (Outcome::Unsupported, self.request.when_unsupported)
+        } else {
+            (Outcome::NothingToIndex, self.request.when_too_small)
+        };
+        let output = match otherwise {
+            Otherwise::Fail => None,
+            Otherwise::UseOriginal => Some(self.image_digest()),
+        };
+        (outcome, output)
+    }
+
+    fn image_digest(&self) -> Digest {
+        self.image.root.descriptor.digest
+    }
+
+    fn report(
+        &self,
+        outcome: Outcome,
+        output_digest: Option<Digest>,
+        indexes: Vec<IndexReport>,
+        bytes_read: u64,
+    ) -> Report {
+        Report {
+            outcome,
+            image_digest: self.image_digest(),
+            output_digest,
+            output_tag: self.output_tag.clone().filter(|_| output_digest.is_some()),
+            layers: LayerCounts::of(&indexes),
+            indexes,
+            bytes_read,
+            seconds: self.started.elapsed().as_secs_f64(),
+        }
+    }
+}
+
+/// The tag that the image goes by, if any.
+fn own_tag(request: &Request, store: &Store) -> Result<Option<String>, Error> {
     let entry_tag = match store {
         Store::Layout(layout) => layout
             .resolve(request.image.tag())?
             .and_then(|entry| Layout::tag_of(&entry).map(str::to_owned)),
         Store::Registry(_) => None,
     };
-    let tag = request.image.tag().map(str::to_owned).or(entry_tag);
+    Ok(request.image.tag().map(str::to_owned).or(entry_tag))
+}
+
+/// The tag of the image to use afterwards: a new one for version 2, the image's own for version 1.
+fn output_tag(request: &Request, own_tag: Option<String>) -> Result<Option<String>, Error> {
     if request.version == Version::V1 {
-        return Ok(tag);
+        return Ok(own_tag);
     }
     let output = request
         .output_tag
         .clone()
-        .or(tag.map(|tag| format!("{tag}-soci")))
+        .or(own_tag.map(|tag| format!("{tag}-soci")))
         .ok_or(Error::NoOutputTag)?;
     if is_tag(&output) {
         Ok(Some(output))
     } else {
         Err(Error::OutputTag(output))
     }
-}
-
-fn targets<'a>(image: &'a Image, request: &Request) -> Result<Vec<Target<'a>>, Error> {
-    let there = image.platforms();
-    let names = || {
-        there
-            .iter()
-            .map(|(_, _, platform, _)| platform.to_string())
-            .collect::<Vec<_>>()
-            .join(", ")
-    };
-    for wanted in &request.platforms {
-        if !there
-            .iter()
-            .any(|(_, _, platform, _)| platform.same_as(wanted))
-        {
-            return Err(Error::NoSuchPlatform {
-                wanted: wanted.to_string(),
-                there: names(),
-            });
-        }
-    }
-    if there.is_empty() {
-        return Err(Error::NoPlatforms);
-    }
-    let is_wanted = |platform: &Platform| {
-        request.platforms.is_empty()
-            || request
-                .platforms
-                .iter()
-                .any(|wanted| wanted.same_as(platform))
-    };
-    Ok(there
-        .into_iter()
-        .filter(|(_, _, platform, _)| is_wanted(platform))
-        .map(|(at, descriptor, platform, manifest)| Target {
-            at,
-            descriptor,
-            platform,
-            manifest,
-            plans: manifest
-                .layers
-                .iter()
-                .map(|layer| layer_plan(layer, &request.options))
-                .collect(),
-        })
-        .collect())
 }

@@ -1,12 +1,14 @@
 //! Where images are read from and indexes written to: a repository in a registry, or an OCI layout.
 //! In: tags, digests, bytes. Out: the same, checked. Both kinds look alike from here on.
 
+mod read;
 mod reader;
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 
+pub use read::ReadImages;
 pub use reader::LayerReader;
 
 use crate::{
@@ -40,6 +42,9 @@ pub enum Error {
     /// A blob that is named and not there.
     #[error("the blob {0} is missing there")]
     NoBlob(Digest),
+    /// Another place that images are read from.
+    #[error(transparent)]
+    Elsewhere(Box<dyn std::error::Error + Send + Sync>),
     /// A manifest that cannot be read.
     #[error("the manifest {digest} cannot be read")]
     Manifest {
@@ -102,75 +107,11 @@ impl Store {
         }
     }
 
-    /// The manifest under a tag or a digest; `None` where there is none.
-    pub async fn select(&self, selector: &Selector) -> Result<Option<Fetched>, Error> {
-        let (descriptor, bytes) = match self {
-            Self::Registry(repository) => match repository.manifest(selector).await? {
-                Some(registry::Fetched { descriptor, bytes }) => (descriptor, bytes),
-                None => return Ok(None),
-            },
-            Self::Layout(layout) => {
-                let (digest, media_type) = match selector {
-                    Selector::Digest(digest) => (*digest, String::new()),
-                    Selector::Tag(tag) => match layout.resolve(Some(tag))? {
-                        Some(entry) => (entry.digest, entry.media_type),
-                        None => return Ok(None),
-                    },
-                };
-                match layout.manifest(&digest)? {
-                    Some(bytes) => (
-                        Descriptor::new(&media_type, digest, bytes.len() as u64),
-                        bytes,
-                    ),
-                    None => return Ok(None),
-                }
-            }
-        };
-        let manifest =
-            Manifest::parse(&descriptor.media_type, &bytes).map_err(|source| Error::Manifest {
-                digest: descriptor.digest,
-                source,
-            })?;
-        let descriptor = Descriptor {
-            media_type: manifest.media_type_or(&descriptor.media_type),
-            ..descriptor
-        };
-        Ok(Some(Fetched {
-            descriptor,
-            bytes,
-            manifest,
-        }))
-    }
-
-    /// The manifest that `descriptor` names.
-    pub async fn manifest(&self, descriptor: &Descriptor) -> Result<Fetched, Error> {
-        let fetched = self.select(&Selector::Digest(descriptor.digest)).await?;
-        fetched.ok_or_else(|| Error::NoManifest(descriptor.digest.to_string()))
-    }
-
     /// The digest that `tag` names; `None` where it does not exist.
     pub async fn resolve(&self, tag: &str) -> Result<Option<Digest>, Error> {
         Ok(match self {
             Self::Registry(repository) => repository.resolve(tag).await?,
             Self::Layout(layout) => layout.resolve(Some(tag))?.map(|entry| entry.digest),
-        })
-    }
-
-    /// A small blob, whole and checked.
-    pub async fn blob(&self, descriptor: &Descriptor) -> Result<Bytes, Error> {
-        match self {
-            Self::Registry(repository) => Ok(repository.blob(descriptor).await?),
-            Self::Layout(layout) => layout
-                .blob(&descriptor.digest)?
-                .ok_or(Error::NoBlob(descriptor.digest)),
-        }
-    }
-
-    /// Size of a blob in bytes; `None` where it is not there.
-    pub async fn blob_size(&self, digest: &Digest) -> Result<Option<u64>, Error> {
-        Ok(match self {
-            Self::Registry(repository) => repository.blob_size(digest).await?,
-            Self::Layout(layout) => layout.blob_size(digest)?,
         })
     }
 
@@ -278,17 +219,5 @@ impl Store {
             Self::Registry(_) => Ok(()),
             Self::Layout(layout) => Ok(layout.commit()?),
         }
-    }
-
-    /// The manifests of `artifact_type` that name `subject`.
-    pub async fn referrers(
-        &self,
-        subject: &Digest,
-        artifact_type: &str,
-    ) -> Result<Vec<Descriptor>, Error> {
-        Ok(match self {
-            Self::Registry(repository) => repository.referrers(subject, artifact_type).await?,
-            Self::Layout(layout) => layout.referrers(subject, artifact_type)?,
-        })
     }
 }

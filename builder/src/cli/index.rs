@@ -7,7 +7,7 @@ use soci_builder::{
     index::Version,
     plan::IndexOptions,
     registry::Client,
-    report::{LayerState, Outcome, Report},
+    report::{self, Failure, LayerState, Outcome, Report},
     run,
 };
 
@@ -15,23 +15,16 @@ use super::{IndexArgs, IndexVersion, Optimization, Otherwise, print, progress};
 use crate::Ending;
 
 pub(crate) async fn run(arguments: Box<IndexArgs>, client: &Client) -> Result<Ending, Ending> {
-    let json = arguments.json;
+    let (json, brief) = (arguments.json, arguments.brief);
     let request = request(*arguments);
     let progress = progress::start();
     let result = run::index(&request, client, progress.clone()).await;
     progress::stop(&progress);
-    let report = result.map_err(|error| {
-        let is_misuse = error.is_misuse();
-        let error = Failed {
-            image: request.image.to_string(),
-            source: error,
-        };
-        if is_misuse {
-            Ending::Misused(error.into())
-        } else {
-            Ending::Failed(error.into())
-        }
-    })?;
+    let report = match result {
+        Ok(report) if brief => report.brief(),
+        Ok(report) => report,
+        Err(error) => return failed(json, &request, error),
+    };
     print::result(json, &report, text)?;
     let is_well = match report.outcome {
         Outcome::Indexed | Outcome::AlreadyThere => true,
@@ -41,6 +34,27 @@ pub(crate) async fn run(arguments: Box<IndexArgs>, client: &Client) -> Result<En
         Ending::Done
     } else {
         Ending::NothingToUse
+    })
+}
+
+/// Tells of an error: on stderr in any case, and as the result where a program waits for one.
+fn failed(json: bool, request: &run::Request, error: run::Error) -> Result<Ending, Ending> {
+    let is_misuse = error.is_misuse();
+    let error = Failed {
+        image: request.image.to_string(),
+        source: error,
+    };
+    if json {
+        let failure = Failure {
+            outcome: report::Failed::Failed,
+            error: run::chain(&error),
+        };
+        print::result(json, &failure, |_, _| Ok(()))?;
+    }
+    Err(if is_misuse {
+        Ending::Misused(error.into())
+    } else {
+        Ending::Failed(error.into())
     })
 }
 

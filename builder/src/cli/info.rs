@@ -10,7 +10,7 @@ use soci_builder::{
     index::{BUILD_TOOL, LAYER_DIGEST, PREFETCH, SPAN_SIZE, V1, V2, ZTOC},
     oci::{Descriptor, ImageManifest, Manifest},
     registry::Client,
-    store::{self, Store},
+    store::{self, ReadImages, Store},
 };
 
 use super::{InfoArgs, print};

@@ -3,16 +3,15 @@
 
 use std::collections::HashMap;
 
-use super::{Error, Request, Target, publish};
+use super::{Error, Request, Run, publish};
 use crate::{
     convert::convert,
     digest::Digest,
-    image::Image,
     index::{V1, V2, Version},
     oci::{Descriptor, ImageManifest, Manifest, Platform, Selector},
     plan::{is_wanted_index, reusable_ztocs},
     progress::Progress,
-    store::{Fetched, Store},
+    store::{Fetched, ReadImages},
 };
 
 /// SOCI indexes that are in the store.
@@ -21,6 +20,13 @@ pub(super) struct Existing {
     /// What the output tag names, version 2.
     output: Option<Digest>,
     indexes: Vec<Found>,
+}
+
+impl Existing {
+    /// What the output tag names, version 2.
+    pub(super) fn output(&self) -> Option<Digest> {
+        self.output
+    }
 }
 
 struct Found {
@@ -39,23 +45,17 @@ pub(super) struct There {
 }
 
 /// Looks where our own index would be: under the output tag, or among the referrers.
-pub(super) async fn find(
-    store: &Store,
-    image: &Image,
-    targets: &[Target<'_>],
-    request: &Request,
-    output_tag: Option<&str>,
-) -> Result<Existing, Error> {
+pub(super) async fn find(store: &impl ReadImages, run: &Run<'_>) -> Result<Existing, Error> {
     let mut existing = Existing::default();
-    match (request.version, output_tag) {
-        (Version::V2, Some(tag)) => {
+    match run.new_tag() {
+        Some(tag) => {
             if let Some(output) = store.select(&Selector::Tag(tag.to_owned())).await? {
                 existing.output = Some(output.descriptor.digest);
                 existing.indexes = version_2(store, &output).await?;
             }
         }
-        _ => {
-            for target in targets {
+        None => {
+            for target in &run.targets {
                 existing
                     .indexes
                     .extend(version_1(store, target.descriptor).await?);
@@ -63,24 +63,23 @@ pub(super) async fn find(
         }
     }
     // An image that was converted before brings its old indexes along.
-    if image.index.is_some() && existing.output != Some(image.root.descriptor.digest) {
+    if run.image.index.is_some() && existing.output != Some(run.image_digest()) {
         existing
             .indexes
-            .extend(version_2(store, &image.root).await?);
+            .extend(version_2(store, &run.image.root).await?);
     }
     Ok(existing)
 }
 
 /// The wanted index, where it is there and complete.
 pub(super) async fn wanted(
-    store: &Store,
-    image: &Image,
-    targets: &[Target<'_>],
+    store: &impl ReadImages,
+    run: &Run<'_>,
     existing: &Existing,
-    request: &Request,
 ) -> Result<Option<There>, Error> {
+    let request = run.request;
     let mut indexes = HashMap::new();
-    for target in targets.iter().filter(|target| target.has_work()) {
+    for target in run.targets.iter().filter(|target| target.has_work()) {
         let found = existing.indexes.iter().find(|found| {
             let is_for_it = match request.version {
                 Version::V1 => found
@@ -100,14 +99,11 @@ pub(super) async fn wanted(
             None => return Ok(None),
         };
     }
-    if indexes.is_empty() {
-        return Ok(None);
-    }
     let soci_indexes: Vec<Descriptor> = indexes.values().cloned().collect();
     let (output, mut manifests) = match request.version {
-        Version::V1 => (image.root.descriptor.digest, Vec::new()),
+        Version::V1 => (run.image_digest(), Vec::new()),
         Version::V2 => {
-            let conversion = convert(image, &indexes);
+            let conversion = convert(run.image, &indexes);
             if existing.output != Some(conversion.descriptor.digest) {
                 return Ok(None);
             }
@@ -138,7 +134,7 @@ pub(super) async fn wanted(
 
 /// Ztocs that may be used again, by the digest of their layer.
 pub(super) async fn reusable(
-    store: &Store,
+    store: &impl ReadImages,
     existing: &Existing,
     request: &Request,
     progress: &dyn Progress,
@@ -180,7 +176,7 @@ pub(super) async fn reusable(
 }
 
 /// The SOCI indexes that an image index names itself.
-async fn version_2(store: &Store, image: &Fetched) -> Result<Vec<Found>, Error> {
+async fn version_2(store: &impl ReadImages, image: &Fetched) -> Result<Vec<Found>, Error> {
     let Manifest::Index(index) = &image.manifest else {
         return Ok(Vec::new());
     };
@@ -196,7 +192,7 @@ async fn version_2(store: &Store, image: &Fetched) -> Result<Vec<Found>, Error> 
 }
 
 /// The SOCI indexes that refer to an image's manifest.
-async fn version_1(store: &Store, image: &Descriptor) -> Result<Vec<Found>, Error> {
+async fn version_1(store: &impl ReadImages, image: &Descriptor) -> Result<Vec<Found>, Error> {
     let mut found = Vec::new();
     for descriptor in store.referrers(&image.digest, V1).await? {
         found.extend(read(store, &descriptor, None).await?);
@@ -206,7 +202,7 @@ async fn version_1(store: &Store, image: &Descriptor) -> Result<Vec<Found>, Erro
 
 /// One index; `None` where its manifest is gone, which only means that it cannot be used.
 async fn read(
-    store: &Store,
+    store: &impl ReadImages,
     descriptor: &Descriptor,
     platform: Option<Platform>,
 ) -> Result<Option<Found>, Error> {

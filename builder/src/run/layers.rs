@@ -19,7 +19,7 @@ use crate::{
     layer::{self, Pass},
     oci::{Descriptor, LayerEncoding},
     progress::Progress,
-    store::Store,
+    store::{ReadImages, Store},
     ztoc::{Toc, Ztoc},
 };
 

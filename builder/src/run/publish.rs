@@ -16,7 +16,7 @@ use crate::{
     image::Image,
     index::Version,
     oci::{Descriptor, Manifest, Selector},
-    store::Store,
+    store::{ReadImages, Store},
 };
 
 /// Requests for blobs at once; ECR allows hundreds a second.
@@ -214,7 +214,10 @@ async fn put_tag(
 }
 
 /// Reads manifests back by digest, and asks for every blob that they name.
-pub(super) async fn read_back(store: &Store, manifests: &[Descriptor]) -> Result<(), Error> {
+pub(super) async fn read_back(
+    store: &impl ReadImages,
+    manifests: &[Descriptor],
+) -> Result<(), Error> {
     let mut blobs = BTreeSet::new();
     for descriptor in manifests {
         // The store compares the digest.

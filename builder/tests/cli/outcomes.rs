@@ -56,6 +56,7 @@ fn indexed_then_already_there() {
             "bytes_read",
             "image_digest",
             "indexes",
+            "layers",
             "outcome",
             "output_digest",
             "output_tag",
@@ -73,6 +74,10 @@ fn indexed_then_already_there() {
         ["digest", "reason", "size", "state"]
     );
     assert_eq!(first["outcome"], "indexed");
+    assert_eq!(
+        first["layers"],
+        json!({"indexed": 1, "reused": 0, "skipped": 1})
+    );
     assert_eq!(first["image_digest"], image.digest().to_string());
     assert_eq!(first["output_tag"], "v1-soci");
     assert_eq!(first["bytes_read"], layer.size);
@@ -118,6 +123,46 @@ fn a_person_is_told_in_text() {
     assert!(
         second.starts_with("already there (0 B of layers read, "),
         "{second}"
+    );
+}
+
+#[test]
+fn a_brief_result_counts_layers_instead_of_listing_them() {
+    let shared = Layer::noise(1, 9_000);
+    let image = Image::list(["linux/amd64", "linux/arm64"].map(|name| {
+        let own = Layer::noise(name.len() as u64, 1_000);
+        (name, Image::for_platform(name, [&shared, &own]))
+    }));
+    let registry = FakeRegistry::start();
+    let reference = image.push(&registry, "v1");
+    let result = index(&reference, &["--brief"]).exits(0).json();
+    assert_eq!(
+        result["layers"],
+        json!({"indexed": 2, "reused": 0, "skipped": 0})
+    );
+    assert_eq!(
+        keys(&result["indexes"][0]),
+        ["index_digest", "manifest_digest", "platform"]
+    );
+}
+
+#[test]
+fn a_failed_run_says_so_in_its_result() {
+    let registry = FakeRegistry::start();
+    let reference = Image::of([&Layer::noise(1, 100)]).push(&registry, "v1");
+    let missing = reference.replace(":v1", ":v2");
+    let ended = index(&missing, &[]).exits(1);
+    let result = ended.json();
+    assert_eq!(keys(&result), ["error", "outcome"]);
+    assert_eq!(result["outcome"], "failed");
+    let error = result["error"].as_str().unwrap();
+    assert!(
+        error.starts_with(&format!("cannot index {missing}: ")),
+        "{error}"
+    );
+    assert_eq!(
+        ended.stderr.lines().last(),
+        Some(&*format!("soci-builder: {error}"))
     );
 }
 

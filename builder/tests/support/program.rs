@@ -161,13 +161,21 @@ impl Ended {
         self
     }
 
-    /// Asserts that it failed with one line as its last words, which say all of `words`, and without a result.
+    /// Asserts that it failed with one line as its last words, which say all of `words`, and without a result other than the
+    /// same line.
     #[track_caller]
     pub fn fails_with(self, words: &[&str]) {
         let ended = self.exits(1);
-        assert_eq!(ended.stdout, "");
         let last = ended.stderr.lines().last().unwrap_or_default();
         assert!(last.starts_with("soci-builder: "), "{ended:?}");
+        if !ended.stdout.is_empty() {
+            let result = ended.json();
+            assert_eq!(result["outcome"], "failed", "{ended:?}");
+            assert_eq!(
+                last.strip_prefix("soci-builder: "),
+                result["error"].as_str()
+            );
+        }
         for word in words {
             assert!(last.contains(word), "no {word:?} in: {last}");
         }

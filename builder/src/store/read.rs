@@ -1,0 +1,125 @@
+//! What is read of an image but its layers: manifests, small blobs, referrers. Whoever has these can tell whether an index is
+//! there; the provider reads them through another API than the builder.
+
+use std::future::Future;
+
+use bytes::Bytes;
+
+use super::{Error, Fetched, Store};
+use crate::{
+    digest::Digest,
+    oci::{Descriptor, Manifest, Selector},
+    registry,
+};
+
+/// A repository or layout that images are read from.
+pub trait ReadImages: Sync {
+    /// The manifest under a tag or a digest, checked against the digest; `None` where there is none.
+    fn select(
+        &self,
+        selector: &Selector,
+    ) -> impl Future<Output = Result<Option<Fetched>, Error>> + Send;
+
+    /// A small blob, whole and checked.
+    fn blob(&self, descriptor: &Descriptor) -> impl Future<Output = Result<Bytes, Error>> + Send;
+
+    /// Size of a blob in bytes; `None` where it is not there.
+    fn blob_size(&self, digest: &Digest)
+    -> impl Future<Output = Result<Option<u64>, Error>> + Send;
+
+    /// The manifests of `artifact_type` that name `subject`.
+    fn referrers(
+        &self,
+        subject: &Digest,
+        artifact_type: &str,
+    ) -> impl Future<Output = Result<Vec<Descriptor>, Error>> + Send;
+
+    /// The manifest that `descriptor` names.
+    fn manifest(
+        &self,
+        descriptor: &Descriptor,
+    ) -> impl Future<Output = Result<Fetched, Error>> + Send {
+        async {
+            let fetched = self.select(&Selector::Digest(descriptor.digest)).await?;
+            fetched.ok_or_else(|| Error::NoManifest(descriptor.digest.to_string()))
+        }
+    }
+}
+
+impl Fetched {
+    /// Reads the bytes of a manifest; `descriptor` is what the store says of them.
+    ///
+    /// # Errors
+    /// Where they are no manifest.
+    pub fn parse(descriptor: Descriptor, bytes: Bytes) -> Result<Self, Error> {
+        let manifest =
+            Manifest::parse(&descriptor.media_type, &bytes).map_err(|source| Error::Manifest {
+                digest: descriptor.digest,
+                source,
+            })?;
+        let descriptor = Descriptor {
+            media_type: manifest.media_type_or(&descriptor.media_type),
+            ..descriptor
+        };
+        Ok(Self {
+            descriptor,
+            bytes,
+            manifest,
+        })
+    }
+}
+
+impl ReadImages for Store {
+    async fn select(&self, selector: &Selector) -> Result<Option<Fetched>, Error> {
+        let (descriptor, bytes) = match self {
+            Self::Registry(repository) => match repository.manifest(selector).await? {
+                Some(registry::Fetched { descriptor, bytes }) => (descriptor, bytes),
+                None => return Ok(None),
+            },
+            Self::Layout(layout) => {
+                let (digest, media_type) = match selector {
+                    Selector::Digest(digest) => (*digest, String::new()),
+                    Selector::Tag(tag) => match layout.resolve(Some(tag))? {
+                        Some(entry) => (entry.digest, entry.media_type),
+                        None => return Ok(None),
+                    },
+                };
+                match layout.manifest(&digest)? {
+                    Some(bytes) => (
+                        Descriptor::new(&media_type, digest, bytes.len() as u64),
+                        bytes,
+                    ),
+                    None => return Ok(None),
+                }
+            }
+        };
+        Fetched::parse(descriptor, bytes).map(Some)
+    }
+
+    async fn blob(&self, descriptor: &Descriptor) -> Result<Bytes, Error> {
+        match self {
+            Self::Registry(repository) => Ok(repository.blob(descriptor).await?),
+            Self::Layout(layout) => layout
+                .blob(&descriptor.digest)?
+                .ok_or(Error::NoBlob(descriptor.digest)),
+        }
+    }
+
+    async fn blob_size(&self, digest: &Digest) -> Result<Option<u64>, Error> {
+        Ok(match self {
+            Self::Registry(repository) => repository.blob_size(digest).await?,
+            Self::Layout(layout) => layout.blob_size(digest)?,
+        })
+    }
+
+    async fn referrers(
+        &self,
+        subject: &Digest,
+        artifact_type: &str,
+    ) -> Result<Vec<Descriptor>, Error> {
+        Ok(match self {
+            Self::Registry(repository) => repository.referrers(subject, artifact_type).await?,
+            Self::Layout(layout) => layout.referrers(subject, artifact_type)?,
+        })
+    }
+}
