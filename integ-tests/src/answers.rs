@@ -1,1 +1,304 @@
-//! (to be written)
+//! The answer endpoint: the presigned address that CloudFormation gives with each request. In: a PUT of an answer. Out: the
+//! first answer to each request, which is the one that counts, and whatever came after it. Knows nothing of who answers.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    io,
+    net::SocketAddr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use hyper::{Method, Request, StatusCode, header};
+use serde_json::Value;
+use tokio::{
+    net::TcpListener,
+    sync::watch,
+    time::{Instant, timeout},
+};
+
+use crate::loopback::{Reply, Server, free_port};
+
+/// How an endpoint that is down behaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Down {
+    /// Nobody listens.
+    Refused,
+    /// 503 to every try.
+    Unavailable,
+    /// The connection is cut after the body was read, and the answer is lost.
+    Cut,
+}
+
+/// One PUT that was accepted.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// The body as it came.
+    pub body: Bytes,
+    /// The same, read.
+    pub json: Value,
+    /// The headers, names in lower case.
+    pub headers: BTreeMap<String, String>,
+    /// When it was complete.
+    pub at: Instant,
+}
+
+impl Answer {
+    /// A field of the answer as text; empty where it is not there.
+    pub fn text(&self, field: &str) -> &str {
+        self.json[field].as_str().unwrap_or_default()
+    }
+
+    /// An attribute as text; empty where it is not there.
+    pub fn data(&self, name: &str) -> &str {
+        self.json["Data"][name].as_str().unwrap_or_default()
+    }
+
+    /// Whether it says that all went well.
+    pub fn succeeded(&self) -> bool {
+        self.text("Status") == "SUCCESS"
+    }
+}
+
+/// The place where one request is to be answered.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// The presigned address, a secret.
+    pub url: String,
+    /// Its signature, the part that must never be seen elsewhere.
+    pub signature: String,
+    target: String,
+}
+
+/// The endpoint.
+#[derive(Clone)]
+pub struct Answers {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    address: SocketAddr,
+    server: Mutex<Option<Server>>,
+    state: Mutex<State>,
+    changed: watch::Sender<()>,
+}
+
+#[derive(Default)]
+struct State {
+    /// Accepted answers by request target; a target that was not given out has no entry.
+    accepted: HashMap<String, Vec<Answer>>,
+    refused: Vec<String>,
+    down: Option<(Down, usize)>,
+}
+
+impl Answers {
+    /// Starts an endpoint.
+    ///
+    /// # Errors
+    /// Where no port can be had.
+    pub async fn start() -> io::Result<Self> {
+        let listener = free_port().await?;
+        let answers = Self {
+            shared: Arc::new(Shared {
+                address: listener.local_addr()?,
+                server: Mutex::default(),
+                state: Mutex::default(),
+                changed: watch::Sender::new(()),
+            }),
+        };
+        answers.listen(listener)?;
+        Ok(answers)
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.shared.address
+    }
+
+    /// A new place, its address at `host`: the endpoint itself, or one that passes requests on to it.
+    pub fn place(&self, host: SocketAddr) -> Place {
+        let hex =
+            |digits: usize| -> String { (0..digits).map(|_| fastrand::char('a'..='f')).collect() };
+        let signature = hex(64);
+        // The shape of a real one, percent signs included: a client that writes it anew breaks its signature.
+        let target = format!(
+            "/arn%3Aaws%3Acloudformation%3Aus-east-1%3A000000000000%3Astack/Demo/{}%7CIndex%7C{}?X-Amz-Security-Token=\
+             {}%2F%2F%2F%2F%3D%3D&X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Date=20261122T180000Z&X-Amz-SignedHeaders=host\
+             &X-Amz-Expires=7200&X-Amz-Credential=ASIA{}%2F20261122%2Fus-east-1%2Fs3%2Faws4_request&X-Amz-Signature={signature}",
+            hex(32),
+            hex(32),
+            hex(80),
+            hex(16),
+        );
+        self.state().accepted.insert(target.clone(), Vec::new());
+        Place {
+            url: format!("http://{host}{target}"),
+            signature,
+            target,
+        }
+    }
+
+    /// The first answer at that place.
+    ///
+    /// # Errors
+    /// Where none came in time: whatever was refused is in the text.
+    pub async fn first(&self, place: &Place, limit: Duration) -> Result<Answer, Missing> {
+        let mut changed = self.shared.changed.subscribe();
+        let arrived = async {
+            loop {
+                if let Some(answer) = self.all(place).into_iter().next() {
+                    return answer;
+                }
+                // The sender lives in `self`.
+                let _sent = changed.changed().await;
+            }
+        };
+        timeout(limit, arrived).await.map_err(|_| Missing {
+            limit,
+            refused: self.refused(),
+        })
+    }
+
+    /// All answers at that place, in order.
+    pub fn all(&self, place: &Place) -> Vec<Answer> {
+        let state = self.state();
+        state
+            .accepted
+            .get(&place.target)
+            .cloned()
+            .unwrap_or_default()
+    }
+
+    /// What was refused, one line each.
+    pub fn refused(&self) -> Vec<String> {
+        self.state().refused.clone()
+    }
+
+    /// Takes the endpoint down for so many tries, or with `usize::MAX` until `up`. Tries at a port where nobody listens
+    /// cannot be counted: `Refused` always stays until `up`.
+    pub async fn down(&self, how: Down, tries: usize) {
+        if how == Down::Refused {
+            let server = self.server().take();
+            if let Some(server) = server {
+                server.stop().await;
+            }
+        }
+        self.state().down = Some((how, tries));
+    }
+
+    /// Puts it in service again.
+    ///
+    /// # Errors
+    /// Where its port is taken.
+    pub async fn up(&self) -> io::Result<()> {
+        let was = self.state().down.take();
+        match was {
+            Some((Down::Refused, _)) => self.listen(TcpListener::bind(self.shared.address).await?),
+            _ => Ok(()),
+        }
+    }
+
+    fn listen(&self, listener: TcpListener) -> io::Result<()> {
+        // Weak, or server and state would keep each other.
+        let shared = Arc::downgrade(&self.shared);
+        let server = Server::on(listener, move |request| {
+            let shared = shared.clone();
+            async move {
+                shared
+                    .upgrade()
+                    .map_or(Reply::Cut, |shared| shared.take(&request))
+            }
+        })?;
+        *self.server() = Some(server);
+        Ok(())
+    }
+
+    fn server(&self) -> MutexGuard<'_, Option<Server>> {
+        self.shared
+            .server
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.shared.state()
+    }
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn take(&self, request: &Request<Bytes>) -> Reply {
+        let reply = self.judge(request);
+        self.changed.send_replace(());
+        reply
+    }
+
+    /// As S3 does with a presigned PUT: everything that was signed must be there as it was signed.
+    fn judge(&self, request: &Request<Bytes>) -> Reply {
+        let mut state = self.state();
+        if let Some((how, tries)) = state.down.take() {
+            if tries > 1 {
+                state.down = Some((how, tries.saturating_sub(1)));
+            }
+            state.refused.push(format!("{how:?}"));
+            return match how {
+                Down::Unavailable => {
+                    Reply::new(StatusCode::SERVICE_UNAVAILABLE, "<Code>SlowDown</Code>")
+                }
+                Down::Refused | Down::Cut => Reply::Cut,
+            };
+        }
+        let headers: BTreeMap<String, String> = request
+            .headers()
+            .iter()
+            .map(|(name, value)| {
+                (
+                    name.to_string(),
+                    String::from_utf8_lossy(value.as_bytes()).into_owned(),
+                )
+            })
+            .collect();
+        let fault = if request.method() != Method::PUT {
+            Some("not a PUT")
+        } else if headers
+            .get(header::CONTENT_TYPE.as_str())
+            .is_some_and(|kind| !kind.is_empty())
+        {
+            Some("a content type, which was not signed")
+        } else if headers.contains_key(header::TRANSFER_ENCODING.as_str()) {
+            Some("a body without a length")
+        } else {
+            None
+        };
+        if let Some(fault) = fault {
+            state.refused.push(fault.to_owned());
+            return Reply::new(StatusCode::FORBIDDEN, "<Code>SignatureDoesNotMatch</Code>");
+        }
+        let target = request.uri().to_string();
+        let Some(answers) = state.accepted.get_mut(&target) else {
+            state
+                .refused
+                .push("an address that was not given out".to_owned());
+            return Reply::new(StatusCode::FORBIDDEN, "<Code>SignatureDoesNotMatch</Code>");
+        };
+        answers.push(Answer {
+            body: request.body().clone(),
+            json: serde_json::from_slice(request.body()).unwrap_or_default(),
+            headers,
+            at: Instant::now(),
+        });
+        Reply::new(StatusCode::OK, "")
+    }
+}
+
+/// No answer came.
+#[derive(Debug, thiserror::Error)]
+#[error("no answer within {limit:?}; refused: {refused:?}")]
+pub struct Missing {
+    limit: Duration,
+    refused: Vec<String>,
+}

@@ -10,6 +10,7 @@
 
 pub mod account;
 pub mod answers;
+pub mod calls;
 pub mod cloud;
 pub mod codebuild;
 pub mod control_plane;
@@ -18,8 +19,10 @@ pub mod faults;
 pub mod iam;
 pub mod image;
 pub mod lambda_runtime_api;
+pub mod loopback;
 pub mod programs;
 pub mod proxy;
 pub mod registry;
+pub mod stage;
 pub mod template;
 pub mod tls;

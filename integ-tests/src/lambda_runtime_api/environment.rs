@@ -1,0 +1,305 @@
+//! One execution environment: a process, and the runtime API that is its own. In: one invocation at a time. Out: how it
+//! ended. The process is really killed at the timeout. Knows nothing of retries.
+
+use std::{
+    io,
+    process::{ExitStatus, Stdio},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, SystemTime},
+};
+
+use bytes::Bytes;
+use hyper::{Method, Request, Response, StatusCode, header::HeaderValue};
+use tokio::{
+    io::{AsyncBufReadExt, AsyncRead, BufReader},
+    process::{Child, Command},
+    sync::{Notify, mpsc, oneshot, watch},
+    time::{Instant, sleep_until},
+};
+
+use super::{Function, unix_millis, uuid};
+use crate::{
+    account::{ACCOUNT_ID, REGION},
+    loopback::{Reply, Server},
+};
+
+/// How an invocation ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// With a result.
+    Returned(Bytes),
+    /// With an error that the function reported.
+    Failed(Bytes),
+    /// The process ended or was killed.
+    Died(String),
+    /// It took too long and was killed.
+    TimedOut,
+}
+
+/// A process and its runtime API.
+pub(super) struct Environment {
+    inbox: mpsc::Sender<Invocation>,
+    exited: watch::Receiver<Option<String>>,
+    kill: Arc<Notify>,
+    output: Arc<Mutex<String>>,
+    started: Instant,
+    pid: Option<u32>,
+    _server: Server,
+}
+
+struct Invocation {
+    request_id: String,
+    payload: Bytes,
+    deadline_unix_millis: u128,
+    arn: String,
+    done: oneshot::Sender<Outcome>,
+}
+
+/// What the runtime API knows: the invocation that is out, and those that wait.
+struct Api {
+    inbox: tokio::sync::Mutex<mpsc::Receiver<Invocation>>,
+    current: Mutex<Option<(String, oneshot::Sender<Outcome>)>>,
+}
+
+impl Environment {
+    pub(super) async fn start(function: &Function) -> io::Result<Self> {
+        let (inbox, waiting) = mpsc::channel(1);
+        let api = Arc::new(Api {
+            inbox: tokio::sync::Mutex::new(waiting),
+            current: Mutex::default(),
+        });
+        let server = Server::start(move |request| {
+            let api = Arc::clone(&api);
+            async move { api.answer(request).await }
+        })
+        .await?;
+        let mut child = command(function, &server).spawn()?;
+        let started = Instant::now();
+        let output = Arc::new(Mutex::new(String::new()));
+        let readers = [
+            child
+                .stdout
+                .take()
+                .map(|pipe| tokio::spawn(keep(pipe, Arc::clone(&output)))),
+            child
+                .stderr
+                .take()
+                .map(|pipe| tokio::spawn(keep(pipe, Arc::clone(&output)))),
+        ];
+        let pid = child.id();
+        let kill = Arc::new(Notify::new());
+        let (exit, exited) = watch::channel(None);
+        let killed = Arc::clone(&kill);
+        tokio::spawn(async move {
+            let status = wait(child, &killed, &exit).await;
+            for reader in readers.into_iter().flatten() {
+                let _read = reader.await;
+            }
+            exit.send_replace(Some(status));
+        });
+        Ok(Self {
+            inbox,
+            exited,
+            kill,
+            output,
+            started,
+            pid,
+            _server: server,
+        })
+    }
+
+    pub(super) fn alive(&self) -> bool {
+        self.exited.borrow().is_none()
+    }
+
+    pub(super) fn started(&self) -> Instant {
+        self.started
+    }
+
+    pub(super) fn printed(&self) -> String {
+        lock(&self.output).clone()
+    }
+
+    /// `VmHWM` of the process, while it lives.
+    pub(super) fn peak_memory_kib(&self) -> Option<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid?)).ok()?;
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmHWM:"))?;
+        line.trim().strip_suffix(" kB")?.trim().parse().ok()
+    }
+
+    /// Kills the process; comes back when it is gone and its output read.
+    pub(super) async fn kill(&self) {
+        self.kill.notify_one();
+        self.gone().await;
+    }
+
+    async fn gone(&self) -> String {
+        let mut exited = self.exited.clone();
+        let status = exited.wait_for(Option::is_some).await;
+        status
+            .ok()
+            .and_then(|status| status.clone())
+            .unwrap_or_default()
+    }
+
+    /// Hands the process one invocation and waits for its end.
+    pub(super) async fn run(
+        &self,
+        request_id: &str,
+        payload: Bytes,
+        arn: String,
+        time: Duration,
+    ) -> Outcome {
+        let (done, ended) = oneshot::channel();
+        let deadline = Instant::now() + time;
+        let invocation = Invocation {
+            request_id: request_id.to_owned(),
+            payload,
+            deadline_unix_millis: unix_millis(SystemTime::now() + time),
+            arn,
+            done,
+        };
+        if self.inbox.send(invocation).await.is_err() {
+            return Outcome::Died("the runtime API is gone".to_owned());
+        }
+        tokio::select! {
+            // What was reported counts, whatever became of the process then.
+            biased;
+            Ok(outcome) = ended => outcome,
+            status = self.gone() => Outcome::Died(status),
+            () = sleep_until(deadline) => {
+                self.kill().await;
+                Outcome::TimedOut
+            }
+        }
+    }
+}
+
+/// Lambda's own variables, then the function's. Nothing of this process's environment is passed on.
+fn command(function: &Function, server: &Server) -> Command {
+    let mut command = Command::new(&function.program);
+    command
+        .arg0("bootstrap")
+        .env_clear()
+        .env("PATH", "/usr/local/bin:/usr/bin:/bin")
+        .env("LANG", "en_US.UTF-8")
+        .env("TZ", ":UTC")
+        .env("_HANDLER", "bootstrap")
+        .env("AWS_LAMBDA_RUNTIME_API", server.address().to_string())
+        .env("AWS_LAMBDA_FUNCTION_NAME", &function.name)
+        .env("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST")
+        .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128")
+        .env("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand")
+        .env(
+            "AWS_LAMBDA_LOG_GROUP_NAME",
+            format!("/aws/lambda/{}", function.name),
+        )
+        .env("AWS_LAMBDA_LOG_STREAM_NAME", "2026/11/22/[$LATEST]0")
+        .env("AWS_REGION", REGION)
+        .env("AWS_DEFAULT_REGION", REGION)
+        .env("AWS_ACCESS_KEY_ID", ACCOUNT_ID)
+        .env("AWS_SECRET_ACCESS_KEY", "local")
+        .env("AWS_SESSION_TOKEN", "local")
+        .envs(&function.environment)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
+    command
+}
+
+/// Waits for the end of a process, and brings it about where that is asked for or nobody is left to ask.
+async fn wait(mut child: Child, kill: &Notify, exit: &watch::Sender<Option<String>>) -> String {
+    let status = tokio::select! {
+        status = child.wait() => status,
+        () = kill.notified() => end(&mut child).await,
+        () = exit.closed() => end(&mut child).await,
+    };
+    status.map_or_else(|error| error.to_string(), |status| status.to_string())
+}
+
+async fn end(child: &mut Child) -> io::Result<ExitStatus> {
+    child.start_kill()?;
+    child.wait().await
+}
+
+async fn keep(pipe: impl AsyncRead + Unpin, output: Arc<Mutex<String>>) {
+    let mut lines = BufReader::new(pipe).split(b'\n');
+    while let Ok(Some(line)) = lines.next_segment().await {
+        let mut output = lock(&output);
+        output.push_str(&String::from_utf8_lossy(&line));
+        output.push('\n');
+    }
+}
+
+impl Api {
+    async fn answer(&self, request: Request<Bytes>) -> Reply {
+        let path = request.uri().path().to_owned();
+        let Some(path) = path.strip_prefix("/2018-06-01/runtime/") else {
+            return Reply::new(StatusCode::NOT_FOUND, "");
+        };
+        let words: Vec<&str> = path.split('/').collect();
+        match (request.method(), words.as_slice()) {
+            (&Method::GET, ["invocation", "next"]) => self.next().await,
+            (&Method::POST, ["invocation", id, "response"]) => {
+                self.end(id, Outcome::Returned(request.into_body()))
+            }
+            (&Method::POST, ["invocation", id, "error"]) => {
+                self.end(id, Outcome::Failed(request.into_body()))
+            }
+            // The process ends itself after it; that is what counts.
+            (&Method::POST, ["init", "error"]) => Reply::new(StatusCode::ACCEPTED, ""),
+            _ => Reply::new(StatusCode::NOT_FOUND, ""),
+        }
+    }
+
+    async fn next(&self) -> Reply {
+        let Some(invocation) = self.inbox.lock().await.recv().await else {
+            return Reply::Cut;
+        };
+        let headers = [
+            (
+                "lambda-runtime-aws-request-id",
+                invocation.request_id.clone(),
+            ),
+            (
+                "lambda-runtime-deadline-ms",
+                invocation.deadline_unix_millis.to_string(),
+            ),
+            ("lambda-runtime-invoked-function-arn", invocation.arn),
+            (
+                "lambda-runtime-trace-id",
+                format!("Root=1-67408000-{};Sampled=0", &uuid()[..8]),
+            ),
+            ("content-type", "application/json".to_owned()),
+        ];
+        let mut response = Response::new(invocation.payload);
+        for (name, value) in headers {
+            if let Ok(value) = HeaderValue::from_str(&value) {
+                response.headers_mut().insert(name, value);
+            }
+        }
+        *lock(&self.current) = Some((invocation.request_id, invocation.done));
+        Reply::Response(response)
+    }
+
+    fn end(&self, id: &str, outcome: Outcome) -> Reply {
+        let mut current = lock(&self.current);
+        match current.take_if(|(out, _)| out == id) {
+            Some((_, done)) => {
+                let _given_up = done.send(outcome);
+                Reply::new(StatusCode::ACCEPTED, r#"{"status":"OK"}"#)
+            }
+            None => Reply::new(
+                StatusCode::BAD_REQUEST,
+                r#"{"errorType":"InvalidRequestID"}"#,
+            ),
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
