@@ -1,0 +1,273 @@
+//! The account that the emulator keeps: what CodeBuild, ECR and IAM of ours ask it. In: its address. Out: plain data.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use bytes::Bytes;
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
+use serde_json::{Value, json};
+
+use super::{Error, policies, stacks::Stacks};
+use crate::account::{Account, Later, Project, REGION, Repository};
+
+const CODEBUILD: &str = "CodeBuild_20161006";
+const ECR: &str = "AmazonEC2ContainerRegistry_V20150921";
+const LOGS: &str = "Logs_20140328";
+/// CodeBuild's own limits, where a template names none.
+const TIMEOUT_MINUTES: u64 = 60;
+const QUEUED_TIMEOUT_MINUTES: u64 = 480;
+
+/// The emulator, asked as the account.
+#[derive(Clone, Debug)]
+pub struct Emulated {
+    client: reqwest::Client,
+    address: String,
+    iam: aws_sdk_iam::Client,
+    stacks: Stacks,
+}
+
+impl Emulated {
+    /// The account of the emulator at this port; it need not run yet.
+    ///
+    /// # Errors
+    /// No HTTP client can be made.
+    pub async fn at(port: u16) -> Result<Self, Error> {
+        let address = format!("http://127.0.0.1:{port}");
+        let client = reqwest::Client::builder().no_proxy().build();
+        let config = aws_config::defaults(aws_config::BehaviorVersion::latest())
+            .region(REGION)
+            .endpoint_url(&address)
+            .credentials_provider(aws_sdk_iam::config::Credentials::new(
+                super::DEPLOYER,
+                "secret",
+                None,
+                None,
+                "local-cloud",
+            ))
+            .load()
+            .await;
+        Ok(Self {
+            client: client.map_err(Error::refused("an HTTP client"))?,
+            iam: aws_sdk_iam::Client::new(&config),
+            stacks: Stacks::new(aws_sdk_cloudformation::Client::new(&config)),
+            address,
+        })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Its CloudFormation stacks.
+    pub fn stacks(&self) -> &Stacks {
+        &self.stacks
+    }
+
+    /// Makes an ECR repository, as somebody would outside of any stack.
+    ///
+    /// # Errors
+    /// It is there already.
+    pub async fn create_repository(&self, name: &str, immutable_tags: bool) -> Result<(), Error> {
+        let mutability = if immutable_tags {
+            "IMMUTABLE"
+        } else {
+            "MUTABLE"
+        };
+        let body = json!({ "repositoryName": name, "imageTagMutability": mutability });
+        self.call("ecr", ECR, "CreateRepository", &body).await?;
+        Ok(())
+    }
+
+    /// Every line in every CloudWatch log group, with the group's name before it.
+    ///
+    /// # Errors
+    /// The emulator does not answer.
+    pub async fn logs(&self) -> Result<String, Error> {
+        let groups = self
+            .call("logs", LOGS, "DescribeLogGroups", &json!({}))
+            .await?;
+        let mut all = String::new();
+        for group in groups["logGroups"].as_array().into_iter().flatten() {
+            let name = &group["logGroupName"];
+            let body = json!({ "logGroupName": name });
+            let found = self.call("logs", LOGS, "FilterLogEvents", &body).await?;
+            for event in found["events"].as_array().into_iter().flatten() {
+                all += name.as_str().unwrap_or_default();
+                all += ": ";
+                all += event["message"].as_str().unwrap_or_default().trim_end();
+                all.push('\n');
+            }
+        }
+        Ok(all)
+    }
+
+    /// Names of all functions that are there.
+    ///
+    /// # Errors
+    /// The emulator does not answer.
+    pub async fn functions(&self) -> Result<Vec<String>, Error> {
+        let found = self.get("lambda", "2015-03-31/functions/").await?;
+        let list = found.and_then(|body| serde_json::from_slice::<Value>(&body).ok());
+        Ok(names(
+            &list.unwrap_or_default()["Functions"],
+            "FunctionName",
+        ))
+    }
+
+    /// Names of all CodeBuild projects that are there.
+    ///
+    /// # Errors
+    /// The emulator does not answer.
+    pub async fn projects(&self) -> Result<Vec<String>, Error> {
+        let found = self
+            .call("codebuild", CODEBUILD, "ListProjects", &json!({}))
+            .await?;
+        Ok(names(&found["projects"], ""))
+    }
+
+    /// Names of all roles that are there.
+    ///
+    /// # Errors
+    /// The emulator does not answer.
+    pub async fn roles(&self) -> Result<Vec<String>, Error> {
+        let found = self.iam.list_roles().send().await;
+        let found = found.map_err(Error::refused("ListRoles"))?;
+        Ok(found.roles.into_iter().map(|role| role.role_name).collect())
+    }
+
+    async fn call(
+        &self,
+        service: &str,
+        target: &str,
+        operation: &str,
+        body: &Value,
+    ) -> Result<Value, Error> {
+        let request = self
+            .client
+            .post(&self.address)
+            .header("X-Amz-Target", format!("{target}.{operation}"))
+            .header(AUTHORIZATION, credential(service))
+            .header(CONTENT_TYPE, "application/x-amz-json-1.1")
+            .body(body.to_string());
+        let answer = request
+            .send()
+            .await
+            .and_then(reqwest::Response::error_for_status);
+        let answer = answer.map_err(Error::refused(operation))?;
+        let bytes = answer.bytes().await.map_err(Error::refused(operation))?;
+        serde_json::from_slice(&bytes).map_err(Error::refused(operation))
+    }
+
+    /// The body at a path; nothing where there is nothing.
+    async fn get(&self, service: &str, path: &str) -> Result<Option<Bytes>, Error> {
+        let request = self
+            .client
+            .get(format!("{}/{path}", self.address))
+            .header(AUTHORIZATION, credential(service));
+        let answer = request.send().await.map_err(Error::refused(path))?;
+        if !answer.status().is_success() {
+            return Ok(None);
+        }
+        answer.bytes().await.map(Some).map_err(Error::refused(path))
+    }
+
+    async fn find_project(&self, name: &str) -> Option<Project> {
+        let body = json!({ "names": [name] });
+        let found = self
+            .call("codebuild", CODEBUILD, "BatchGetProjects", &body)
+            .await;
+        let project = found.ok()?["projects"].get(0)?.clone();
+        // The emulator forgets what it does not use; the deployed template has it.
+        let template = self.stacks.properties_of(name).await.unwrap_or_default();
+        let location = project["source"]["location"].as_str()?.split_once('/')?;
+        let variables = project["environment"]["environmentVariables"].as_array();
+        let pair = |each: &Value| Some((text(&each["name"])?, text(&each["value"])?));
+        Some(Project {
+            name: name.into(),
+            source: (location.0.into(), location.1.into()),
+            buildspec: text(&project["source"]["buildspec"])?,
+            service_role: text(&project["serviceRole"])?,
+            environment: variables
+                .into_iter()
+                .flatten()
+                .filter_map(pair)
+                .collect::<BTreeMap<_, _>>(),
+            timeout: minutes(&template["TimeoutInMinutes"], TIMEOUT_MINUTES),
+            queued_timeout: minutes(&template["QueuedTimeoutInMinutes"], QUEUED_TIMEOUT_MINUTES),
+            log_group: text(&template["LogsConfig"]["CloudWatchLogs"]["GroupName"]),
+        })
+    }
+}
+
+impl Account for Emulated {
+    fn repository<'a>(&'a self, name: &'a str) -> Later<'a, Option<Repository>> {
+        Box::pin(async move {
+            let body = json!({ "repositoryNames": [name] });
+            let found = self
+                .call("ecr", ECR, "DescribeRepositories", &body)
+                .await
+                .ok()?;
+            let repository = found["repositories"].get(0)?;
+            Some(Repository {
+                immutable_tags: repository["imageTagMutability"] == "IMMUTABLE",
+            })
+        })
+    }
+
+    fn project<'a>(&'a self, name: &'a str) -> Later<'a, Option<Project>> {
+        Box::pin(self.find_project(name))
+    }
+
+    fn object<'a>(&'a self, bucket: &'a str, key: &'a str) -> Later<'a, Option<Bytes>> {
+        Box::pin(async move {
+            self.get("s3", &format!("{bucket}/{key}"))
+                .await
+                .ok()
+                .flatten()
+        })
+    }
+
+    fn function_role<'a>(&'a self, name: &'a str) -> Later<'a, Option<String>> {
+        Box::pin(async move {
+            let path = format!("2015-03-31/functions/{name}/configuration");
+            let found = self.get("lambda", &path).await.ok().flatten()?;
+            let function: Value = serde_json::from_slice(&found).ok()?;
+            text(&function["Role"])
+        })
+    }
+
+    fn policies<'a>(&'a self, role_arn: &'a str) -> Later<'a, Vec<Value>> {
+        Box::pin(async move { policies::of(&self.iam, role_arn).await.unwrap_or_default() })
+    }
+}
+
+/// The emulator reads of a signature only which service is meant.
+fn credential(service: &str) -> String {
+    let deployer = super::DEPLOYER;
+    let scope = format!("Credential={deployer}/20260101/{REGION}/{service}/aws4_request");
+    format!("AWS4-HMAC-SHA256 {scope}, SignedHeaders=host, Signature=0")
+}
+
+fn names(list: &Value, key: &str) -> Vec<String> {
+    let name = |each: &Value| {
+        if key.is_empty() {
+            text(each)
+        } else {
+            text(&each[key])
+        }
+    };
+    list.as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(name)
+        .collect()
+}
+
+fn text(value: &Value) -> Option<String> {
+    value.as_str().map(str::to_owned)
+}
+
+fn minutes(value: &Value, default: u64) -> Duration {
+    let given = value.as_u64().or_else(|| value.as_str()?.parse().ok());
+    Duration::from_secs(60 * given.unwrap_or(default))
+}
