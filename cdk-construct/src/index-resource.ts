@@ -1,0 +1,97 @@
+// The custom resource: properties out to the provider, attributes back. What is asked for has been checked before.
+
+import { CustomResource, RemovalPolicy, Size, Tokenization } from 'aws-cdk-lib';
+import { IRepository } from 'aws-cdk-lib/aws-ecr';
+import { ContainerDefinition, ContainerImage, ContainerImageConfig } from 'aws-cdk-lib/aws-ecs';
+import { Construct } from 'constructs';
+import { SociIndexOptions } from './build-options';
+import { BuilderProject } from './builder-project';
+import { ProviderFunction } from './provider-function';
+
+/** Part of deployed stacks: never changes. */
+const RESOURCE_TYPE = 'Custom::SociIndexBuild';
+
+/** CloudFormation's longest wait, in seconds. The provider answers before. */
+const SERVICE_TIMEOUT = '3600';
+
+export interface IndexRequest {
+  readonly version: 'v1' | 'v2';
+  readonly repository: IRepository;
+  readonly inputImageTag: string;
+  /** Version 2 only. */
+  readonly outputImageTag?: string;
+  readonly options: SociIndexOptions;
+}
+
+export class IndexResource {
+  private readonly repository: IRepository;
+  private readonly resource: CustomResource;
+
+  constructor(scope: Construct, request: IndexRequest) {
+    const { options, repository } = request;
+    const isDestroyed = options.removalPolicy === RemovalPolicy.DESTROY;
+    const provider = ProviderFunction.of(scope);
+    const project = BuilderProject.of(scope, options);
+    provider.useRepository(repository, { hasReferrers: request.version === 'v1', isDestroyed });
+    provider.useProject(project.projectArn);
+    project.useRepository(repository);
+
+    this.repository = repository;
+    this.resource = new CustomResource(scope, 'Resource', {
+      serviceToken: provider.functionArn,
+      resourceType: RESOURCE_TYPE,
+      properties: {
+        ServiceTimeout: SERVICE_TIMEOUT,
+        ProjectName: project.projectName,
+        RepositoryUri: repository.repositoryUri,
+        IndexVersion: request.version,
+        InputImageTag: request.inputImageTag,
+        OutputImageTag: request.outputImageTag,
+        Platforms: options.platforms?.map(({ platform }) => platform),
+        MinLayerSize: bytesOf(options.minLayerSize),
+        SpanSize: bytesOf(options.spanSize),
+        PrefetchFiles: options.prefetchFiles?.length ? options.prefetchFiles : undefined,
+        WhenTooSmall: options.whenTooSmall,
+        WhenUnsupported: options.whenUnsupported,
+        RemovalPolicy: isDestroyed ? 'destroy' : undefined,
+      },
+    });
+    // References alone do not wait for the policies of the two roles: without them the first calls would be denied. On
+    // delete, they keep the rights and the log groups until the resource is gone.
+    this.resource.node.addDependency(provider, project);
+  }
+
+  /** The tag, known when the index is there: who uses it waits. */
+  public get outputImageTag(): string {
+    return this.resource.getAttString('OutputImageTag');
+  }
+
+  /** The digest, known when the index is there: who uses it waits. */
+  public get outputImageDigest(): string {
+    return this.resource.getAttString('OutputImageDigest');
+  }
+
+  /** The image for a container: by digest, so that a task never gets anything else. */
+  public toContainerImage(): ContainerImage {
+    return new DigestImage(this.repository, this.outputImageDigest);
+  }
+}
+
+/** `EcrImage` takes a digest only where its text is known at synth. */
+class DigestImage extends ContainerImage {
+  constructor(
+    private readonly repository: IRepository,
+    private readonly digest: string,
+  ) {
+    super();
+  }
+
+  public bind(_scope: Construct, container: ContainerDefinition): ContainerImageConfig {
+    this.repository.grantPull(container.taskDefinition.obtainExecutionRole());
+    return { imageName: `${this.repository.repositoryUri}@${this.digest}` };
+  }
+}
+
+function bytesOf(size?: Size): string | undefined {
+  return size && Tokenization.stringifyNumber(size.toBytes());
+}

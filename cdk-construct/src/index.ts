@@ -1,0 +1,5 @@
+// What users can import. Nothing else is public.
+
+export * from './build-options';
+export * from './soci-index-build';
+export * from './soci-index-v2-build';

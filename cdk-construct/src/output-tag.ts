@@ -1,0 +1,42 @@
+// The tag of an indexed image where the user names none. In: the input tag and the options. Out: a tag that other
+// options would not give, so that two indexes of one image do not fight for a tag.
+
+import { createHash } from 'crypto';
+import { Size, Stack, Token } from 'aws-cdk-lib';
+import { Construct } from 'constructs';
+import { SociIndexOptions } from './build-options';
+import { TAG_MAX } from './validate';
+
+const DEFAULT_MIN_LAYER_SIZE = Size.mebibytes(10);
+const DEFAULT_SPAN_SIZE = Size.mebibytes(4);
+
+/** `<input tag>-soci`, and a hash of the options that change the index where they are not the defaults. */
+export function defaultOutputTag(scope: Construct, inputTag: string, options: SociIndexOptions): string {
+  const tag = [inputTag, 'soci', ...hashOf(scope, options)].join('-');
+  if (!Token.isUnresolved(tag) && tag.length > TAG_MAX) {
+    throw new Error(
+      `the default of 'outputImageTag' would be ${tag.length} characters, a tag is at most ${TAG_MAX}: ` +
+        `give a shorter one, got "${tag}"`,
+    );
+  }
+  return tag;
+}
+
+function hashOf(scope: Construct, options: SociIndexOptions): string[] {
+  // Order and repetition of platforms make no other index.
+  const platforms = options.platforms && [...new Set(options.platforms.map(({ platform }) => platform))].sort();
+  const settings = {
+    minLayerSize: unlessDefault(options.minLayerSize, DEFAULT_MIN_LAYER_SIZE),
+    platforms,
+    prefetchFiles: options.prefetchFiles?.length ? options.prefetchFiles : undefined,
+    spanSize: unlessDefault(options.spanSize, DEFAULT_SPAN_SIZE),
+  };
+  // Tokens become what they are in the template: their text in memory is not the same in the next run.
+  const text = JSON.stringify(Stack.of(scope).resolve(settings) ?? {});
+  return text === '{}' ? [] : [createHash('sha256').update(text).digest('hex').slice(0, 8)];
+}
+
+function unlessDefault(size: Size | undefined, usual: Size): number | undefined {
+  const bytes = size?.toBytes();
+  return bytes === usual.toBytes() ? undefined : bytes;
+}

@@ -1,0 +1,87 @@
+// Version 1: the image keeps its tag and its digest; the index is an object of its own that refers to it.
+
+import { Annotations } from 'aws-cdk-lib';
+import { IRepository } from 'aws-cdk-lib/aws-ecr';
+import { DockerImageAsset } from 'aws-cdk-lib/aws-ecr-assets';
+import { ContainerImage } from 'aws-cdk-lib/aws-ecs';
+import { Construct } from 'constructs';
+import { SociIndexOptions } from './build-options';
+import { IndexResource } from './index-resource';
+import { checkOptions, checkTag } from './validate';
+
+const WARNING =
+  'A SOCI index of version 1 is used by Fargate only in accounts that AWS has enabled for it; in all others the image is ' +
+  'downloaded in full, and nothing says so. The index has no tag, so a lifecycle rule for untagged images can delete it. ' +
+  'Use SociIndexV2Build unless you know that your account is enabled.';
+
+/**
+ * Properties of a version 1 index.
+ */
+export interface SociIndexBuildProps extends SociIndexOptions {
+  /**
+   * The repository that the image is in. The index goes into the same one.
+   */
+  readonly repository: IRepository;
+
+  /**
+   * The tag of the image to index.
+   */
+  readonly imageTag: string;
+}
+
+/**
+ * Builds a SOCI index, version 1, while the stack is deployed. The image keeps its tag and its digest.
+ *
+ * Fargate uses it only in accounts that AWS has enabled for version 1: prefer `SociIndexV2Build`. A service that uses
+ * the image by its tag must be told to wait: `service.node.addDependency(index)`.
+ */
+export class SociIndexBuild extends Construct {
+  /**
+   * Indexes an image asset of this app, in the repository that the asset is pushed to.
+   */
+  public static fromDockerImageAsset(
+    scope: Construct,
+    id: string,
+    asset: DockerImageAsset,
+    options: SociIndexOptions = {},
+  ): SociIndexBuild {
+    return new SociIndexBuild(scope, id, { ...options, repository: asset.repository, imageTag: asset.imageTag });
+  }
+
+  /**
+   * The repository of the image and of its index.
+   */
+  public readonly repository: IRepository;
+
+  /**
+   * The digest of the image (`sha256:…`). Whatever uses it waits for the index.
+   */
+  public readonly outputImageDigest: string;
+
+  private readonly index: IndexResource;
+
+  constructor(scope: Construct, id: string, props: SociIndexBuildProps) {
+    super(scope, id);
+
+    checkTag('imageTag', props.imageTag);
+    checkOptions(props);
+
+    this.index = new IndexResource(this, {
+      version: 'v1',
+      repository: props.repository,
+      inputImageTag: props.imageTag,
+      options: props,
+    });
+    this.repository = props.repository;
+    this.outputImageDigest = this.index.outputImageDigest;
+    Annotations.of(this).addWarning(WARNING);
+  }
+
+  /**
+   * The image for a container of an ECS task, by digest. The task definition waits for the index, and its execution
+   * role may pull from the repository.
+   */
+  public toEcsDockerImageCode(): ContainerImage {
+    return this.index.toContainerImage();
+  }
+}

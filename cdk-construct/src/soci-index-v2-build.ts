@@ -1,0 +1,111 @@
+// Version 2: an input tag in, a new image with its index in, under an output tag and by digest.
+
+import { Token } from 'aws-cdk-lib';
+import { IRepository } from 'aws-cdk-lib/aws-ecr';
+import { DockerImageAsset } from 'aws-cdk-lib/aws-ecr-assets';
+import { ContainerImage } from 'aws-cdk-lib/aws-ecs';
+import { Construct } from 'constructs';
+import { SociIndexOptions } from './build-options';
+import { IndexResource } from './index-resource';
+import { defaultOutputTag } from './output-tag';
+import { checkOptions, checkTag } from './validate';
+
+/**
+ * Options of a version 2 index.
+ */
+export interface SociIndexV2BuildOptions extends SociIndexOptions {
+  /**
+   * The tag of the indexed image. It must not be the input tag.
+   *
+   * @default - the input tag and `-soci`; where `platforms`, `minLayerSize`, `spanSize` or `prefetchFiles` are not their
+   * defaults, also `-` and eight characters of their hash
+   */
+  readonly outputImageTag?: string;
+}
+
+/**
+ * Properties of a version 2 index.
+ */
+export interface SociIndexV2BuildProps extends SociIndexV2BuildOptions {
+  /**
+   * The repository that the image is in. The indexed image goes into the same one.
+   */
+  readonly repository: IRepository;
+
+  /**
+   * The tag of the image to index.
+   */
+  readonly inputImageTag: string;
+}
+
+/**
+ * Builds a SOCI index, version 2, while the stack is deployed: a new image with the layers of the input image and their
+ * index. The input image stays as it is.
+ *
+ * Whatever uses the outputs is created only after the index is there.
+ */
+export class SociIndexV2Build extends Construct {
+  /**
+   * Indexes an image asset of this app, in the repository that the asset is pushed to.
+   */
+  public static fromDockerImageAsset(
+    scope: Construct,
+    id: string,
+    asset: DockerImageAsset,
+    options: SociIndexV2BuildOptions = {},
+  ): SociIndexV2Build {
+    return new SociIndexV2Build(scope, id, {
+      ...options,
+      repository: asset.repository,
+      inputImageTag: asset.imageTag,
+    });
+  }
+
+  /**
+   * The repository of the image and of the indexed image.
+   */
+  public readonly repository: IRepository;
+
+  /**
+   * The tag of the indexed image. Its value is known when the index is there, so whatever uses it waits for the index.
+   */
+  public readonly outputImageTag: string;
+
+  /**
+   * The digest of the indexed image (`sha256:…`). Whatever uses it waits for the index.
+   */
+  public readonly outputImageDigest: string;
+
+  private readonly index: IndexResource;
+
+  constructor(scope: Construct, id: string, props: SociIndexV2BuildProps) {
+    super(scope, id);
+
+    checkTag('inputImageTag', props.inputImageTag);
+    checkOptions(props);
+    const outputImageTag = props.outputImageTag ?? defaultOutputTag(this, props.inputImageTag, props);
+    checkTag('outputImageTag', outputImageTag);
+    if (outputImageTag === props.inputImageTag && !Token.isUnresolved(outputImageTag)) {
+      throw new Error(`'outputImageTag' must not be the input tag, which stays with its image, got "${outputImageTag}"`);
+    }
+
+    this.index = new IndexResource(this, {
+      version: 'v2',
+      repository: props.repository,
+      inputImageTag: props.inputImageTag,
+      outputImageTag,
+      options: props,
+    });
+    this.repository = props.repository;
+    this.outputImageTag = this.index.outputImageTag;
+    this.outputImageDigest = this.index.outputImageDigest;
+  }
+
+  /**
+   * The indexed image for a container of an ECS task, by digest. The task definition waits for the index, and its
+   * execution role may pull from the repository.
+   */
+  public toEcsDockerImageCode(): ContainerImage {
+    return this.index.toContainerImage();
+  }
+}

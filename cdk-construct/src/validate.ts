@@ -1,0 +1,127 @@
+// Checks of what users give, before anything is defined. In: values by property name. Out: nothing, or an error that
+// quotes the value and says what would be right. A token cannot be looked into and passes. Defines no construct.
+
+import { Duration, RemovalPolicy, Size, Token } from 'aws-cdk-lib';
+import { SociIndexOptions } from './build-options';
+
+/** The longest tag that a registry takes. */
+export const TAG_MAX = 128;
+
+const TAG = /^[A-Za-z0-9_][A-Za-z0-9._-]*$/;
+const PLATFORM = /^[^/\s]+\/[^/\s]+(\/[^/\s]+)?$/;
+
+/** CodeBuild's own lower bound of both timeouts. */
+const TIMEOUT_MIN_MINUTES = 5;
+
+/** The provider answers 55 minutes after the event, whatever the build does. */
+const TIMEOUTS_BELOW_MINUTES = 55;
+
+/** Both as builder-project.ts sets them where nothing is given. */
+export const DEFAULT_TIMEOUT = Duration.minutes(45);
+export const DEFAULT_QUEUED_TIMEOUT = Duration.minutes(5);
+
+/** A tag of an image. */
+export function checkTag(property: string, tag: string): void {
+  if (Token.isUnresolved(tag)) {
+    return;
+  }
+  if (!TAG.test(tag)) {
+    throw new Error(
+      `'${property}' must be letters, digits, '_', '.' and '-', and begin with none of the last two, got ${quoted(tag)}`,
+    );
+  }
+  if (tag.length > TAG_MAX) {
+    throw new Error(`'${property}' is at most ${TAG_MAX} characters, got ${tag.length}: ${quoted(tag)}`);
+  }
+}
+
+/** The options that all constructs share. */
+export function checkOptions(options: SociIndexOptions): void {
+  checkPlatforms(options);
+  checkSize('minLayerSize', 0, options.minLayerSize);
+  checkSize('spanSize', 1, options.spanSize);
+  checkPrefetchFiles(options.prefetchFiles);
+  checkRemovalPolicy(options.removalPolicy);
+  checkComputeType(options.computeType);
+  checkTimeouts(options);
+}
+
+function checkPlatforms({ platforms }: SociIndexOptions): void {
+  if (platforms === undefined) {
+    return;
+  }
+  if (platforms.length === 0) {
+    throw new Error("'platforms' is empty: leave it out to index all platforms of the image");
+  }
+  for (const { platform } of platforms) {
+    if (Token.isUnresolved(platform)) {
+      continue;
+    }
+    if (!PLATFORM.test(platform)) {
+      throw new Error(`'platforms' must be like 'linux/amd64' or 'linux/arm/v7', got ${quoted(platform)}`);
+    }
+    if (platform.startsWith('windows/')) {
+      throw new Error(`'platforms' cannot be Windows, whose layers no SOCI index is for, got ${quoted(platform)}`);
+    }
+  }
+}
+
+function checkSize(property: string, least: number, size?: Size): void {
+  if (size === undefined || size.isUnresolved()) {
+    return;
+  }
+  const bytes = size.toBytes();
+  if (bytes < least || !Number.isSafeInteger(bytes)) {
+    throw new Error(`'${property}' must be from ${least} to ${Number.MAX_SAFE_INTEGER} bytes, got ${bytes}`);
+  }
+}
+
+function checkPrefetchFiles(paths: string[] = []): void {
+  for (const path of paths) {
+    if (Token.isUnresolved(path)) {
+      continue;
+    }
+    if (path === '' || /[\r\n]/.test(path)) {
+      throw new Error(`'prefetchFiles' must be paths of one line, got ${quoted(path)}`);
+    }
+  }
+}
+
+function checkRemovalPolicy(policy?: RemovalPolicy): void {
+  if (policy !== undefined && policy !== RemovalPolicy.DESTROY && policy !== RemovalPolicy.RETAIN) {
+    throw new Error(`'removalPolicy' must be DESTROY or RETAIN, got ${quoted(policy)}`);
+  }
+}
+
+function checkComputeType(computeType?: string): void {
+  if (computeType !== undefined && !Token.isUnresolved(computeType) && !computeType.startsWith('BUILD_GENERAL1_')) {
+    throw new Error(`'computeType' must be one of BUILD_GENERAL1_…, got ${quoted(computeType)}`);
+  }
+}
+
+function checkTimeouts({ timeout = DEFAULT_TIMEOUT, queuedTimeout = DEFAULT_QUEUED_TIMEOUT }: SociIndexOptions): void {
+  if (timeout.isUnresolved() || queuedTimeout.isUnresolved()) {
+    return;
+  }
+  const build = wholeMinutes('timeout', timeout);
+  const queue = wholeMinutes('queuedTimeout', queuedTimeout);
+  if (build + queue >= TIMEOUTS_BELOW_MINUTES) {
+    throw new Error(
+      `'timeout' and 'queuedTimeout' together must be below ${TIMEOUTS_BELOW_MINUTES} minutes, ` +
+        `because CloudFormation waits for one hour, got ${build} and ${queue}`,
+    );
+  }
+}
+
+function wholeMinutes(property: string, duration: Duration): number {
+  const minutes = duration.toMinutes({ integral: false });
+  if (!Number.isInteger(minutes) || minutes < TIMEOUT_MIN_MINUTES) {
+    throw new Error(`'${property}' must be whole minutes and at least ${TIMEOUT_MIN_MINUTES}, got ${minutes} minutes`);
+  }
+  return minutes;
+}
+
+/** JSON, so that quotes and control characters in the value are seen. */
+function quoted(value: string): string {
+  return JSON.stringify(value);
+}
