@@ -1,1 +1,345 @@
-//! (to be written)
+//! An account with given contents: what the construct's template says, as if it were deployed. In: a CDK app. Out: roles,
+//! policies, projects and functions of all its stacks, names resolved. Knows nothing of what is done with them.
+
+mod archive;
+mod resolve;
+mod synth;
+
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    path::Path,
+    sync::{Mutex, MutexGuard, OnceLock, PoisonError},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use serde_json::{Map, Value};
+
+use self::resolve::Stack;
+pub use self::{resolve::Unresolved, synth::Error};
+use crate::{
+    account::{Account, Later, Project, Repository},
+    programs,
+};
+
+/// The templates of one app, resolved and held in memory.
+pub struct TemplateAccount {
+    stacks: BTreeMap<String, Stack>,
+    repositories: Mutex<BTreeMap<String, Repository>>,
+    projects: Mutex<BTreeMap<String, Project>>,
+}
+
+/// A custom resource of a stack, and what is around it.
+#[derive(Clone, Debug)]
+pub struct Resource {
+    /// The stack's ARN.
+    pub stack_id: String,
+    /// Its id in the template.
+    pub logical_id: String,
+    /// Its type.
+    pub kind: String,
+    /// Its properties as CloudFormation hands them on: strings and lists of strings.
+    pub properties: Map<String, Value>,
+    /// Name of the function behind it.
+    pub function: String,
+    /// ARN of the function's role.
+    pub function_role: String,
+    /// Name of the project that it names.
+    pub project: String,
+    /// ARN of the builds' role.
+    pub project_role: String,
+}
+
+/// A right that a policy gives.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Right {
+    /// The role's ARN.
+    pub role: String,
+    /// The action.
+    pub action: String,
+    /// What it may be done to.
+    pub resource: String,
+}
+
+impl TemplateAccount {
+    /// Runs the app and reads its templates.
+    ///
+    /// # Errors
+    /// Where the construct is not compiled or the app fails.
+    pub fn synthesize(app: &Path) -> Result<Self, Error> {
+        let templates = synth::synthesize(app)?;
+        let stacks = templates.into_iter().map(|(name, template)| {
+            let stack = Stack {
+                name: name.clone(),
+                template,
+            };
+            (name, stack)
+        });
+        Ok(Self {
+            stacks: stacks.collect(),
+            repositories: Mutex::default(),
+            projects: Mutex::default(),
+        })
+    }
+
+    /// The same templates, and nothing of what was added.
+    #[must_use]
+    pub fn fresh(&self) -> Self {
+        Self {
+            stacks: self.stacks.clone(),
+            repositories: Mutex::default(),
+            projects: Mutex::default(),
+        }
+    }
+
+    /// Adds a repository; templates of tests only name it.
+    pub fn add_repository(&self, name: &str, repository: Repository) {
+        lock(&self.repositories).insert(name.to_owned(), repository);
+    }
+
+    /// The names of the stacks.
+    pub fn stacks(&self) -> Vec<String> {
+        self.stacks.keys().cloned().collect()
+    }
+
+    /// The custom resource of a stack that has one.
+    ///
+    /// # Errors
+    /// Where the template refers to something that this account does not know.
+    pub fn resource(&self, stack: &str) -> Result<Resource, Unresolved> {
+        let stack = &self.stacks[stack];
+        let (logical_id, definition) = stack
+            .resources("Custom::SociIndexBuild")
+            .next()
+            .unwrap_or_else(|| panic!("{} has no custom resource", stack.name));
+        let properties = match stack.resolve(&definition["Properties"])? {
+            Value::Object(properties) => properties
+                .into_iter()
+                .map(|(name, value)| (name, plain(value))),
+            other => panic!("properties of {logical_id} are {other}"),
+        };
+        let properties: Map<String, Value> = properties.collect();
+        let arn = properties["ServiceToken"].as_str().unwrap_or_default();
+        let function = arn.rsplit(':').next().unwrap_or_default().to_owned();
+        let project = properties["ProjectName"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned();
+        Ok(Resource {
+            stack_id: stack.id(),
+            logical_id: logical_id.clone(),
+            kind: definition["Type"].as_str().unwrap_or_default().to_owned(),
+            function_role: self.role_of(stack, "AWS::Lambda::Function", "Role", &function)?,
+            project_role: self.role_of(
+                stack,
+                "AWS::CodeBuild::Project",
+                "ServiceRole",
+                &project,
+            )?,
+            properties,
+            function,
+            project,
+        })
+    }
+
+    /// Every right that the policies of a stack give.
+    ///
+    /// # Errors
+    /// Where a policy refers to something that this account does not know.
+    pub fn rights(&self, stack: &str) -> Result<Vec<Right>, Unresolved> {
+        let stack = &self.stacks[stack];
+        let mut rights = Vec::new();
+        for (id, _) in stack.resources("AWS::IAM::Role") {
+            let role = stack.arn_of(id)?;
+            for document in documents(stack, id)? {
+                for statement in list(&document["Statement"]) {
+                    for action in list(&statement["Action"]) {
+                        for resource in list(&statement["Resource"]) {
+                            rights.push(Right {
+                                role: role.clone(),
+                                action: action.as_str().unwrap_or_default().to_owned(),
+                                resource: resource.as_str().unwrap_or_default().to_owned(),
+                            });
+                        }
+                    }
+                }
+            }
+        }
+        rights.sort();
+        Ok(rights)
+    }
+
+    fn role_of(
+        &self,
+        stack: &Stack,
+        kind: &str,
+        field: &str,
+        name: &str,
+    ) -> Result<String, Unresolved> {
+        for (id, definition) in stack.resources(kind) {
+            if stack.name_of(id)? == name {
+                return stack.text(&definition["Properties"][field]);
+            }
+        }
+        panic!("{} has no {kind} of the name {name}", stack.name)
+    }
+
+    fn find_project(&self, name: &str) -> Option<Project> {
+        if let Some(project) = lock(&self.projects).get(name) {
+            return Some(project.clone());
+        }
+        let project = self.stacks.values().find_map(|stack| {
+            let mut projects = stack.resources("AWS::CodeBuild::Project");
+            projects.find_map(|(id, definition)| {
+                let named = stack.name_of(id).is_ok_and(|one| one == name);
+                // What cannot be resolved is not there: the test that asks for it fails and names it.
+                named
+                    .then(|| project(stack, id, &definition["Properties"]).ok())
+                    .flatten()
+            })
+        })?;
+        lock(&self.projects).insert(name.to_owned(), project.clone());
+        Some(project)
+    }
+}
+
+impl Account for TemplateAccount {
+    fn repository<'a>(&'a self, name: &'a str) -> Later<'a, Option<Repository>> {
+        let repository = lock(&self.repositories).get(name).cloned();
+        Box::pin(async { repository })
+    }
+
+    fn project<'a>(&'a self, name: &'a str) -> Later<'a, Option<Project>> {
+        let project = self.find_project(name);
+        Box::pin(async { project })
+    }
+
+    fn object<'a>(&'a self, bucket: &'a str, key: &'a str) -> Later<'a, Option<Bytes>> {
+        // The only objects of a template are its assets, and of these only the builder is asked for.
+        let named = self.stacks.values().any(|stack| {
+            let mut projects = stack.resources("AWS::CodeBuild::Project");
+            projects.any(|(id, definition)| {
+                project(stack, id, &definition["Properties"])
+                    .is_ok_and(|project| project.source == (bucket.to_owned(), key.to_owned()))
+            })
+        });
+        Box::pin(async move { if named { builder_archive().ok() } else { None } })
+    }
+
+    fn function_role<'a>(&'a self, name: &'a str) -> Later<'a, Option<String>> {
+        let role = self.stacks.values().find_map(|stack| {
+            let mut functions = stack.resources("AWS::Lambda::Function");
+            functions.find_map(|(id, definition)| {
+                let named = stack.name_of(id).is_ok_and(|one| one == name);
+                named
+                    .then(|| stack.text(&definition["Properties"]["Role"]).ok())
+                    .flatten()
+            })
+        });
+        Box::pin(async { role })
+    }
+
+    fn policies<'a>(&'a self, role_arn: &'a str) -> Later<'a, Vec<Value>> {
+        let mut policies = Vec::new();
+        for stack in self.stacks.values() {
+            for (id, _) in stack.resources("AWS::IAM::Role") {
+                if stack.arn_of(id).is_ok_and(|arn| arn == role_arn) {
+                    // A policy that cannot be resolved gives no right, and the test that needs it fails.
+                    policies.extend(documents(stack, id).unwrap_or_default());
+                }
+            }
+        }
+        Box::pin(async { policies })
+    }
+}
+
+/// The policy documents of a role: its own, and those of the stack that name it.
+fn documents(stack: &Stack, role_id: &str) -> Result<Vec<Value>, Unresolved> {
+    let role = &stack.template["Resources"][role_id]["Properties"];
+    if let Some(managed) = role["ManagedPolicyArns"]
+        .as_array()
+        .and_then(|arns| arns.first())
+    {
+        panic!("{role_id} has a managed policy, which this account does not know: {managed}");
+    }
+    let name = stack.name_of(role_id)?;
+    let mut documents = Vec::new();
+    for own in list(&role["Policies"]) {
+        documents.push(stack.resolve(&own["PolicyDocument"])?);
+    }
+    for (_, policy) in stack.resources("AWS::IAM::Policy") {
+        let roles = stack.resolve(&policy["Properties"]["Roles"])?;
+        if list(&roles)
+            .iter()
+            .any(|role| role.as_str() == Some(name.as_str()))
+        {
+            documents.push(stack.resolve(&policy["Properties"]["PolicyDocument"])?);
+        }
+    }
+    Ok(documents)
+}
+
+fn project(stack: &Stack, id: &str, properties: &Value) -> Result<Project, Unresolved> {
+    let location = stack.text(&properties["Source"]["Location"])?;
+    let (bucket, key) = location.split_once('/').unwrap_or((&location, ""));
+    let mut environment = BTreeMap::new();
+    for variable in list(&properties["Environment"]["EnvironmentVariables"]) {
+        environment.insert(
+            stack.text(&variable["Name"])?,
+            stack.text(&variable["Value"])?,
+        );
+    }
+    let minutes = |field: &str, usual: u64| {
+        Duration::from_secs(60 * properties[field].as_u64().unwrap_or(usual))
+    };
+    Ok(Project {
+        name: stack.name_of(id)?,
+        source: (bucket.to_owned(), key.to_owned()),
+        buildspec: stack.text(&properties["Source"]["BuildSpec"])?,
+        service_role: stack.text(&properties["ServiceRole"])?,
+        environment,
+        // CodeBuild's own defaults.
+        timeout: minutes("TimeoutInMinutes", 60),
+        queued_timeout: minutes("QueuedTimeoutInMinutes", 480),
+        log_group: match &properties["LogsConfig"]["CloudWatchLogs"]["GroupName"] {
+            Value::Null => None,
+            group => Some(stack.text(group)?),
+        },
+    })
+}
+
+/// The builder as the project's source; read and packed once.
+fn builder_archive() -> io::Result<Bytes> {
+    static ARCHIVE: OnceLock<Bytes> = OnceLock::new();
+    if let Some(archive) = ARCHIVE.get() {
+        return Ok(archive.clone());
+    }
+    let bytes = fs::read(programs::builder())?;
+    Ok(ARCHIVE
+        .get_or_init(|| archive::archive("soci-builder", &bytes).into())
+        .clone())
+}
+
+/// One thing or a list of things, as policies write them.
+fn list(value: &Value) -> Vec<&Value> {
+    match value {
+        Value::Null => Vec::new(),
+        Value::Array(items) => items.iter().collect(),
+        one => vec![one],
+    }
+}
+
+/// CloudFormation hands every plain value on as text.
+fn plain(value: Value) -> Value {
+    match value {
+        Value::Number(number) => Value::String(number.to_string()),
+        Value::Bool(truth) => Value::String(truth.to_string()),
+        Value::Array(items) => items.into_iter().map(plain).collect(),
+        other => other,
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -62,10 +62,7 @@ async fn answer(shared: &Arc<Shared>, request: Request<Bytes>) -> Reply {
         );
     };
     let function = shared.function();
-    let arn = format!(
-        "arn:aws:lambda:{REGION}:{ACCOUNT_ID}:function:{}",
-        function.name
-    );
+    let arn = function.arn();
     let called = called.replace("%3A", ":");
     if called != function.name && called != arn {
         return refuse(

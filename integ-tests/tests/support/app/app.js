@@ -1,0 +1,44 @@
+// The app that the tests of the provider alone take their roles, policies, project and properties from. One stack for
+// each way of use; every stack names the same repository.
+
+const { App, DefaultStackSynthesizer, RemovalPolicy, Size, Stack } = require('aws-cdk-lib');
+const { Repository } = require('aws-cdk-lib/aws-ecr');
+const { SociIndexBuild, SociIndexV2Build } = require(process.env.SOCI_INDEX_BUILD_PACKAGE);
+
+// Images of tests are small: with the usual minimum nothing would be indexed.
+const options = { minLayerSize: Size.bytes(1024) };
+
+const app = new App({ analyticsReporting: false });
+
+function stack(id, define) {
+  const scope = new Stack(app, id, {
+    env: { account: '000000000000', region: 'us-east-1' },
+    synthesizer: new DefaultStackSynthesizer({ generateBootstrapVersionRule: false }),
+  });
+  define(scope, Repository.fromRepositoryName(scope, 'Repository', 'app'));
+}
+
+stack('Keep', (scope, repository) => {
+  new SociIndexV2Build(scope, 'Index', { ...options, repository, inputImageTag: 'v1' });
+});
+stack('Destroy', (scope, repository) => {
+  new SociIndexV2Build(scope, 'Index', {
+    ...options,
+    repository,
+    inputImageTag: 'v1',
+    removalPolicy: RemovalPolicy.DESTROY,
+  });
+});
+stack('KeepV1', (scope, repository) => {
+  new SociIndexBuild(scope, 'Index', { ...options, repository, imageTag: 'v1' });
+});
+stack('DestroyV1', (scope, repository) => {
+  new SociIndexBuild(scope, 'Index', {
+    ...options,
+    repository,
+    imageTag: 'v1',
+    removalPolicy: RemovalPolicy.DESTROY,
+  });
+});
+
+app.synth();
