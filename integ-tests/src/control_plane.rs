@@ -1,23 +1,27 @@
 //! The control plane: a kept AWS emulator for all but ECR and CodeBuild, and the real `cdk` CLI that drives it.
 //!
 //! ```text
-//! cdk CLI ─▶ emulator (CloudFormation, Lambda, S3, IAM, …) ─▶ the provider's process ─▶ lambda_door ─▶ emulator
+//! cdk CLI ─▶ emulator (CloudFormation, Lambda, S3, IAM, …) ─▶ the provider's process ─▶ lambda_door, answer_door ─▶ emulator
 //!    └────▶ ECR of ours                                              └────▶ ECR and CodeBuild of ours ─▶ emulated ─▶ emulator
 //! ```
 //!
 //! What the emulator lacks is put in front of it, not inside. It knows nothing of what the programs do.
 
+mod answer_door;
 mod cdk;
 mod emulated;
 mod emulator;
 mod error;
+mod lambda_door;
 mod policies;
+pub mod secrets;
 mod stacks;
 mod tools;
 
+pub use answer_door::Answered;
 pub use cdk::{App, Cdk, Run, foreign_variables};
 pub use emulated::Emulated;
-pub use emulator::{Emulator, free_port};
+pub use emulator::Emulator;
 pub use error::Error;
 pub use stacks::{Event, Stacks};
 pub use tools::Tools;

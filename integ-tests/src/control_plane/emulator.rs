@@ -3,14 +3,12 @@
 
 use std::{
     fs::{self, File},
-    io,
-    net::TcpListener,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
 
-use super::{Error, tools::Tools};
+use super::{Error, answer_door, tools::Tools};
 use crate::account::{ACCOUNT_ID, REGION};
 
 const LAUNCH: &str = include_str!("launch.py");
@@ -24,14 +22,6 @@ const PAUSE: Duration = Duration::from_millis(50);
 pub struct Emulator {
     child: Child,
     log: PathBuf,
-}
-
-/// A port of this machine that is free now.
-///
-/// # Errors
-/// There is none.
-pub fn free_port() -> io::Result<u16> {
-    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
 }
 
 impl Emulator {
@@ -61,9 +51,13 @@ impl Emulator {
             .env("PYTHONPATH", &tools.emulator)
             .env("BIND_HOST", "127.0.0.1")
             .env("GATEWAY_PORT", port.to_string())
-            .env("MINISTACK_HOST", "127.0.0.1")
+            // Stands in the URLs that it gives to providers.
+            .env("MINISTACK_HOST", answer_door::HOST.to_string())
             .env("MINISTACK_ACCOUNT_ID", ACCOUNT_ID)
             .env("MINISTACK_REGION", REGION)
+            // These two would listen on every address of the machine.
+            .env("IOT_MTLS_ENABLED", "0")
+            .env("SFTP_ENABLED", "0")
             .env("S3_DATA_DIR", folder.join("s3"))
             .envs(functions.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::piped())
