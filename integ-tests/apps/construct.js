@@ -1,0 +1,24 @@
+// The construct under test, as compiled, and the aws-cdk-lib that it works with. Nothing is installed here.
+
+const { createRequire } = require('node:module');
+const { join } = require('node:path');
+
+const folder = join(__dirname, '..', '..', 'cdk-construct');
+const here = createRequire(join(folder, 'package.json'));
+
+module.exports = {
+  soci: here('./lib'),
+  cdk: here('aws-cdk-lib'),
+  ec2: here('aws-cdk-lib/aws-ec2'),
+  ecr: here('aws-cdk-lib/aws-ecr'),
+  assets: here('aws-cdk-lib/aws-ecr-assets'),
+  ecs: here('aws-cdk-lib/aws-ecs'),
+
+  // What the provider answered: the construct itself gives out the tag and the digest only.
+  attributes(stack, name, index) {
+    const resource = index.node.findChild('Resource');
+    for (const attribute of ['OutputImageTag', 'OutputImageDigest', 'InputImageDigest', 'Outcome', 'BuildId', 'LayersIndexed', 'LayersReused', 'BytesRead']) {
+      new module.exports.cdk.CfnOutput(stack, `${name}${attribute}`, { value: resource.getAttString(attribute) });
+    }
+  },
+};

@@ -1,0 +1,35 @@
+// A stack with the indexes that a test asks for. Context: `stack`, its name; `indexes`, JSON: a list of
+// { id, repository, tag, version?, outputTag?, platforms?, minLayerSize?, spanSize?, removalPolicy? }, sizes in bytes;
+// `failing`: a resource that always fails, after the indexes.
+
+const { attributes, cdk, assets, ecr, soci } = require('./construct');
+
+const app = new cdk.App();
+const stack = new cdk.Stack(app, app.node.getContext('stack'));
+
+const bytes = (count) => (count === undefined ? undefined : cdk.Size.bytes(count));
+const indexes = JSON.parse(app.node.getContext('indexes')).map((wanted) => {
+  const repository = ecr.Repository.fromRepositoryName(stack, `${wanted.id}Repository`, wanted.repository);
+  const props = {
+    repository,
+    platforms: wanted.platforms?.map((platform) => assets.Platform.custom(platform)),
+    minLayerSize: bytes(wanted.minLayerSize),
+    spanSize: bytes(wanted.spanSize),
+    removalPolicy: wanted.removalPolicy,
+  };
+  const index =
+    wanted.version === 'v1'
+      ? new soci.SociIndexBuild(stack, wanted.id, { ...props, imageTag: wanted.tag })
+      : new soci.SociIndexV2Build(stack, wanted.id, { ...props, inputImageTag: wanted.tag, outputImageTag: wanted.outputTag });
+  attributes(stack, wanted.id, index);
+  return index;
+});
+
+if (app.node.tryGetContext('failing')) {
+  const failing = new cdk.CustomResource(stack, 'Failing', {
+    serviceToken: stack.formatArn({ service: 'lambda', resource: 'function', resourceName: 'absent', arnFormat: cdk.ArnFormat.COLON_RESOURCE_NAME }),
+    // So that every update that has it runs it.
+    properties: { Indexes: app.node.getContext('indexes') },
+  });
+  failing.node.addDependency(...indexes);
+}

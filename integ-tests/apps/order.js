@@ -1,0 +1,34 @@
+// The order of index and service. Context: `stack`, its name; `image`, a folder with a Dockerfile; `dependency`: `false` for a service that runs the image
+// by its own tag and does not wait for the index. Ids are chosen so that, by themselves, the service would come first:
+// the emulator works by dependency and then by id.
+
+const { assets, attributes, cdk, ec2, ecs, soci } = require('./construct');
+
+const app = new cdk.App();
+const stack = new cdk.Stack(app, app.node.getContext('stack'));
+
+const asset = new assets.DockerImageAsset(stack, 'Image', {
+  directory: app.node.getContext('image'),
+  platform: assets.Platform.LINUX_AMD64,
+});
+const bytes = app.node.tryGetContext('minLayerSize');
+const index = soci.SociIndexV2Build.fromDockerImageAsset(stack, 'ZIndex', asset, {
+  minLayerSize: bytes === undefined ? undefined : cdk.Size.bytes(Number(bytes)),
+});
+const waits = app.node.tryGetContext('dependency') !== 'false';
+
+const vpc = new ec2.Vpc(stack, 'Vpc', {
+  maxAzs: 1,
+  natGateways: 0,
+  subnetConfiguration: [{ name: 'public', subnetType: ec2.SubnetType.PUBLIC }],
+});
+const task = new ecs.FargateTaskDefinition(stack, 'ATask');
+task.addContainer('app', {
+  image: waits ? index.toEcsDockerImageCode() : ecs.ContainerImage.fromDockerImageAsset(asset),
+});
+new ecs.FargateService(stack, 'AService', {
+  cluster: new ecs.Cluster(stack, 'ACluster', { vpc }),
+  taskDefinition: task,
+  assignPublicIp: true,
+});
+attributes(stack, 'ZIndex', index);
