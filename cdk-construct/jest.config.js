@@ -2,6 +2,6 @@
 module.exports = {
   testEnvironment: 'node',
   testMatch: ['<rootDir>/test/**/*.test.ts'],
-  // Types are checked by jsii for src, and here for the tests.
   transform: { '\\.ts$': ['ts-jest', { tsconfig: 'test/tsconfig.json' }] },
+  setupFilesAfterEnv: ['<rootDir>/test/programs/stand-ins.ts'],
 };

@@ -61,7 +61,7 @@ function checkPlatforms({ platforms }: SociIndexOptions): void {
       throw new Error(`'platforms' must be like 'linux/amd64' or 'linux/arm/v7', got ${quoted(platform)}`);
     }
     if (platform.startsWith('windows/')) {
-      throw new Error(`'platforms' cannot be Windows, whose layers no SOCI index is for, got ${quoted(platform)}`);
+      throw new Error(`'platforms' cannot be Windows: SOCI indexes are for Linux images, got ${quoted(platform)}`);
     }
   }
 }

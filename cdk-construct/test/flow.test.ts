@@ -1,0 +1,28 @@
+// Data flows one way: which file may import which.
+
+import { readdirSync, readFileSync } from 'fs';
+import { basename, join } from 'path';
+
+const ALLOWED: Record<string, string[]> = {
+  'index': ['build-options', 'soci-index-build', 'soci-index-v2-build'],
+  'soci-index-v2-build': ['build-options', 'index-resource', 'output-tag', 'validate'],
+  'soci-index-build': ['build-options', 'index-resource', 'validate'],
+  'index-resource': ['build-options', 'builder-project', 'provider-function'],
+  'provider-function': ['assets'],
+  'builder-project': ['assets', 'build-options', 'validate'],
+  'output-tag': ['build-options', 'validate'],
+  'validate': ['build-options'],
+  'build-options': [],
+  'assets': [],
+};
+
+test('every file imports what it may, and nothing else', () => {
+  const sources = join(__dirname, '..', 'src');
+  const found = readdirSync(sources).map((file) => {
+    const text = readFileSync(join(sources, file), 'utf8');
+    const imports = [...text.matchAll(/from '\.\/([^']+)'/g)].map(([, name]) => name);
+    return [basename(file, '.ts'), imports.sort()];
+  });
+
+  expect(Object.fromEntries(found)).toEqual(ALLOWED);
+});

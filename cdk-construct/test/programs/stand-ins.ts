@@ -1,0 +1,9 @@
+// Runs before each test file: puts the programs beside this file in the place of the real ones, which tests of
+// templates do not need.
+
+import { join } from 'path';
+
+jest.mock('../../src/assets', () => ({
+  providerDirectory: () => join(__dirname, 'provider'),
+  builderDirectory: () => join(__dirname, 'builder'),
+}));
