@@ -1,1 +1,181 @@
-//! (to be written)
+//! The local cloud: ECR, CodeBuild and IAM of an account, on loopback.
+//! In: what the account holds, and choices. Out: addresses, an environment for programs that live in this cloud, and records.
+//! All of it ends on drop.
+
+pub(crate) mod call;
+pub(crate) mod listener;
+
+use std::{collections::BTreeMap, io, path::Path, sync::Arc};
+
+use crate::{
+    account::{Account, REGION},
+    codebuild::{self, CodeBuild},
+    ecr::{self, Ecr},
+    faults::{Faults, Received},
+    iam::{Decision, Iam},
+    proxy::Proxy,
+    tls::{self, Authority},
+};
+
+/// What can go wrong at the start.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No certificate authority.
+    #[error("cannot make a certificate authority")]
+    Authority(#[from] tls::Error),
+    /// No ECR.
+    #[error("cannot start ECR")]
+    Ecr(#[from] ecr::Error),
+    /// No port.
+    #[error("cannot start the {what}")]
+    Start {
+        /// Which server.
+        what: &'static str,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// What can be chosen.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Of ECR.
+    pub ecr: ecr::Options,
+    /// Of CodeBuild.
+    pub codebuild: codebuild::Options,
+}
+
+/// The cloud, running.
+pub struct Cloud {
+    // In the order of their ends: builds first, then what they use.
+    codebuild: CodeBuild,
+    proxy: Proxy,
+    ecr: Ecr,
+    authority: Authority,
+    iam: Arc<Iam>,
+    faults: Arc<Faults>,
+}
+
+impl Cloud {
+    /// Starts one of this account.
+    ///
+    /// # Errors
+    /// Where a part does not start.
+    pub async fn start(account: Arc<dyn Account>, options: Options) -> Result<Self, Error> {
+        let failed = |what| move |source| Error::Start { what, source };
+        let faults = Arc::new(Faults::default());
+        let iam = Arc::new(Iam::new(account.clone()));
+        let authority = Authority::new()?;
+        let ecr = Ecr::start(
+            account.clone(),
+            iam.clone(),
+            faults.clone(),
+            &authority,
+            options.ecr,
+        )
+        .await?;
+        let proxy = Proxy::start(ecr.host_address())
+            .await
+            .map_err(failed("proxy"))?;
+        let near = near(&ecr, &proxy, &authority);
+        let codebuild = CodeBuild::start(
+            account,
+            iam.clone(),
+            faults.clone(),
+            near,
+            options.codebuild,
+        )
+        .await
+        .map_err(failed("CodeBuild"))?;
+        Ok(Self {
+            codebuild,
+            proxy,
+            ecr,
+            authority,
+            iam,
+            faults,
+        })
+    }
+
+    /// What a program needs to live in this cloud: where ECR and CodeBuild are, and how the registry's host is reached.
+    /// The builds have it, too.
+    pub fn environment(&self) -> BTreeMap<String, String> {
+        let mut environment = near(&self.ecr, &self.proxy, &self.authority);
+        environment.insert(
+            "AWS_ENDPOINT_URL_CODEBUILD".to_owned(),
+            self.codebuild_endpoint(),
+        );
+        environment.insert("AWS_REGION".to_owned(), REGION.to_owned());
+        environment.insert("AWS_DEFAULT_REGION".to_owned(), REGION.to_owned());
+        environment
+    }
+
+    /// For `AWS_ENDPOINT_URL_ECR`.
+    pub fn ecr_endpoint(&self) -> String {
+        self.ecr.endpoint()
+    }
+
+    /// For `AWS_ENDPOINT_URL_CODEBUILD`.
+    pub fn codebuild_endpoint(&self) -> String {
+        self.codebuild.endpoint()
+    }
+
+    /// For `HTTPS_PROXY`.
+    pub fn proxy_url(&self) -> String {
+        self.proxy.url()
+    }
+
+    /// For `SSL_CERT_FILE`.
+    pub fn ca_file(&self) -> &Path {
+        self.authority.file()
+    }
+
+    /// CodeBuild: builds and their logs, and what is to happen to builds.
+    pub fn codebuild(&self) -> &CodeBuild {
+        &self.codebuild
+    }
+
+    /// ECR: tags and images, tokens that expire.
+    pub fn ecr(&self) -> &Ecr {
+        &self.ecr
+    }
+
+    /// The way to the registry host: what went through and what was refused.
+    pub fn proxy(&self) -> &Proxy {
+        &self.proxy
+    }
+
+    /// What is to go wrong with calls.
+    pub fn faults(&self) -> &Faults {
+        &self.faults
+    }
+
+    /// Rights: what was asked, and what is to be denied.
+    pub fn iam(&self) -> &Arc<Iam> {
+        &self.iam
+    }
+
+    /// All calls so far.
+    pub fn calls(&self) -> Vec<Received> {
+        self.faults.calls()
+    }
+
+    /// All that was refused so far.
+    pub fn denials(&self) -> Vec<Decision> {
+        self.iam.refused()
+    }
+}
+
+fn near(ecr: &Ecr, proxy: &Proxy, authority: &Authority) -> BTreeMap<String, String> {
+    let authority = authority.file().display().to_string();
+    // Loopback past the proxy, for clients that do not know that by themselves.
+    let loopback = "127.0.0.1,localhost";
+    [
+        ("AWS_ENDPOINT_URL_ECR", ecr.endpoint()),
+        ("HTTPS_PROXY", proxy.url()),
+        ("NO_PROXY", loopback.to_owned()),
+        ("SSL_CERT_FILE", authority),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
+    .into()
+}

@@ -1,1 +1,204 @@
-//! (to be written)
+//! CodeBuild: runs the projects' real buildspecs on this machine, as CodeBuild does.
+//! In: calls of its API, and what a test wants to happen to builds. Out: builds, each with its phases, its log and its exported variables.
+//! Knows projects, sources and roles from the account, and nothing of what the builds do.
+
+mod api;
+pub mod build;
+pub mod buildspec;
+mod credentials;
+mod run;
+pub mod script;
+mod shell;
+mod source;
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    io,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+use tokio::task::AbortHandle;
+
+pub use build::Build;
+pub use credentials::Source as CredentialsSource;
+pub use script::{Exports, Phase, Script, Status};
+
+use crate::{
+    account::Account,
+    cloud::{call, listener::Listener},
+    faults::{Faults, Service},
+    iam::Iam,
+};
+use credentials::Desk;
+
+/// What can be chosen.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// A factor on the projects' timeouts.
+    pub pace: f64,
+    /// How many builds may run at once; none: any number.
+    pub concurrent_builds: Option<usize>,
+    /// How long an idempotency token holds.
+    pub idempotency_window: Duration,
+    /// Ids in a page of `ListBuildsForProject`.
+    pub page: usize,
+    /// How builds get their credentials.
+    pub credentials: CredentialsSource,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            pace: 1.0,
+            concurrent_builds: None,
+            idempotency_window: Duration::from_secs(300),
+            page: 100,
+            credentials: CredentialsSource::default(),
+        }
+    }
+}
+
+/// CodeBuild, running.
+pub struct CodeBuild {
+    state: Arc<State>,
+    listener: Listener,
+}
+
+struct State {
+    account: Arc<dyn Account>,
+    iam: Arc<Iam>,
+    options: Options,
+    credentials: Desk,
+    /// What every build has in its environment: how it reaches this cloud.
+    environment: BTreeMap<String, String>,
+    builds: Mutex<Vec<Started>>,
+    wishes: Mutex<Wishes>,
+}
+
+struct Wishes {
+    next: VecDeque<Script>,
+    always: Script,
+    limit: Option<usize>,
+}
+
+/// A build, and the call that started it.
+struct Started {
+    build: Arc<Build>,
+    token: Option<String>,
+    input: Value,
+    at: Instant,
+    /// The token's window is over, by a test's wish.
+    forgotten: bool,
+    run: AbortHandle,
+}
+
+impl State {
+    fn builds(&self) -> MutexGuard<'_, Vec<Started>> {
+        self.builds.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wishes(&self) -> MutexGuard<'_, Wishes> {
+        self.wishes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn find(&self, id: &str) -> Option<Arc<Build>> {
+        let id = id.rsplit(":build/").next().unwrap_or(id);
+        let builds = self.builds();
+        let found = builds.iter().find(|one| one.build.id() == id);
+        found.map(|one| one.build.clone())
+    }
+
+    fn script(&self) -> Script {
+        let mut wishes = self.wishes();
+        let next = wishes.next.pop_front();
+        next.unwrap_or_else(|| wishes.always.clone())
+    }
+
+    fn limit(&self) -> Option<usize> {
+        self.wishes().limit
+    }
+}
+
+impl CodeBuild {
+    /// Starts it. `environment` is what every build has.
+    pub(crate) async fn start(
+        account: Arc<dyn Account>,
+        iam: Arc<Iam>,
+        faults: Arc<Faults>,
+        environment: BTreeMap<String, String>,
+        options: Options,
+    ) -> io::Result<Self> {
+        let state = Arc::new(State {
+            account,
+            iam,
+            credentials: Desk::open(options.credentials).await?,
+            environment,
+            builds: Mutex::default(),
+            wishes: Mutex::new(Wishes {
+                next: VecDeque::new(),
+                always: Script::new(),
+                limit: options.concurrent_builds,
+            }),
+            options,
+        });
+        let answering = state.clone();
+        let listener = Listener::http(None, move |request| {
+            let (state, faults) = (answering.clone(), faults.clone());
+            async move {
+                let act = |call| api::act(state.clone(), call);
+                call::handle(Service::CodeBuild, &state.iam, &faults, request, act).await
+            }
+        })
+        .await?;
+        Ok(Self { state, listener })
+    }
+
+    /// For `AWS_ENDPOINT_URL_CODEBUILD`.
+    pub fn endpoint(&self) -> String {
+        format!("http://{}", self.listener.address())
+    }
+
+    /// All builds so far, oldest first.
+    pub fn builds(&self) -> Vec<Arc<Build>> {
+        let builds = self.state.builds();
+        builds.iter().map(|one| one.build.clone()).collect()
+    }
+
+    /// A build, by its id or ARN.
+    pub fn build(&self, id: &str) -> Option<Arc<Build>> {
+        self.state.find(id)
+    }
+
+    /// What happens to the next build; asked several times, to the one after it, and so on.
+    pub fn next_build(&self, script: Script) {
+        self.state.wishes().next.push_back(script);
+    }
+
+    /// What happens to all builds that [`Self::next_build`] says nothing of.
+    pub fn every_build(&self, script: Script) {
+        self.state.wishes().always = script;
+    }
+
+    /// How many builds may run at once; none: any number.
+    pub fn limit(&self, limit: Option<usize>) {
+        self.state.wishes().limit = limit;
+    }
+
+    /// All idempotency tokens' windows are over.
+    pub fn forget_tokens(&self) {
+        for one in self.state.builds().iter_mut() {
+            one.forgotten = true;
+        }
+    }
+}
+
+impl Drop for CodeBuild {
+    fn drop(&mut self) {
+        // Each run ends the processes that it started.
+        for one in self.state.builds().iter() {
+            one.run.abort();
+        }
+    }
+}

@@ -1,1 +1,237 @@
-//! (to be written)
+//! ECR: its API, its registry host and the storage that blobs are redirected to, in front of a real registry.
+//! In: calls, from clients that are who they say. Out: what ECR answers. Keeps the tags itself, because the registry behind it cannot
+//! take one away; the bytes are all there. Knows which repositories exist from the account.
+
+mod api;
+mod contents;
+mod deletion;
+mod host;
+mod passes;
+mod push;
+mod storage;
+mod upstream;
+
+use std::{
+    collections::BTreeMap,
+    io,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use crate::{
+    account::{ACCOUNT_ID, Account, REGION, Repository},
+    cloud::{call, listener::Listener},
+    faults::{Faults, Service},
+    iam::{Caller, Iam},
+    registry::{self, Registry},
+    tls::{self, Authority},
+};
+use contents::Contents;
+use passes::Passes;
+use upstream::Upstream;
+
+/// What can go wrong at the start.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No registry behind it.
+    #[error("ECR has no registry")]
+    Registry(#[from] registry::Error),
+    /// No certificate.
+    #[error("ECR's registry host has no certificate")]
+    Certificate(#[from] tls::Error),
+    /// No client of the registry, for reasons of its own.
+    #[error("ECR cannot reach its registry")]
+    Client(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// No port.
+    #[error("ECR cannot listen")]
+    Listen(#[from] io::Error),
+}
+
+/// What can be chosen.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// How long a token lives.
+    pub token_lifetime: Duration,
+    /// How long a signed address lives.
+    pub address_lifetime: Duration,
+    /// What the registry host answers to a token that has expired: 401, or 403 as reported by some.
+    pub expired_status: u16,
+    /// How many results a page has, where the caller does not say.
+    pub page: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            token_lifetime: Duration::from_secs(12 * 3600),
+            address_lifetime: Duration::from_secs(3600),
+            expired_status: 401,
+            page: 100,
+        }
+    }
+}
+
+/// ECR, running.
+pub struct Ecr {
+    state: Arc<State>,
+    api: Listener,
+    host: Listener,
+    _storage: Listener,
+    _registry: Registry,
+}
+
+/// What its three servers share.
+pub(crate) struct State {
+    account: Arc<dyn Account>,
+    iam: Arc<Iam>,
+    faults: Arc<Faults>,
+    options: Options,
+    upstream: Upstream,
+    tokens: Passes<Caller>,
+    /// Repository and digest.
+    addresses: Passes<(String, String)>,
+    /// Where signed addresses lead: `http://127.0.0.1:<port>`.
+    storage: String,
+    repositories: Mutex<BTreeMap<String, Contents>>,
+}
+
+impl State {
+    /// Does something with what a repository holds.
+    fn with<T>(&self, name: &str, act: impl FnOnce(&mut Contents) -> T) -> T {
+        let mut all = self
+            .repositories
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        act(all.entry(name.to_owned()).or_default())
+    }
+
+    async fn repository(&self, name: &str) -> Option<Repository> {
+        self.account.repository(name).await
+    }
+
+    /// A signed address of a blob.
+    fn sign(&self, name: &str, digest: &str) -> String {
+        let pass = self.addresses.issue((name.to_owned(), digest.to_owned()));
+        let seconds = self.addresses.lifetime().as_secs();
+        format!(
+            "{}/{name}/{digest}?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Expires={seconds}&X-Amz-SignedHeaders=host\
+             &X-Amz-Signature={pass}",
+            self.storage
+        )
+    }
+}
+
+/// The registry's host name.
+pub fn registry_host() -> String {
+    format!("{ACCOUNT_ID}.dkr.ecr.{REGION}.amazonaws.com")
+}
+
+/// A repository's ARN.
+pub fn repository_arn(name: &str) -> String {
+    format!("arn:aws:ecr:{REGION}:{ACCOUNT_ID}:repository/{name}")
+}
+
+impl Ecr {
+    /// Starts it.
+    ///
+    /// # Errors
+    /// Where a part does not start.
+    pub(crate) async fn start(
+        account: Arc<dyn Account>,
+        iam: Arc<Iam>,
+        faults: Arc<Faults>,
+        authority: &Authority,
+        options: Options,
+    ) -> Result<Self, Error> {
+        let registry = Registry::start().await?;
+        let upstream =
+            Upstream::new(registry.address()).map_err(|error| Error::Client(error.into()))?;
+        let (storage, served) = storage::listen().await?;
+        let state = Arc::new(State {
+            account,
+            iam,
+            faults,
+            upstream,
+            tokens: Passes::new(options.token_lifetime),
+            addresses: Passes::new(options.address_lifetime),
+            storage: format!("http://{}", storage.address()),
+            repositories: Mutex::default(),
+            options,
+        });
+        // The storage's address is part of the state, so the state comes to it later.
+        let _ = served.set(state.clone());
+        let answering = state.clone();
+        let api = Listener::http(None, move |request| {
+            let state = answering.clone();
+            async move {
+                let act = |call| api::act(state.clone(), call);
+                call::handle(Service::Ecr, &state.iam, &state.faults, request, act).await
+            }
+        })
+        .await?;
+        let wildcard = format!("*.dkr.ecr.{REGION}.amazonaws.com");
+        let tls = authority.acceptor(&[&wildcard])?;
+        let answering = state.clone();
+        let host = Listener::http(Some(tls), move |request| {
+            host::answer(answering.clone(), request)
+        })
+        .await?;
+        Ok(Self {
+            state,
+            api,
+            host,
+            _storage: storage,
+            _registry: registry,
+        })
+    }
+
+    /// For `AWS_ENDPOINT_URL_ECR`.
+    pub fn endpoint(&self) -> String {
+        format!("http://{}", self.api.address())
+    }
+
+    /// Where the registry host really is.
+    pub fn host_address(&self) -> std::net::SocketAddr {
+        self.host.address()
+    }
+
+    /// A token for the registry host's user `AWS`.
+    pub fn token(&self, caller: Caller) -> String {
+        self.state.tokens.issue(caller)
+    }
+
+    /// Lets all tokens made so far expire.
+    pub fn expire_tokens(&self) {
+        self.state.tokens.expire_all();
+    }
+
+    /// Lets all signed addresses made so far expire.
+    pub fn expire_addresses(&self) {
+        self.state.addresses.expire_all();
+    }
+
+    /// All tokens and signatures made so far: for a search for secrets in logs.
+    pub fn secrets(&self) -> Vec<String> {
+        let mut secrets = self.state.tokens.all();
+        secrets.extend(self.state.addresses.all());
+        secrets
+    }
+
+    /// The tags of a repository and their digests.
+    pub fn tags(&self, repository: &str) -> BTreeMap<String, String> {
+        self.state.with(repository, |contents| {
+            let digest = |tag| contents.tagged(tag).unwrap_or_default().to_owned();
+            contents
+                .tags()
+                .map(|tag| (tag.to_owned(), digest(tag)))
+                .collect()
+        })
+    }
+
+    /// The digests of all manifests of a repository.
+    pub fn digests(&self, repository: &str) -> Vec<String> {
+        self.state.with(repository, |contents| {
+            contents.images().map(|one| one.digest.clone()).collect()
+        })
+    }
+}

@@ -1,0 +1,164 @@
+//! A build's credentials: an address on loopback that gives them, as CodeBuild's containers have it, or plain variables.
+//! In: keys. Out: environment variables for the build. Keys of a build that is over are gone.
+
+use std::{
+    collections::BTreeMap,
+    io,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, SystemTime},
+};
+
+use axum::body::Body;
+use hyper::Response;
+use serde_json::json;
+
+use crate::{cloud::listener::Listener, iam::Keys};
+
+/// How a build gets its credentials.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Source {
+    /// From an address: `AWS_CONTAINER_CREDENTIALS_FULL_URI`.
+    #[default]
+    Address,
+    /// From `AWS_ACCESS_KEY_ID` and its like.
+    Variables,
+}
+
+/// Variables that lead to credentials.
+pub(super) struct Credentials(BTreeMap<String, String>);
+
+impl Credentials {
+    pub(super) fn variables(&self) -> &BTreeMap<String, String> {
+        &self.0
+    }
+}
+
+/// Hands out credentials.
+pub(super) struct Desk {
+    source: Source,
+    listener: Listener,
+    /// By the secret part of the address.
+    given: Arc<Mutex<BTreeMap<String, Keys>>>,
+}
+
+impl Desk {
+    pub(super) async fn open(source: Source) -> io::Result<Self> {
+        let given = Arc::new(Mutex::new(BTreeMap::<String, Keys>::new()));
+        let known = given.clone();
+        let listener = Listener::http(None, move |request| {
+            let id = request.uri().path().trim_start_matches('/').to_owned();
+            let keys = known
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .get(&id)
+                .cloned();
+            async move { Some(answer(keys)) }
+        })
+        .await?;
+        Ok(Self {
+            source,
+            listener,
+            given,
+        })
+    }
+
+    pub(super) fn hand_out(&self, keys: &Keys) -> Credentials {
+        let variables = match self.source {
+            Source::Address => {
+                let id = format!("{:032x}", fastrand::u128(..));
+                let address = format!("http://{}/{id}", self.listener.address());
+                self.given().insert(id, keys.clone());
+                vec![("AWS_CONTAINER_CREDENTIALS_FULL_URI", address)]
+            }
+            Source::Variables => vec![
+                ("AWS_ACCESS_KEY_ID", keys.access_key_id.clone()),
+                ("AWS_SECRET_ACCESS_KEY", keys.secret_access_key.clone()),
+                ("AWS_SESSION_TOKEN", keys.session_token.clone()),
+            ],
+        };
+        let variables = variables.into_iter();
+        Credentials(
+            variables
+                .map(|(name, value)| (name.to_owned(), value))
+                .collect(),
+        )
+    }
+
+    pub(super) fn take_back(&self, keys: &Keys) {
+        self.given()
+            .retain(|_, given| given.access_key_id != keys.access_key_id);
+    }
+
+    fn given(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Keys>> {
+        self.given.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn answer(keys: Option<Keys>) -> Response<Body> {
+    let Some(keys) = keys else {
+        let mut answer = Response::new(Body::empty());
+        *answer.status_mut() = hyper::StatusCode::NOT_FOUND;
+        return answer;
+    };
+    let json = json!({
+        "AccessKeyId": keys.access_key_id,
+        "SecretAccessKey": keys.secret_access_key,
+        "Token": keys.session_token,
+        "Expiration": in_an_hour(),
+    });
+    Response::new(Body::from(json.to_string()))
+}
+
+/// As RFC 3339 writes it.
+fn in_an_hour() -> String {
+    let then = SystemTime::now() + Duration::from_secs(3600);
+    let since = then.duration_since(SystemTime::UNIX_EPOCH);
+    let seconds = since.unwrap_or_default().as_secs();
+    let (days, of_day) = (seconds / 86_400, seconds % 86_400);
+    let (year, month, day) = date(days);
+    format!(
+        "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z",
+        of_day / 3600,
+        of_day / 60 % 60,
+        of_day % 60
+    )
+}
+
+/// The date so many days after 1970-01-01.
+fn date(days: u64) -> (u64, u64, u64) {
+    let is_leap = |year: u64| year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let (mut year, mut left) = (1970, days);
+    while left >= 365 + u64::from(is_leap(year)) {
+        left -= 365 + u64::from(is_leap(year));
+        year += 1;
+    }
+    let february = 28 + u64::from(is_leap(year));
+    let mut month = 1;
+    for length in [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31] {
+        if left < length {
+            break;
+        }
+        left -= length;
+        month += 1;
+    }
+    (year, month, left + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::date;
+
+    #[test]
+    fn days_have_dates() {
+        for (days, expected) in [
+            (0, (1970, 1, 1)),
+            (58, (1970, 2, 28)),
+            (59, (1970, 3, 1)),
+            (789, (1972, 2, 29)),
+            (11_016, (2000, 2, 29)),
+            (20_453, (2025, 12, 31)),
+        ] {
+            assert_eq!(date(days), expected);
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! ECR's API: the actions that the provider, the builder, the `cdk` CLI and tests use.
+//! In: calls. Out: outputs in AWS's form, or AWS's refusals.
+
+pub(super) mod images;
+
+use std::{
+    sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use base64::{Engine, prelude::BASE64_STANDARD};
+use serde_json::{Value, json};
+
+use super::{State, registry_host, repository_arn, upstream};
+use crate::{
+    account::{ACCOUNT_ID, Repository},
+    cloud::call::{Call, Refused},
+};
+
+impl From<upstream::Error> for Refused {
+    fn from(error: upstream::Error) -> Self {
+        Self::broken(error.to_string())
+    }
+}
+
+/// Does what is asked, if that is allowed.
+pub(super) async fn act(state: Arc<State>, call: Arc<Call>) -> Result<Value, Refused> {
+    let state = &*state;
+    let call = &*call;
+    if call.action == "GetAuthorizationToken" {
+        state
+            .iam
+            .check(&call.caller, "ecr:GetAuthorizationToken", "*")
+            .await?;
+        return Ok(token(state, call));
+    }
+    if call.action == "DescribeRepositories" {
+        return repositories(state, call).await;
+    }
+    let name = call.text("repositoryName");
+    let permission = match call.action.as_str() {
+        // As its documentation says.
+        "ListImageReferrers" => "ecr:BatchGetImage".to_owned(),
+        action => format!("ecr:{action}"),
+    };
+    let arn = repository_arn(name);
+    state.iam.check(&call.caller, &permission, &arn).await?;
+    let repository = known(state, name).await?;
+    match call.action.as_str() {
+        "BatchCheckLayerAvailability" => images::layers(state, call).await,
+        "BatchDeleteImage" => Ok(super::deletion::delete(state, call)),
+        "BatchGetImage" => images::get(state, call).await,
+        "DescribeImages" => images::describe(state, call),
+        "GetDownloadUrlForLayer" => images::address(state, call).await,
+        "ListImageReferrers" => images::referrers(state, call),
+        "ListImages" => images::list(state, call),
+        "PutImage" => images::put(state, call, &repository).await,
+        other => Err(Refused::unplayed(other)),
+    }
+}
+
+async fn known(state: &State, name: &str) -> Result<Repository, Refused> {
+    state.repository(name).await.ok_or_else(|| {
+        Refused::new(
+            "RepositoryNotFoundException",
+            format!(
+                "The repository with name '{name}' does not exist in the registry with id '{ACCOUNT_ID}'"
+            ),
+        )
+    })
+}
+
+fn token(state: &State, call: &Call) -> Value {
+    let token = state.tokens.issue(call.caller.clone());
+    let until = SystemTime::now() + state.tokens.lifetime();
+    json!({"authorizationData": [{
+        "authorizationToken": BASE64_STANDARD.encode(format!("AWS:{token}")),
+        "expiresAt": seconds(until),
+        "proxyEndpoint": format!("https://{}", registry_host()),
+    }]})
+}
+
+async fn repositories(state: &State, call: &Call) -> Result<Value, Refused> {
+    let names = call.texts("repositoryNames");
+    if names.is_empty() {
+        // The account tells of a repository, not of all.
+        return Err(Refused::unplayed(
+            "DescribeRepositories without repositoryNames",
+        ));
+    }
+    let mut found = Vec::new();
+    for name in names {
+        let arn = repository_arn(&name);
+        state
+            .iam
+            .check(&call.caller, "ecr:DescribeRepositories", &arn)
+            .await?;
+        let repository = known(state, &name).await?;
+        found.push(json!({
+            "repositoryArn": arn,
+            "registryId": ACCOUNT_ID,
+            "repositoryName": name,
+            "repositoryUri": format!("{}/{name}", registry_host()),
+            "createdAt": 0,
+            "imageTagMutability": if repository.immutable_tags { "IMMUTABLE" } else { "MUTABLE" },
+            "imageScanningConfiguration": {"scanOnPush": false},
+            "encryptionConfiguration": {"encryptionType": "AES256"},
+        }));
+    }
+    Ok(json!({"repositories": found}))
+}
+
+/// AWS's JSON has times as seconds.
+fn seconds(time: SystemTime) -> f64 {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    since.as_secs_f64()
+}
+
+/// A page of a list, and the token of the next one. The token is where it begins.
+fn page<'a, T>(
+    state: &State,
+    call: &Call,
+    all: &'a [T],
+) -> Result<(&'a [T], Option<String>), Refused> {
+    let wanted = call.input["maxResults"].as_u64();
+    let wanted = wanted.and_then(|wanted| usize::try_from(wanted).ok());
+    let size = wanted.unwrap_or(state.options.page).max(1);
+    let from = match call.text("nextToken") {
+        "" => 0,
+        token => token
+            .parse()
+            .ok()
+            .filter(|&from| from <= all.len())
+            .ok_or_else(|| Refused::new("InvalidParameterException", "Invalid nextToken"))?,
+    };
+    let to = (from + size).min(all.len());
+    Ok((&all[from..to], (to < all.len()).then(|| to.to_string())))
+}
