@@ -12,7 +12,9 @@ mod cdk;
 mod emulated;
 mod emulator;
 mod error;
+mod images;
 mod lambda_door;
+mod local_cloud;
 mod policies;
 pub mod secrets;
 mod stacks;
@@ -23,6 +25,7 @@ pub use cdk::{App, Cdk, Run, foreign_variables};
 pub use emulated::Emulated;
 pub use emulator::Emulator;
 pub use error::Error;
+pub use local_cloud::{LocalCloud, Options};
 pub use stacks::{Event, Stacks};
 pub use tools::Tools;
 

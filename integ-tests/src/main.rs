@@ -1,1 +1,24 @@
-fn main() {}
+//! `local-cloud`: an AWS of loopback, for the real `cdk` CLI. In: a command line. Out: a running cloud, or what happened in it.
+
+mod cli;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match cli::run(cli::Cli::parse()).await {
+        Ok(code) => code,
+        Err(error) => {
+            eprint!("local-cloud: {error}");
+            let mut cause = error.source();
+            while let Some(inner) = cause {
+                eprint!(": {inner}");
+                cause = inner.source();
+            }
+            eprintln!();
+            ExitCode::FAILURE
+        }
+    }
+}

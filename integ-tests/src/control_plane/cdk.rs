@@ -67,6 +67,11 @@ impl Cdk {
         }
     }
 
+    /// The folder of the program, for a `PATH`.
+    pub fn program_folder(&self) -> &Path {
+        self.program.parent().unwrap_or(Path::new("/"))
+    }
+
     /// `cdk bootstrap`.
     ///
     /// # Errors

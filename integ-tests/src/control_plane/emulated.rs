@@ -78,6 +78,17 @@ impl Emulated {
         Ok(())
     }
 
+    /// Names of all ECR repositories that are there.
+    ///
+    /// # Errors
+    /// The emulator does not answer.
+    pub async fn repositories(&self) -> Result<Vec<String>, Error> {
+        let found = self
+            .call("ecr", ECR, "DescribeRepositories", &json!({}))
+            .await?;
+        Ok(names(&found["repositories"], "repositoryName"))
+    }
+
     /// Every line in every CloudWatch log group, with the group's name before it.
     ///
     /// # Errors

@@ -54,6 +54,13 @@ pub enum Error {
 }
 
 impl Error {
+    pub(super) fn cloud<E>(error: E) -> Self
+    where
+        E: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        Self::Cloud(error.into())
+    }
+
     pub(super) fn refused<E>(request: impl Into<String>) -> impl FnOnce(E) -> Self
     where
         E: Into<Box<dyn std::error::Error + Send + Sync>>,

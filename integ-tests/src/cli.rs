@@ -1,0 +1,243 @@
+//! The command line, and what each command does. The commands that look into a running cloud ask its `records`.
+
+mod records;
+
+use std::{
+    error::Error,
+    process::{ExitCode, Stdio},
+    sync::Arc,
+};
+
+use clap::{Args, Parser, Subcommand};
+use local_cloud::control_plane::{Emulated, LocalCloud, Options, foreign_variables};
+use serde_json::{Value, json};
+use tokio::{
+    process::Command,
+    signal::unix::{SignalKind, signal},
+};
+
+type Failure = Box<dyn Error + Send + Sync>;
+
+/// An AWS on this machine, for the cdk CLI.
+#[derive(Debug, Parser)]
+#[command(version)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    command: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Start everything, print the environment to export, and run until interrupted
+    Start(Pace),
+    /// Start everything, run a command in its environment, and stop everything
+    Run {
+        #[command(flatten)]
+        pace: Pace,
+        /// The command and its arguments
+        #[arg(last = true, required = true)]
+        command: Vec<String>,
+    },
+    /// Inside of a running cloud: what happened to a stack, with milliseconds
+    Events {
+        /// The stack's name
+        stack: String,
+        /// One JSON object a line
+        #[arg(long)]
+        json: bool,
+    },
+    /// Inside of a running cloud: what was answered to CloudFormation, as NAME=VALUE
+    Answers {
+        /// Only the latest
+        #[arg(long)]
+        last: bool,
+    },
+    /// Inside of a running cloud: the builds, and what they printed
+    Builds,
+    /// Inside of a running cloud: stacks, functions, projects and roles that are there
+    Left,
+}
+
+#[derive(Debug, Args)]
+struct Pace {
+    /// What the provider multiplies its pauses and bounds with
+    #[arg(long, value_name = "FACTOR")]
+    provider_pace: Option<f64>,
+}
+
+pub(crate) async fn run(cli: Cli) -> Result<ExitCode, Failure> {
+    match cli.command {
+        Verb::Start(pace) => start(pace).await,
+        Verb::Run { pace, command } => run_inside(pace, &command).await,
+        Verb::Events { stack, json } => events(&stack, json).await,
+        Verb::Answers { last } => answers(last).await,
+        Verb::Builds => builds().await,
+        Verb::Left => left().await,
+    }
+}
+
+async fn cloud(pace: Pace) -> Result<(Arc<LocalCloud>, records::Records), Failure> {
+    let options = Options {
+        provider_pace: pace.provider_pace,
+        ..Options::default()
+    };
+    let cloud = Arc::new(LocalCloud::start(options).await?);
+    let records = records::Records::serve(&cloud).await?;
+    Ok((cloud, records))
+}
+
+/// The cloud's environment, what of ours must go, and where its records are.
+fn environment(cloud: &LocalCloud, records: &records::Records) -> Vec<(String, String)> {
+    let mut all = cloud.environment().to_vec();
+    let path = std::env::var("PATH").unwrap_or_default();
+    all.push((
+        "PATH".into(),
+        format!("{}:{path}", cloud.cdk().program_folder().display()),
+    ));
+    all.push((records::VARIABLE.into(), records.url()));
+    all
+}
+
+async fn start(pace: Pace) -> Result<ExitCode, Failure> {
+    let (cloud, records) = cloud(pace).await?;
+    let environment = environment(&cloud, &records);
+    let mut text = String::new();
+    for name in foreign_variables() {
+        text += &format!("unset {}\n", name.display());
+    }
+    for (name, value) in &environment {
+        text += &format!("export {name}='{value}'\n");
+    }
+    print(&text);
+    eprintln!("local-cloud: ready; it runs until it is interrupted");
+    let mut terminated = signal(SignalKind::terminate())?;
+    tokio::select! {
+        interrupted = tokio::signal::ctrl_c() => interrupted?,
+        _ = terminated.recv() => {}
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn run_inside(pace: Pace, command: &[String]) -> Result<ExitCode, Failure> {
+    let (cloud, records) = cloud(pace).await?;
+    let mut inside = Command::new(&command[0]);
+    inside.args(&command[1..]);
+    foreign_variables().for_each(|name| {
+        inside.env_remove(name);
+    });
+    let mut child = inside
+        .envs(environment(&cloud, &records))
+        .stdin(Stdio::inherit())
+        .kill_on_drop(true)
+        .spawn()
+        .map_err(|error| format!("cannot run {}: {error}", command[0]))?;
+    let mut terminated = signal(SignalKind::terminate())?;
+    // A terminal interrupts the command too, which then ends; we outlive it, to stop what it uses.
+    let mut interrupted = signal(SignalKind::interrupt())?;
+    loop {
+        tokio::select! {
+            ended = child.wait() => {
+                let code = ended?.code().and_then(|code| u8::try_from(code).ok());
+                return Ok(ExitCode::from(code.unwrap_or(1)));
+            }
+            _ = interrupted.recv() => {}
+            _ = terminated.recv() => return Ok(ExitCode::from(143)),
+        }
+    }
+}
+
+async fn account() -> Result<Emulated, Failure> {
+    let address = std::env::var("AWS_ENDPOINT_URL").unwrap_or_default();
+    let port = address
+        .rsplit_once(':')
+        .and_then(|(_, port)| port.parse().ok());
+    Ok(Emulated::at(port.ok_or("AWS_ENDPOINT_URL does not name a local cloud")?).await?)
+}
+
+async fn events(stack: &str, as_json: bool) -> Result<ExitCode, Failure> {
+    let mut text = String::new();
+    for event in account().await?.stacks().events(stack).await? {
+        text += &if as_json {
+            json!({ "at_ms": event.at_ms, "type": event.kind, "status": event.status, "resource": event.resource }).to_string()
+        } else {
+            event.to_string()
+        };
+        text.push('\n');
+    }
+    print(&text);
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn answers(last: bool) -> Result<ExitCode, Failure> {
+    let all = records::get("answers").await?;
+    let all = all.as_array().map_or(&[][..], Vec::as_slice);
+    let first = if last { all.len().saturating_sub(1) } else { 0 };
+    let mut text = String::new();
+    for answer in &all[first..] {
+        let fixed = [
+            "LogicalResourceId",
+            "Status",
+            "Reason",
+            "PhysicalResourceId",
+        ];
+        let fixed = fixed.map(|name| (name, &answer[name]));
+        let data = answer["Data"].as_object();
+        let data = data
+            .into_iter()
+            .flatten()
+            .map(|(name, value)| (name.as_str(), value));
+        for (name, value) in fixed.into_iter().chain(data) {
+            if let Some(value) = value.as_str() {
+                text += &format!("{name}={value}\n");
+            }
+        }
+    }
+    print(&text);
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn builds() -> Result<ExitCode, Failure> {
+    let mut text = String::new();
+    for build in records::get("builds")
+        .await?
+        .as_array()
+        .into_iter()
+        .flatten()
+    {
+        let field = |name: &str| build[name].as_str().unwrap_or_default().to_owned();
+        text += &format!("{} {}\n{}\n", field("id"), field("status"), field("log"));
+    }
+    print(&text);
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn left() -> Result<ExitCode, Failure> {
+    let account = account().await?;
+    let mut text = String::new();
+    for (kind, names) in [
+        ("stacks", account.stacks().names().await?),
+        ("functions", account.functions().await?),
+        ("projects", account.projects().await?),
+        ("roles", account.roles().await?),
+    ] {
+        text += &format!(
+            "{kind}: {}\n",
+            if names.is_empty() {
+                "none".into()
+            } else {
+                names.join(", ")
+            }
+        );
+    }
+    let images: Value = records::get("images").await?;
+    for (repository, tags) in images.as_object().into_iter().flatten() {
+        text += &format!("images in {repository}: {tags}\n");
+    }
+    print(&text);
+    Ok(ExitCode::SUCCESS)
+}
+
+#[expect(clippy::print_stdout, reason = "stdout is where a result goes")]
+fn print(text: &str) {
+    print!("{text}");
+}

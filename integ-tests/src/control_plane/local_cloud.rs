@@ -1,0 +1,165 @@
+//! Everything together: the services of ours, the emulator between its doors, and the CLI.
+//! In: options. Out: an environment in which `cdk` deploys to this machine. All of it ends when this is dropped.
+
+use std::{net::SocketAddr, path::Path, sync::Arc};
+
+use tempfile::TempDir;
+
+use super::{
+    Answered, Cdk, DEPLOYER, Emulated, Emulator, Error, Stacks, Tools,
+    answer_door::{self, AnswerDoor},
+    images::ImageStore,
+    lambda_door, tools,
+};
+use crate::{
+    cloud::{self, Cloud},
+    loopback::Server,
+};
+
+/// How to start it.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// What the provider multiplies its pauses and bounds with; 1 unless given.
+    pub provider_pace: Option<f64>,
+    /// What our own services do.
+    pub cloud: cloud::Options,
+}
+
+/// A running local cloud. Its parts stop in this order, so that nothing calls what is gone.
+pub struct LocalCloud {
+    emulator: Emulator,
+    _lambda_door: Server,
+    answer_door: AnswerDoor,
+    cloud: Cloud,
+    account: Arc<Emulated>,
+    cdk: Cdk,
+    environment: Vec<(String, String)>,
+    _images: ImageStore,
+    folder: TempDir,
+}
+
+impl LocalCloud {
+    /// Starts everything and waits until it answers. Nothing is bootstrapped yet.
+    ///
+    /// # Errors
+    /// A part does not start.
+    pub async fn start(options: Options) -> Result<Self, Error> {
+        let tools = Tools::install()?;
+        let folder = run_folder()?;
+        let listener = answer_door::port().await.map_err(Error::cloud)?;
+        let port = listener.local_addr().map_err(Error::cloud)?.port();
+        let account = Arc::new(Emulated::at(port).await?);
+        let cloud = Cloud::start(Arc::clone(&account) as _, options.cloud).await;
+        let cloud = cloud.map_err(Error::cloud)?;
+
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        let lambda_door = lambda_door::open(Arc::clone(cloud.iam()), address)
+            .await
+            .map_err(Error::cloud)?;
+        let answer_door = AnswerDoor::open(listener).map_err(Error::cloud)?;
+        let shared = shared_environment(&account, &cloud);
+        let mut functions = shared.clone();
+        functions.extend(function_environment(&lambda_door, options.provider_pace));
+        let emulator = Emulator::start(&tools, port, folder.path(), &functions).await?;
+
+        let images = ImageStore::new(folder.path())?;
+        let mut environment = shared;
+        environment.extend(images.environment());
+        environment.extend(cli_environment(folder.path())?);
+        Ok(Self {
+            emulator,
+            _lambda_door: lambda_door,
+            answer_door,
+            cloud,
+            account,
+            cdk: Cdk::new(tools.cdk, folder.path().into(), environment.clone()),
+            environment,
+            _images: images,
+            folder,
+        })
+    }
+
+    /// The CLI.
+    pub fn cdk(&self) -> &Cdk {
+        &self.cdk
+    }
+
+    /// What a shell must have in its environment to use the CLI itself.
+    pub fn environment(&self) -> &[(String, String)] {
+        &self.environment
+    }
+
+    /// CloudFormation's stacks.
+    pub fn stacks(&self) -> &Stacks {
+        self.account.stacks()
+    }
+
+    /// The emulator's account.
+    pub fn account(&self) -> &Emulated {
+        &self.account
+    }
+
+    /// ECR, CodeBuild and IAM.
+    pub fn cloud(&self) -> &Cloud {
+        &self.cloud
+    }
+
+    /// What was answered to CloudFormation so far.
+    pub fn answers(&self) -> Vec<Answered> {
+        self.answer_door.answers()
+    }
+
+    /// What the emulator has logged so far, of itself.
+    pub fn emulator_log(&self) -> String {
+        self.emulator.log()
+    }
+
+    /// Where this run keeps its files.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+}
+
+fn run_folder() -> Result<TempDir, Error> {
+    let root = tools::folder();
+    tools::make(&root)?;
+    tempfile::Builder::new()
+        .prefix("run-")
+        .tempdir_in(&root)
+        .map_err(|source| Error::Write { path: root, source })
+}
+
+fn pairs<const N: usize>(pairs: [(&str, String); N]) -> Vec<(String, String)> {
+    pairs.map(|(name, value)| (name.to_owned(), value)).into()
+}
+
+fn shared_environment(account: &Emulated, cloud: &Cloud) -> Vec<(String, String)> {
+    let mut shared: Vec<_> = cloud.environment().into_iter().collect();
+    shared.extend(pairs([
+        ("AWS_ENDPOINT_URL", account.address().to_owned()),
+        ("AWS_EC2_METADATA_DISABLED", "true".to_owned()),
+    ]));
+    shared
+}
+
+/// What only functions have. The emulator sets their keys itself.
+fn function_environment(lambda_door: &Server, pace: Option<f64>) -> Vec<(String, String)> {
+    let mut own = pairs([(
+        "AWS_ENDPOINT_URL_LAMBDA",
+        format!("http://{}", lambda_door.address()),
+    )]);
+    own.extend(pace.map(|pace| ("PROVIDER_PACE".to_owned(), pace.to_string())));
+    own
+}
+
+fn cli_environment(folder: &Path) -> Result<Vec<(String, String)>, Error> {
+    let home = folder.join("cdk-home");
+    tools::make(&home)?;
+    Ok(pairs([
+        ("AWS_ACCESS_KEY_ID", DEPLOYER.to_owned()),
+        ("AWS_SECRET_ACCESS_KEY", "local-cloud".to_owned()),
+        // The CLI ignores HOME, and remembers accounts there.
+        ("CDK_HOME", home.display().to_string()),
+        ("CDK_DISABLE_CLI_TELEMETRY", "true".to_owned()),
+    ]))
+}
