@@ -13,12 +13,4 @@ module.exports = {
   ecr: here('aws-cdk-lib/aws-ecr'),
   assets: here('aws-cdk-lib/aws-ecr-assets'),
   ecs: here('aws-cdk-lib/aws-ecs'),
-
-  // What the provider answered: the construct itself gives out the tag and the digest only.
-  attributes(stack, name, index) {
-    const resource = index.node.findChild('Resource');
-    for (const attribute of ['OutputImageTag', 'OutputImageDigest', 'InputImageDigest', 'Outcome', 'BuildId', 'LayersIndexed', 'LayersReused', 'BytesRead']) {
-      new module.exports.cdk.CfnOutput(stack, `${name}${attribute}`, { value: resource.getAttString(attribute) });
-    }
-  },
 };

@@ -2,13 +2,13 @@
 // { id, repository, tag, version?, outputTag?, platforms?, minLayerSize?, spanSize?, removalPolicy? }, sizes in bytes;
 // `failing`: a resource that always fails, after the indexes.
 
-const { attributes, cdk, assets, ecr, soci } = require('./construct');
+const { assets, cdk, ecr, soci } = require('./construct');
 
 const app = new cdk.App();
-const stack = new cdk.Stack(app, app.node.getContext('stack'));
+const stack = new cdk.Stack(app, app.node.tryGetContext('stack'));
 
 const bytes = (count) => (count === undefined ? undefined : cdk.Size.bytes(count));
-const indexes = JSON.parse(app.node.getContext('indexes')).map((wanted) => {
+const indexes = JSON.parse(app.node.tryGetContext('indexes')).map((wanted) => {
   const repository = ecr.Repository.fromRepositoryName(stack, `${wanted.id}Repository`, wanted.repository);
   const props = {
     repository,
@@ -21,7 +21,8 @@ const indexes = JSON.parse(app.node.getContext('indexes')).map((wanted) => {
     wanted.version === 'v1'
       ? new soci.SociIndexBuild(stack, wanted.id, { ...props, imageTag: wanted.tag })
       : new soci.SociIndexV2Build(stack, wanted.id, { ...props, inputImageTag: wanted.tag, outputImageTag: wanted.outputTag });
-  attributes(stack, wanted.id, index);
+  // As a task definition would use it: through CloudFormation.
+  new cdk.CfnOutput(stack, `${wanted.id}Digest`, { value: index.outputImageDigest });
   return index;
 });
 
@@ -29,7 +30,7 @@ if (app.node.tryGetContext('failing')) {
   const failing = new cdk.CustomResource(stack, 'Failing', {
     serviceToken: stack.formatArn({ service: 'lambda', resource: 'function', resourceName: 'absent', arnFormat: cdk.ArnFormat.COLON_RESOURCE_NAME }),
     // So that every update that has it runs it.
-    properties: { Indexes: app.node.getContext('indexes') },
+    properties: { Indexes: app.node.tryGetContext('indexes') },
   });
   failing.node.addDependency(...indexes);
 }

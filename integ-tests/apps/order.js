@@ -2,13 +2,13 @@
 // by its own tag and does not wait for the index. Ids are chosen so that, by themselves, the service would come first:
 // the emulator works by dependency and then by id.
 
-const { assets, attributes, cdk, ec2, ecs, soci } = require('./construct');
+const { assets, cdk, ec2, ecs, soci } = require('./construct');
 
 const app = new cdk.App();
-const stack = new cdk.Stack(app, app.node.getContext('stack'));
+const stack = new cdk.Stack(app, app.node.tryGetContext('stack'));
 
 const asset = new assets.DockerImageAsset(stack, 'Image', {
-  directory: app.node.getContext('image'),
+  directory: app.node.tryGetContext('image'),
   platform: assets.Platform.LINUX_AMD64,
 });
 const bytes = app.node.tryGetContext('minLayerSize');
@@ -31,4 +31,3 @@ new ecs.FargateService(stack, 'AService', {
   taskDefinition: task,
   assignPublicIp: true,
 });
-attributes(stack, 'ZIndex', index);

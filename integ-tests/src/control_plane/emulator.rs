@@ -8,7 +8,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Error, answer_door, tools::Tools};
+use super::{
+    Error, answer_door,
+    tools::{self, Tools},
+};
 use crate::account::{ACCOUNT_ID, REGION};
 
 const LAUNCH: &str = include_str!("launch.py");
@@ -35,6 +38,8 @@ impl Emulator {
         folder: &Path,
         functions: &[(String, String)],
     ) -> Result<Self, Error> {
+        let launch = folder.join("launch.py");
+        tools::write(&launch, LAUNCH)?;
         let log = folder.join("emulator.log");
         let out = File::create(&log).and_then(|out| Ok((out.try_clone()?, out)));
         let (out, errors) = out.map_err(|source| Error::Write {
@@ -43,7 +48,7 @@ impl Emulator {
         })?;
         let mut command = Command::new("python3");
         command
-            .args(["-c", LAUNCH])
+            .arg(launch)
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("HOME", folder)

@@ -161,5 +161,7 @@ fn cli_environment(folder: &Path) -> Result<Vec<(String, String)>, Error> {
         // The CLI ignores HOME, and remembers accounts there.
         ("CDK_HOME", home.display().to_string()),
         ("CDK_DISABLE_CLI_TELEMETRY", "true".to_owned()),
+        // Of coming versions of Node, among the lines that matter.
+        ("NODE_NO_WARNINGS", "1".to_owned()),
     ]))
 }
