@@ -1,6 +1,6 @@
 // The custom resource: properties out to the provider, attributes back. What is asked for has been checked before.
 
-import { CustomResource, RemovalPolicy, Size, Tokenization } from 'aws-cdk-lib';
+import { CfnResource, RemovalPolicy, Size, Token, Tokenization } from 'aws-cdk-lib';
 import { IRepository } from 'aws-cdk-lib/aws-ecr';
 import { ContainerDefinition, ContainerImage, ContainerImageConfig } from 'aws-cdk-lib/aws-ecs';
 import { Construct } from 'constructs';
@@ -25,7 +25,7 @@ export interface IndexRequest {
 
 export class IndexResource {
   private readonly repository: IRepository;
-  private readonly resource: CustomResource;
+  private readonly resource: CfnResource;
 
   constructor(scope: Construct, request: IndexRequest) {
     const { options, repository } = request;
@@ -37,10 +37,12 @@ export class IndexResource {
     project.useRepository(repository);
 
     this.repository = repository;
-    this.resource = new CustomResource(scope, 'Resource', {
-      serviceToken: provider.functionArn,
-      resourceType: RESOURCE_TYPE,
+    // Not the CustomResource construct: the oldest aws-cdk-lib has no other way to give ServiceTimeout than among the
+    // properties, of which newer ones warn.
+    this.resource = new CfnResource(scope, 'Resource', {
+      type: RESOURCE_TYPE,
       properties: {
+        ServiceToken: provider.functionArn,
         ServiceTimeout: SERVICE_TIMEOUT,
         ProjectName: project.projectName,
         RepositoryUri: repository.repositoryUri,
@@ -63,12 +65,12 @@ export class IndexResource {
 
   /** The tag, known when the index is there: who uses it waits. */
   public get outputImageTag(): string {
-    return this.resource.getAttString('OutputImageTag');
+    return Token.asString(this.resource.getAtt('OutputImageTag'));
   }
 
   /** The digest, known when the index is there: who uses it waits. */
   public get outputImageDigest(): string {
-    return this.resource.getAttString('OutputImageDigest');
+    return Token.asString(this.resource.getAtt('OutputImageDigest'));
   }
 
   /** The image for a container: by digest, so that a task never gets anything else. */

