@@ -3,6 +3,7 @@
 //! All of it ends on drop.
 
 pub(crate) mod call;
+pub mod given;
 pub(crate) mod listener;
 
 use std::{collections::BTreeMap, io, path::Path, sync::Arc};
