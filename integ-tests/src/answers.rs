@@ -6,7 +6,7 @@ use std::{
     io,
     net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use bytes::Bytes;
@@ -116,20 +116,23 @@ impl Answers {
         self.shared.address
     }
 
-    /// A new place, its address at `host`: the endpoint itself, or one that passes requests on to it.
-    pub fn place(&self, host: SocketAddr) -> Place {
+    /// A new place, its address at `host`: the endpoint itself, or one that passes requests on to it. `age` is how long ago
+    /// it was signed.
+    pub fn place(&self, host: SocketAddr, age: Duration) -> Place {
+        let signed = amz_date(SystemTime::now() - age);
         let hex =
             |digits: usize| -> String { (0..digits).map(|_| fastrand::char('a'..='f')).collect() };
         let signature = hex(64);
         // The shape of a real one, percent signs included: a client that writes it anew breaks its signature.
         let target = format!(
             "/arn%3Aaws%3Acloudformation%3Aus-east-1%3A000000000000%3Astack/Demo/{}%7CIndex%7C{}?X-Amz-Security-Token=\
-             {}%2F%2F%2F%2F%3D%3D&X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Date=20261122T180000Z&X-Amz-SignedHeaders=host\
-             &X-Amz-Expires=7200&X-Amz-Credential=ASIA{}%2F20261122%2Fus-east-1%2Fs3%2Faws4_request&X-Amz-Signature={signature}",
+             {}%2F%2F%2F%2F%3D%3D&X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Date={signed}&X-Amz-SignedHeaders=host\
+             &X-Amz-Expires=7200&X-Amz-Credential=ASIA{}%2F{}%2Fus-east-1%2Fs3%2Faws4_request&X-Amz-Signature={signature}",
             hex(32),
             hex(32),
             hex(80),
             hex(16),
+            &signed[..8],
         );
         self.state().accepted.insert(target.clone(), Vec::new());
         Place {
@@ -295,10 +298,58 @@ impl Shared {
     }
 }
 
+/// `20261122T181523Z`, in UTC.
+fn amz_date(at: SystemTime) -> String {
+    let seconds = at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let (mut days, second) = (seconds / 86_400, seconds % 86_400);
+    let mut year = 1970;
+    let is_leap = |year: u64| {
+        year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
+    };
+    while days >= 365 + u64::from(is_leap(year)) {
+        days -= 365 + u64::from(is_leap(year));
+        year += 1;
+    }
+    let february = 28 + u64::from(is_leap(year));
+    let mut month = 1;
+    for length in [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31] {
+        if days < length {
+            break;
+        }
+        days -= length;
+        month += 1;
+    }
+    let (hour, minute) = (second / 3600, second / 60 % 60);
+    format!(
+        "{year}{month:02}{:02}T{hour:02}{minute:02}{:02}Z",
+        days + 1,
+        second % 60
+    )
+}
+
 /// No answer came.
 #[derive(Debug, thiserror::Error)]
 #[error("no answer within {limit:?}; refused: {refused:?}")]
 pub struct Missing {
     limit: Duration,
     refused: Vec<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_signed_today() {
+        // date -u -d @… +%Y%m%dT%H%M%SZ
+        for (seconds, date) in [
+            (0, "19700101T000000Z"),
+            (1_709_251_199, "20240229T235959Z"),
+            (1_709_251_200, "20240301T000000Z"),
+            (1_795_371_323, "20261122T181523Z"),
+            (1_798_761_599, "20261231T235959Z"),
+        ] {
+            assert_eq!(amz_date(UNIX_EPOCH + Duration::from_secs(seconds)), date);
+        }
+    }
 }

@@ -1,1 +1,297 @@
-//! (to be written)
+//! The provider on a stage of its own: CloudFormation's requests to it, Lambda under it, the cloud behind it. In: the
+//! construct's templates. Out: events that fit them, deliveries, answers, and every call on the way. Asserts nothing.
+
+use std::{collections::BTreeMap, io, net::SocketAddr, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use hyper::Request;
+use serde_json::{Map, Value, json};
+
+use crate::{
+    account::Repository,
+    answers::{Answer, Answers, Missing, Place},
+    calls::Calls,
+    cloud::{self, Cloud},
+    iam::Iam,
+    lambda_runtime_api::{Allowed, Function, Lambda, uuid},
+    programs,
+    template::{Resource, TemplateAccount, Unresolved},
+};
+
+/// The repository that the templates of the tests name.
+pub const REPOSITORY: &str = "app";
+
+/// What can go wrong before the curtain rises.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No cloud.
+    #[error("cannot start the cloud")]
+    Cloud(#[from] cloud::Error),
+    /// No port.
+    #[error("cannot start a server")]
+    Io(#[from] io::Error),
+    /// A template that is not understood.
+    #[error("cannot read the template")]
+    Template(#[from] Unresolved),
+}
+
+/// A cloud with what the templates say in it.
+pub struct Scene {
+    /// The templates.
+    pub account: Arc<TemplateAccount>,
+    /// The cloud.
+    pub cloud: Cloud,
+}
+
+/// How a provider is run.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// `PROVIDER_PACE`.
+    pub pace: f64,
+    /// Lambda's timeout.
+    pub timeout: Duration,
+    /// Lambda's pause before it delivers a failed event again.
+    pub retry_pause: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            // A minute is 0.6 s.
+            pace: 0.01,
+            timeout: Duration::from_secs(900),
+            retry_pause: Duration::from_millis(20),
+        }
+    }
+}
+
+/// One provider function, and who it talks to.
+pub struct Provider {
+    /// Its custom resource.
+    pub resource: Resource,
+    /// Its processes. Declared first, so that they end before what they call.
+    pub lambda: Lambda,
+    /// Where it answers.
+    pub answers: Answers,
+    /// What it calls.
+    pub calls: Calls,
+    answers_front: SocketAddr,
+}
+
+impl Scene {
+    /// Sets one.
+    ///
+    /// # Errors
+    /// Where a part does not start.
+    pub async fn set(account: TemplateAccount, options: cloud::Options) -> Result<Self, Error> {
+        account.add_repository(REPOSITORY, Repository::default());
+        let account = Arc::new(account);
+        let cloud = Cloud::start(account.clone(), options).await?;
+        Ok(Self { account, cloud })
+    }
+
+    /// The provider of a stack, with nothing delivered to it yet.
+    ///
+    /// # Errors
+    /// Where a part does not start.
+    pub async fn provider(&self, stack: &str, options: Options) -> Result<Provider, Error> {
+        let resource = self.account.resource(stack)?;
+        let (answers, calls) = (Answers::start().await?, Calls::default());
+        let answers_front = calls.front("answer", answers.address()).await?;
+        let lambda = Lambda::start(Function {
+            name: resource.function.clone(),
+            program: programs::provider(),
+            environment: self.environment(&calls).await?,
+            timeout: options.timeout,
+            // What Lambda does unless it is told otherwise.
+            retries: 2,
+            retry_pause: options.retry_pause,
+            allowed: allowed(Arc::clone(self.cloud.iam())),
+        })
+        .await?;
+        let lambda_front = calls.front("lambda", lambda.address()).await?;
+        lambda.set("AWS_ENDPOINT_URL_LAMBDA", format!("http://{lambda_front}"));
+        lambda.set("PROVIDER_PACE", options.pace.to_string());
+        Ok(Provider {
+            resource,
+            lambda,
+            answers,
+            calls,
+            answers_front,
+        })
+    }
+
+    /// The cloud's own, with what counts the calls in between.
+    async fn environment(&self, calls: &Calls) -> io::Result<BTreeMap<String, String>> {
+        let mut environment = self.cloud.environment();
+        for (service, name) in [
+            ("ecr", "AWS_ENDPOINT_URL_ECR"),
+            ("codebuild", "AWS_ENDPOINT_URL_CODEBUILD"),
+        ] {
+            let behind = environment
+                .get(name)
+                .and_then(|url| url.strip_prefix("http://"));
+            let behind: SocketAddr = behind
+                .and_then(|address| address.parse().ok())
+                .ok_or_else(|| io::Error::other(format!("{name} is no loopback address")))?;
+            let front = calls.front(service, behind).await?;
+            environment.insert(name.to_owned(), format!("http://{front}"));
+        }
+        Ok(environment)
+    }
+}
+
+/// Asks the cloud's IAM.
+fn allowed(iam: Arc<Iam>) -> Allowed {
+    Arc::new(move |request: Request<Bytes>, action, resource| {
+        let iam = Arc::clone(&iam);
+        Box::pin(async move {
+            let caller = iam.caller(request.headers()).await;
+            let checked = iam.check(&caller, action, &resource).await;
+            checked.map_err(|refusal| refusal.to_string())
+        })
+    })
+}
+
+/// A request of CloudFormation's, and where it wants its answer.
+#[derive(Clone, Debug)]
+pub struct Event {
+    /// The request.
+    pub json: Value,
+    /// The place.
+    pub place: Place,
+}
+
+impl Event {
+    /// With a property.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.json["ResourceProperties"][name] = value.into();
+        self
+    }
+
+    /// Without a property.
+    #[must_use]
+    pub fn without(mut self, name: &str) -> Self {
+        if let Some(properties) = self.json["ResourceProperties"].as_object_mut() {
+            properties.remove(name);
+        }
+        self
+    }
+
+    /// With a field of its own, beside the properties.
+    #[must_use]
+    pub fn field(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.json[name] = value.into();
+        self
+    }
+
+    /// CloudFormation's id of the request.
+    pub fn request_id(&self) -> &str {
+        self.json["RequestId"].as_str().unwrap_or_default()
+    }
+
+    /// The property as text.
+    pub fn property(&self, name: &str) -> &str {
+        self.json["ResourceProperties"][name]
+            .as_str()
+            .unwrap_or_default()
+    }
+}
+
+impl Provider {
+    /// A Create of the resource as the template has it.
+    pub fn create(&self) -> Event {
+        self.event("Create", &self.resource.properties, Duration::ZERO)
+    }
+
+    /// A Create that CloudFormation sent so long ago.
+    pub fn create_sent(&self, ago: Duration) -> Event {
+        self.event("Create", &self.resource.properties, ago)
+    }
+
+    /// An Update of what `before` made, answered with that id.
+    pub fn update(&self, before: &Event, physical_id: &str) -> Event {
+        let properties = &before.json["ResourceProperties"];
+        let properties = properties.as_object().cloned().unwrap_or_default();
+        self.event("Update", &properties, Duration::ZERO)
+            .field("PhysicalResourceId", physical_id)
+            .field("OldResourceProperties", properties)
+    }
+
+    /// A Delete of what `before` made, answered with that id.
+    pub fn delete(&self, before: &Event, physical_id: &str) -> Event {
+        let properties = &before.json["ResourceProperties"];
+        let properties = properties.as_object().cloned().unwrap_or_default();
+        self.event("Delete", &properties, Duration::ZERO)
+            .field("PhysicalResourceId", physical_id)
+    }
+
+    fn event(&self, kind: &str, properties: &Map<String, Value>, sent: Duration) -> Event {
+        let place = self.answers.place(self.answers_front, sent);
+        let json = json!({
+            "RequestType": kind,
+            "ServiceToken": self.resource.properties["ServiceToken"],
+            "ResponseURL": place.url,
+            "StackId": self.resource.stack_id,
+            "RequestId": uuid(),
+            "LogicalResourceId": self.resource.logical_id,
+            "ResourceType": self.resource.kind,
+            "ResourceProperties": properties,
+        });
+        Event { json, place }
+    }
+
+    /// Has the event answered at the endpoint itself, and not where the calls are counted: there, a connection is always
+    /// taken first.
+    #[must_use]
+    pub fn directly(&self, mut event: Event) -> Event {
+        let front = self.answers_front.to_string();
+        let url = event
+            .place
+            .url
+            .replacen(&front, &self.answers.address().to_string(), 1);
+        event.json["ResponseURL"] = Value::from(url.clone());
+        event.place.url = url;
+        event
+    }
+
+    /// Hands the event to Lambda, as CloudFormation does.
+    pub fn deliver(&self, event: &Event) -> String {
+        self.lambda.deliver(event.json.to_string())
+    }
+
+    /// The first answer to an event.
+    ///
+    /// # Errors
+    /// Where none comes in time; the text has what the provider printed and called.
+    pub async fn answer(&self, event: &Event, limit: Duration) -> Result<Answer, Silence> {
+        let first = self.answers.first(&event.place, limit).await;
+        first.map_err(|source| Silence {
+            printed: self.lambda.printed(),
+            called: self.called(),
+            source,
+        })
+    }
+
+    /// The calls so far, a line each.
+    pub fn called(&self) -> String {
+        let calls = self.calls.all();
+        let lines = calls.iter().map(|call| {
+            let status = call
+                .status
+                .map_or_else(|| "none".to_owned(), |status| status.to_string());
+            format!("{} {}: {status}\n", call.number, call.operation)
+        });
+        lines.collect()
+    }
+}
+
+/// No answer came.
+#[derive(Debug, thiserror::Error)]
+#[error("the event was not answered\nprinted:\n{printed}\ncalled:\n{called}")]
+pub struct Silence {
+    printed: String,
+    called: String,
+    source: Missing,
+}

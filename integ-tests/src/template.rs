@@ -1,7 +1,6 @@
 //! An account with given contents: what the construct's template says, as if it were deployed. In: a CDK app. Out: roles,
 //! policies, projects and functions of all its stacks, names resolved. Knows nothing of what is done with them.
 
-mod archive;
 mod resolve;
 mod synth;
 
@@ -20,6 +19,7 @@ use self::resolve::Stack;
 pub use self::{resolve::Unresolved, synth::Error};
 use crate::{
     account::{Account, Later, Project, Repository},
+    cloud::given,
     programs,
 };
 
@@ -27,7 +27,7 @@ use crate::{
 pub struct TemplateAccount {
     stacks: BTreeMap<String, Stack>,
     repositories: Mutex<BTreeMap<String, Repository>>,
-    projects: Mutex<BTreeMap<String, Project>>,
+    builder: Mutex<Option<Bytes>>,
 }
 
 /// A custom resource of a stack, and what is around it.
@@ -79,7 +79,7 @@ impl TemplateAccount {
         Ok(Self {
             stacks: stacks.collect(),
             repositories: Mutex::default(),
-            projects: Mutex::default(),
+            builder: Mutex::default(),
         })
     }
 
@@ -89,13 +89,22 @@ impl TemplateAccount {
         Self {
             stacks: self.stacks.clone(),
             repositories: Mutex::default(),
-            projects: Mutex::default(),
+            builder: Mutex::default(),
         }
     }
 
     /// Adds a repository; templates of tests only name it.
     pub fn add_repository(&self, name: &str, repository: Repository) {
         lock(&self.repositories).insert(name.to_owned(), repository);
+    }
+
+    /// Puts another program in the builder's place, for all projects and builds from now on.
+    ///
+    /// # Errors
+    /// Where it cannot be packed.
+    pub fn replace_builder(&self, program: &[u8]) -> io::Result<()> {
+        *lock(&self.builder) = Some(source(program)?);
+        Ok(())
     }
 
     /// The names of the stacks.
@@ -186,10 +195,7 @@ impl TemplateAccount {
     }
 
     fn find_project(&self, name: &str) -> Option<Project> {
-        if let Some(project) = lock(&self.projects).get(name) {
-            return Some(project.clone());
-        }
-        let project = self.stacks.values().find_map(|stack| {
+        self.stacks.values().find_map(|stack| {
             let mut projects = stack.resources("AWS::CodeBuild::Project");
             projects.find_map(|(id, definition)| {
                 let named = stack.name_of(id).is_ok_and(|one| one == name);
@@ -198,9 +204,7 @@ impl TemplateAccount {
                     .then(|| project(stack, id, &definition["Properties"]).ok())
                     .flatten()
             })
-        })?;
-        lock(&self.projects).insert(name.to_owned(), project.clone());
-        Some(project)
+        })
     }
 }
 
@@ -224,7 +228,10 @@ impl Account for TemplateAccount {
                     .is_ok_and(|project| project.source == (bucket.to_owned(), key.to_owned()))
             })
         });
-        Box::pin(async move { if named { builder_archive().ok() } else { None } })
+        let archive = lock(&self.builder).clone();
+        let archive = || archive.or_else(|| builder_archive().ok());
+        let object = named.then(archive).flatten();
+        Box::pin(async { object })
     }
 
     fn function_role<'a>(&'a self, name: &'a str) -> Later<'a, Option<String>> {
@@ -309,16 +316,19 @@ fn project(stack: &Stack, id: &str, properties: &Value) -> Result<Project, Unres
     })
 }
 
-/// The builder as the project's source; read and packed once.
+/// The real builder as the project's source; read and packed once.
 fn builder_archive() -> io::Result<Bytes> {
     static ARCHIVE: OnceLock<Bytes> = OnceLock::new();
     if let Some(archive) = ARCHIVE.get() {
         return Ok(archive.clone());
     }
-    let bytes = fs::read(programs::builder())?;
-    Ok(ARCHIVE
-        .get_or_init(|| archive::archive("soci-builder", &bytes).into())
-        .clone())
+    let archive = source(&fs::read(programs::builder())?)?;
+    Ok(ARCHIVE.get_or_init(|| archive).clone())
+}
+
+/// A zip with the program at its root, as the CDK makes one of the asset's folder.
+fn source(program: &[u8]) -> io::Result<Bytes> {
+    given::zip(&[("soci-builder", 0o755, program)])
 }
 
 /// One thing or a list of things, as policies write them.

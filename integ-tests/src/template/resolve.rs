@@ -98,10 +98,10 @@ impl Stack {
     pub(super) fn resolve(&self, value: &Value) -> Result<Value, Unresolved> {
         match value {
             Value::Object(object) => {
-                if let Some((function, argument)) = only(object) {
-                    if function == "Ref" || function.starts_with("Fn::") {
-                        return self.call(function, argument);
-                    }
+                if let Some((function, argument)) = only(object)
+                    && (function == "Ref" || function.starts_with("Fn::"))
+                {
+                    return self.call(function, argument);
                 }
                 let fields = object
                     .iter()
