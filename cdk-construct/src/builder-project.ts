@@ -1,7 +1,6 @@
 // The CodeBuild project that builds indexes: one per stack and build environment. Gives out its name and ARN, and takes
 // the repositories that it works in. What is built comes with each build, in its environment variables.
 
-import { createHash } from 'crypto';
 import { RemovalPolicy, Stack } from 'aws-cdk-lib';
 import { CfnProject, ComputeType } from 'aws-cdk-lib/aws-codebuild';
 import { IRepository } from 'aws-cdk-lib/aws-ecr';
@@ -11,6 +10,7 @@ import { Asset } from 'aws-cdk-lib/aws-s3-assets';
 import { Construct } from 'constructs';
 import { builderDirectory } from './assets';
 import { SociIndexOptions } from './build-options';
+import { shortHash } from './short-hash';
 import { DEFAULT_QUEUED_TIMEOUT, DEFAULT_TIMEOUT } from './validate';
 
 /** Part of the logical ids of deployed stacks: never changes. */
@@ -135,9 +135,5 @@ function idOf(stack: Stack, environment: Environment): string {
   const settings = Object.entries(environment).filter(([name, value]) =>
     defaults.every(([otherName, usual]) => otherName !== name || usual !== value),
   );
-  if (settings.length === 0) {
-    return ID;
-  }
-  const text = JSON.stringify(stack.resolve(settings));
-  return `${ID}-${createHash('sha256').update(text).digest('hex').slice(0, 8)}`;
+  return settings.length === 0 ? ID : `${ID}-${shortHash(stack.resolve(settings))}`;
 }

@@ -32,8 +32,6 @@ export class IndexResource {
     const isDestroyed = options.removalPolicy === RemovalPolicy.DESTROY;
     const provider = ProviderFunction.of(scope);
     const project = BuilderProject.of(scope, options);
-    provider.useRepository(repository, { hasReferrers: request.version === 'v1', isDestroyed });
-    provider.useProject(project.projectArn);
     project.useRepository(repository);
 
     this.repository = repository;
@@ -60,7 +58,12 @@ export class IndexResource {
     });
     // References alone do not wait for the policies of the two roles: without them the first calls would be denied. On
     // delete, they keep the rights and the log groups until the resource is gone.
-    this.resource.node.addDependency(provider, project);
+    this.resource.node.addDependency(
+      project,
+      ...provider.essentials,
+      ...provider.rightsIn(repository, { hasReferrers: request.version === 'v1', isDestroyed }),
+      provider.rightsOn(project.projectArn),
+    );
   }
 
   /** The tag, known when the index is there: who uses it waits. */

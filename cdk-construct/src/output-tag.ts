@@ -1,10 +1,10 @@
 // The tag of an indexed image where the user names none. In: the input tag and the options. Out: a tag that other
 // options would not give, so that two indexes of one image do not fight for a tag.
 
-import { createHash } from 'crypto';
 import { Size, Stack, Token } from 'aws-cdk-lib';
 import { Construct } from 'constructs';
 import { SociIndexOptions } from './build-options';
+import { shortHash } from './short-hash';
 import { TAG_MAX } from './validate';
 
 const DEFAULT_MIN_LAYER_SIZE = Size.mebibytes(10);
@@ -32,8 +32,8 @@ function hashOf(scope: Construct, options: SociIndexOptions): string[] {
     spanSize: unlessDefault(options.spanSize, DEFAULT_SPAN_SIZE),
   };
   // Tokens become what they are in the template: their text in memory is not the same in the next run.
-  const text = JSON.stringify(Stack.of(scope).resolve(settings) ?? {});
-  return text === '{}' ? [] : [createHash('sha256').update(text).digest('hex').slice(0, 8)];
+  const resolved = Stack.of(scope).resolve(settings) as object;
+  return Object.keys(resolved).length === 0 ? [] : [shortHash(resolved)];
 }
 
 function unlessDefault(size: Size | undefined, usual: Size): number | undefined {

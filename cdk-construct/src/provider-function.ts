@@ -1,13 +1,14 @@
 // The function that answers CloudFormation: one per stack, whatever number of indexes the stack has. Gives out its
-// ARN, and takes the rights that each index needs. Knows nothing of the custom resource's properties.
+// ARN, and the rights that each index needs. Knows nothing of the custom resource's properties.
 
 import { Duration, RemovalPolicy, Stack } from 'aws-cdk-lib';
 import { IRepository } from 'aws-cdk-lib/aws-ecr';
 import { Policy, PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import { Architecture, CfnFunction, Code, Function, Runtime, RuntimeFamily } from 'aws-cdk-lib/aws-lambda';
 import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
-import { Construct } from 'constructs';
+import { Construct, IDependable } from 'constructs';
 import { providerDirectory } from './assets';
+import { shortHash } from './short-hash';
 
 /** Part of the logical ids of deployed stacks: never changes. */
 const ID = 'SociIndexBuildProvider';
@@ -28,6 +29,8 @@ export class ProviderFunction extends Construct {
   }
 
   public readonly functionArn: string;
+  /** What every index has to depend on. */
+  public readonly essentials: IDependable[];
   private readonly role: Role;
 
   private constructor(scope: Construct, id: string) {
@@ -63,40 +66,51 @@ export class ProviderFunction extends Construct {
     this.functionArn = handler.functionArn;
 
     // A policy of its own: the role's default policy is made before the function, and cannot name it.
-    new Policy(this, 'InvokeItself', {
+    const invokeItself = new Policy(this, 'InvokeItself', {
       roles: [this.role],
       statements: [new PolicyStatement({ actions: ['lambda:InvokeFunction'], resources: [this.functionArn] })],
     });
+    this.essentials = [logGroup, this.role, handler, invokeItself];
   }
 
-  /** Lets the function read images of the repository, and see and delete indexes where that is wanted. */
-  public useRepository(repository: IRepository, use: RepositoryUse): void {
-    repository.grant(
-      this.role,
-      'ecr:BatchCheckLayerAvailability',
-      'ecr:BatchGetImage',
-      'ecr:GetDownloadUrlForLayer',
-    );
+  /**
+   * Lets the function read images of the repository, and see and delete indexes where that is wanted. The index must
+   * depend on what this returns: CloudFormation updates policies first and deletes what has left the template last, so a
+   * right that only this index needs has to stand in a policy that leaves with it.
+   */
+  public rightsIn(repository: IRepository, use: RepositoryUse): IDependable[] {
+    const allow = (right: string, ...actions: string[]): IDependable =>
+      this.policy(right, repository.stack, repository.repositoryArn, actions);
+
+    const rights = [
+      allow('Read', 'ecr:BatchCheckLayerAvailability', 'ecr:BatchGetImage', 'ecr:GetDownloadUrlForLayer'),
+    ];
     if (use.hasReferrers) {
-      repository.grant(this.role, 'ecr:ListImageReferrers');
+      rights.push(allow('ReadReferrers', 'ecr:ListImageReferrers'));
     }
     if (use.isDestroyed) {
-      repository.grant(this.role, 'ecr:BatchDeleteImage', 'ecr:DescribeImages');
+      rights.push(allow('Delete', 'ecr:BatchDeleteImage', 'ecr:DescribeImages'));
     }
+    return rights;
   }
 
-  /** Lets the function run builds of the project. */
-  public useProject(projectArn: string): void {
-    this.role.addToPolicy(
-      new PolicyStatement({
-        actions: [
-          'codebuild:BatchGetBuilds',
-          'codebuild:ListBuildsForProject',
-          'codebuild:StartBuild',
-          'codebuild:StopBuild',
-        ],
-        resources: [projectArn],
-      }),
+  /** Lets the function run builds of the project. The index must depend on what this returns, as for a repository. */
+  public rightsOn(projectArn: string): IDependable {
+    return this.policy('Build', Stack.of(this), projectArn, [
+      'codebuild:BatchGetBuilds',
+      'codebuild:ListBuildsForProject',
+      'codebuild:StartBuild',
+      'codebuild:StopBuild',
+    ]);
+  }
+
+  /** The policy that allows this on the resource; made where there is none yet. */
+  private policy(right: string, owner: Stack, arn: string, actions: string[]): Policy {
+    // An ARN may only name a logical id, and those of two stacks can be the same.
+    const id = `${right}-${shortHash([owner.node.addr, owner.resolve(arn)])}`;
+    return (
+      (this.node.tryFindChild(id) as Policy | undefined) ??
+      new Policy(this, id, { roles: [this.role], statements: [new PolicyStatement({ actions, resources: [arn] })] })
     );
   }
 }

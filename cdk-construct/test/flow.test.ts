@@ -8,12 +8,13 @@ const ALLOWED: Record<string, string[]> = {
   'soci-index-v2-build': ['build-options', 'index-resource', 'output-tag', 'validate'],
   'soci-index-build': ['build-options', 'index-resource', 'validate'],
   'index-resource': ['build-options', 'builder-project', 'provider-function'],
-  'provider-function': ['assets'],
-  'builder-project': ['assets', 'build-options', 'validate'],
-  'output-tag': ['build-options', 'validate'],
+  'provider-function': ['assets', 'short-hash'],
+  'builder-project': ['assets', 'build-options', 'short-hash', 'validate'],
+  'output-tag': ['build-options', 'short-hash', 'validate'],
   'validate': ['build-options'],
   'build-options': [],
   'assets': [],
+  'short-hash': [],
 };
 
 test('every file imports what it may, and nothing else', () => {

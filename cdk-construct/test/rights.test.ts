@@ -1,10 +1,11 @@
 // The rights of the two roles: exactly these, on exactly that. Each is there for a call that the programs make.
 
-import { RemovalPolicy, Stack } from 'aws-cdk-lib';
+import { App, RemovalPolicy, Stack } from 'aws-cdk-lib';
 import { Template } from 'aws-cdk-lib/assertions';
+import { ComputeType } from 'aws-cdk-lib/aws-codebuild';
 import { Repository } from 'aws-cdk-lib/aws-ecr';
 import { SociIndexBuild, SociIndexOptions, SociIndexV2Build } from '../src';
-import { repositoryIn, Resource, resourcesOf, Statement, statementsOf, templateOf } from './template';
+import { INDEX, repositoryIn, Resource, resourcesOf, Statement, statementsOf, templateOf } from './template';
 
 const PROVIDER = 'lambda.amazonaws.com';
 const BUILDER = 'codebuild.amazonaws.com';
@@ -128,6 +129,63 @@ test('only the repository whose index is destroyed may lose images', () => {
   const deleting = statementsOf(template, PROVIDER).filter(({ Action }) => Action.includes('ecr:BatchDeleteImage'));
   expect(deleting).toHaveLength(1);
   expect(JSON.stringify(deleting[0].Resource)).toContain(':repository/lost');
+});
+
+describe('what a Delete needs stays until the index is deleted', () => {
+  // CloudFormation updates policies first and deletes what has left the template last. So an index may depend on no
+  // right that stands in a policy together with those that others need.
+  const template = templateOf((stack) => {
+    const repository = repositoryIn(stack);
+    const lost = { removalPolicy: RemovalPolicy.DESTROY, computeType: ComputeType.LARGE };
+    new SociIndexV2Build(stack, 'Kept', { repository, inputImageTag: 'kept' });
+    new SociIndexV2Build(stack, 'Lost', { repository, inputImageTag: 'lost', ...lost });
+    new SociIndexV2Build(stack, 'Elsewhere', { repository: repositoryIn(stack, 'other'), inputImageTag: 'v1' });
+  });
+
+  function policiesOf(tag: string): Record<string, string> {
+    const [index] = Object.values(resourcesOf(template, INDEX)).filter(
+      ({ Properties }) => Properties['InputImageTag'] === tag,
+    );
+    const policies = Object.entries(resourcesOf(template, 'AWS::IAM::Policy'));
+    return Object.fromEntries(
+      policies
+        .filter(([id]) => index.DependsOn?.includes(id))
+        .map(([id, policy]) => [id, JSON.stringify(statementsIn(policy))]),
+    );
+  }
+
+  test.each(['ecr:BatchDeleteImage', 'codebuild:StopBuild'])('%s', (action) => {
+    const allowing = Object.entries(policiesOf('lost')).filter(([, statements]) => statements.includes(action));
+
+    expect(allowing).toHaveLength(1);
+    expect(policiesOf('kept')).not.toHaveProperty(allowing[0][0]);
+  });
+
+  test('the right to read is shared within a repository, and not beyond', () => {
+    const readers = ['kept', 'lost', 'v1'].map((tag) =>
+      Object.keys(policiesOf(tag)).filter((id) => id.startsWith('SociIndexBuildProviderRead')),
+    );
+    expect(readers[0]).toHaveLength(1);
+    expect(readers[1]).toEqual(readers[0]);
+    expect(readers[2]).not.toEqual(readers[0]);
+  });
+});
+
+test('repositories of two stacks are two, even under the same logical id', () => {
+  const app = new App();
+  const repositories = ['A', 'B'].map((name) => new Repository(new Stack(app, name), 'Repository'));
+  const stack = new Stack(app, 'Stack');
+  repositories.forEach((repository, at) => {
+    new SociIndexV2Build(stack, `Index${at}`, { repository, inputImageTag: 'v1' });
+  });
+
+  const reading = statementsOf(Template.fromStack(stack), PROVIDER).filter(({ Action }) =>
+    Action.includes('ecr:BatchGetImage'),
+  );
+  expect(reading.map(({ Resource: on }) => JSON.stringify(on))).toEqual([
+    expect.stringContaining('"A:ExportsOutput'),
+    expect.stringContaining('"B:ExportsOutput'),
+  ]);
 });
 
 test('a second index of a repository adds no statement', () => {

@@ -207,6 +207,6 @@ test('waits for both roles’ policies, without which its first calls would be d
   const template = templateOf((stack) => indexIn(stack));
 
   const policies = Object.keys(resourcesOf(template, 'AWS::IAM::Policy'));
-  expect(policies).toHaveLength(3);
+  expect(policies).toHaveLength(5);
   expect(onlyResource(template, INDEX).DependsOn).toEqual(expect.arrayContaining(policies));
 });
