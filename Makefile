@@ -3,10 +3,10 @@
 SHELL := /bin/bash
 S := builder/scripts
 
-.PHONY: help setup build test lint demo bench clean
+.PHONY: help setup build test lint demo demo-builder bench clean
 
 help: ## List the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
 
 setup: ## Install every system package that any target needs
 	@$(S)/setup all
@@ -25,7 +25,10 @@ lint: ## Check formatting, lints and shell scripts
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	@$(S)/lint-scripts
 
-demo: ## Index a real image in a local registry and show every step (minutes, leaves nothing running)
+demo: ## Deploy the example app with a real image to a local cloud and show every step (under 5 minutes after set-up)
+	@integ-tests/scripts/demo
+
+demo-builder: ## Index a real image in a local registry with the builder alone
 	@$(S)/demo
 
 bench: build ## Measure CPU, time and memory on a real 750 MB image

@@ -48,7 +48,7 @@ fn four_at_once() {
             stacks[2].deploy(&own[2]),
             stacks[3].deploy(&own[3]),
         );
-        [a, b, c, d].map(Succeeds::succeeds);
+        [a, b, c, d].into_iter().for_each(Succeeds::succeeds);
         let mut digests = Vec::new();
         for stack in &stacks {
             assert_eq!(stack.builds(), 1);

@@ -52,7 +52,7 @@ fn immutable_tags_are_put_once_and_found_again() {
         repository.push("v1", &[22]).await;
         let index = Index::v2("Index", &repository, "v1").with("outputTag", "v1-soci");
         let first = Stack::new(shared, "ImmutableA");
-        first.deploy(&[index.clone()]).await.succeeds();
+        first.deploy(std::slice::from_ref(&index)).await.succeeds();
         assert_data(&first.last_answer(), &[("Outcome", "indexed")]);
         let second = Stack::new(shared, "ImmutableB");
         second.deploy(&[index]).await.succeeds();
