@@ -11,19 +11,29 @@ help: ## List the targets
 setup: ## Install every system package that any target needs
 	@$(S)/setup all
 
-build: ## Build the programs (release)
+build: ## Build the programs (release) and the constructs with them
 	@$(S)/setup build
-	cargo build --release --workspace
+	integ-tests/scripts/prepare release
 
-test: ## Run all tests
+test: ## Run all tests: constructs (TypeScript, Python), then every Rust part, whole deployments included
 	@$(S)/setup test
+	integ-tests/scripts/prepare debug
+	cd cdk-construct && npm test && npm run test:python
 	cargo test --workspace
 
-lint: ## Check formatting, lints and shell scripts
-	@$(S)/setup lint
+lint: setup-lint cdk-construct/node_modules/.package-lock.json ## Check formatting, lints and scripts
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
+	cd cdk-construct && npm run lint
 	@$(S)/lint-scripts
+
+.PHONY: setup-lint
+setup-lint:
+	@$(S)/setup lint
+
+# Only where the lock file is newer: a clean install takes half a minute.
+cdk-construct/node_modules/.package-lock.json: cdk-construct/package-lock.json | setup-lint
+	cd cdk-construct && npm ci --no-audit --no-fund --loglevel=error
 
 demo: ## Deploy the example app with a real image to a local cloud and show every step (under 5 minutes after set-up)
 	@integ-tests/scripts/demo
@@ -35,5 +45,5 @@ bench: build ## Measure CPU, time and memory on a real 750 MB image
 	@$(S)/setup bench
 	@$(S)/bench
 
-clean: ## Remove everything that was built, made images included
-	rm -rf target
+clean: ## Remove everything that was built or installed, made images included
+	git clean -dfX --quiet
