@@ -23,6 +23,18 @@ impl From<upstream::Error> for Refused {
     }
 }
 
+/// Actions on one repository.
+const ON_A_REPOSITORY: [&str; 8] = [
+    "BatchCheckLayerAvailability",
+    "BatchDeleteImage",
+    "BatchGetImage",
+    "DescribeImages",
+    "GetDownloadUrlForLayer",
+    "ListImageReferrers",
+    "ListImages",
+    "PutImage",
+];
+
 /// Does what is asked, if that is allowed.
 pub(super) async fn act(state: Arc<State>, call: Arc<Call>) -> Result<Value, Refused> {
     let state = &*state;
@@ -37,6 +49,9 @@ pub(super) async fn act(state: Arc<State>, call: Arc<Call>) -> Result<Value, Ref
     if call.action == "DescribeRepositories" {
         return repositories(state, call).await;
     }
+    if !ON_A_REPOSITORY.contains(&call.action.as_str()) {
+        return Err(Refused::unplayed(&call.action));
+    }
     let name = call.text("repositoryName");
     let permission = match call.action.as_str() {
         // As its documentation says.
@@ -48,7 +63,7 @@ pub(super) async fn act(state: Arc<State>, call: Arc<Call>) -> Result<Value, Ref
     let repository = known(state, name).await?;
     match call.action.as_str() {
         "BatchCheckLayerAvailability" => images::layers(state, call).await,
-        "BatchDeleteImage" => Ok(super::deletion::delete(state, call)),
+        "BatchDeleteImage" => super::deletion::delete(state, call),
         "BatchGetImage" => images::get(state, call).await,
         "DescribeImages" => images::describe(state, call),
         "GetDownloadUrlForLayer" => images::address(state, call).await,

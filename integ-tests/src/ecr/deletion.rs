@@ -5,17 +5,17 @@ use serde_json::{Value, json};
 
 use super::{
     State,
-    api::images::{find, image_id},
+    api::images::{find, ids, image_id},
     contents::{Contents, ListedBy},
 };
-use crate::cloud::call::Call;
+use crate::cloud::call::{Call, Refused};
 
 /// Deletes what is asked.
-pub(super) fn delete(state: &State, call: &Call) -> Value {
-    let ids = call.input["imageIds"].as_array();
+pub(super) fn delete(state: &State, call: &Call) -> Result<Value, Refused> {
+    let ids = ids(call)?;
     let (mut deleted, mut failures) = (Vec::new(), Vec::new());
     state.with(call.text("repositoryName"), |contents| {
-        for id in ids.into_iter().flatten() {
+        for id in ids {
             match delete_one(contents, id) {
                 Ok(gone) => deleted.extend(gone),
                 Err((code, reason)) => failures
@@ -23,7 +23,7 @@ pub(super) fn delete(state: &State, call: &Call) -> Value {
             }
         }
     });
-    json!({"imageIds": deleted, "failures": failures})
+    Ok(json!({"imageIds": deleted, "failures": failures}))
 }
 
 fn delete_one(contents: &mut Contents, id: &Value) -> Result<Vec<Value>, (String, String)> {

@@ -279,7 +279,7 @@ pub(in crate::ecr) fn image_id(digest: &str, tag: Option<&str>) -> Value {
 }
 
 /// The image ids of a call; 1 to 100.
-fn ids(call: &Call) -> Result<&[Value], Refused> {
+pub(in crate::ecr) fn ids(call: &Call) -> Result<&[Value], Refused> {
     match call.input["imageIds"].as_array() {
         Some(ids) if (1..=100).contains(&ids.len()) => Ok(ids),
         _ => Err(Refused::new(
