@@ -48,7 +48,7 @@ enum Verb {
     },
     /// Inside of a running cloud: what was answered to CloudFormation, as NAME=VALUE
     Answers {
-        /// Only the latest
+        /// Only the latest that has attributes, which that to a Delete has not
         #[arg(long)]
         last: bool,
     },
@@ -170,10 +170,17 @@ async fn events(stack: &str, as_json: bool) -> Result<ExitCode, Failure> {
 
 async fn answers(last: bool) -> Result<ExitCode, Failure> {
     let all = records::get("answers").await?;
-    let all = all.as_array().map_or(&[][..], Vec::as_slice);
-    let first = if last { all.len().saturating_sub(1) } else { 0 };
+    let mut all: Vec<_> = all.as_array().into_iter().flatten().collect();
+    if last {
+        all.retain(|answer| {
+            answer["Data"]
+                .as_object()
+                .is_some_and(|data| !data.is_empty())
+        });
+        all.drain(..all.len().saturating_sub(1));
+    }
     let mut text = String::new();
-    for answer in &all[first..] {
+    for answer in all {
         let fixed = [
             "LogicalResourceId",
             "Status",
@@ -181,11 +188,8 @@ async fn answers(last: bool) -> Result<ExitCode, Failure> {
             "PhysicalResourceId",
         ];
         let fixed = fixed.map(|name| (name, &answer[name]));
-        let data = answer["Data"].as_object();
-        let data = data
-            .into_iter()
-            .flatten()
-            .map(|(name, value)| (name.as_str(), value));
+        let data = answer["Data"].as_object().into_iter().flatten();
+        let data = data.map(|(name, value)| (name.as_str(), value));
         for (name, value) in fixed.into_iter().chain(data) {
             if let Some(value) = value.as_str() {
                 text += &format!("{name}={value}\n");
