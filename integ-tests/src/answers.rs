@@ -163,6 +163,15 @@ impl Answers {
         })
     }
 
+    /// Comes back when so many tries were refused.
+    pub async fn refused_times(&self, times: usize) {
+        let mut changed = self.shared.changed.subscribe();
+        while self.state().refused.len() < times {
+            // The sender lives in `self`.
+            let _sent = changed.changed().await;
+        }
+    }
+
     /// All answers at that place, in order.
     pub fn all(&self, place: &Place) -> Vec<Answer> {
         let state = self.state();

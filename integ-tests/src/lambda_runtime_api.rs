@@ -27,7 +27,7 @@ pub use self::{
     invoke::{Allowed, InvokeRefusal},
 };
 use crate::{
-    account::{ACCOUNT_ID, REGION},
+    account::{ACCOUNT_ID, Later, REGION},
     loopback::Server,
 };
 
@@ -48,7 +48,12 @@ pub struct Function {
     pub retry_pause: Duration,
     /// Says of a call to the Invoke API whether its caller may make it.
     pub allowed: Allowed,
+    /// Says whether the function's role may do what Lambda does in its name: write its log.
+    pub role_may: RoleMay,
 }
+
+/// Whether a role may do that action.
+pub type RoleMay = Arc<dyn Fn(&'static str) -> Later<'static, bool> + Send + Sync>;
 
 impl Function {
     /// Its ARN.
@@ -127,6 +132,11 @@ impl Lambda {
         function.environment.insert(name.to_owned(), value.into());
     }
 
+    /// The variables that a process gets, but for the runtime API's address: for another Lambda in this one's place.
+    pub fn variables(&self) -> BTreeMap<String, String> {
+        environment::variables(&self.shared.function())
+    }
+
     /// Sets the timeout of invocations that are not begun yet.
     pub fn set_timeout(&self, timeout: Duration) {
         lock(&self.shared.function).timeout = timeout;
@@ -175,6 +185,13 @@ impl Lambda {
         all.iter()
             .map(|environment| environment.printed())
             .collect()
+    }
+
+    /// What of it reached the function's log: nothing, where its role may not write one.
+    pub fn logged(&self) -> String {
+        let all = self.shared.state().all.clone();
+        let logging = all.iter().filter(|environment| environment.logs());
+        logging.map(|environment| environment.printed()).collect()
     }
 
     /// When each process was started.

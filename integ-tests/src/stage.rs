@@ -12,8 +12,8 @@ use crate::{
     answers::{Answer, Answers, Missing, Place},
     calls::Calls,
     cloud::{self, Cloud},
-    iam::Iam,
-    lambda_runtime_api::{Allowed, Function, Lambda, uuid},
+    iam::{Caller, Iam},
+    lambda_runtime_api::{Allowed, Function, Lambda, RoleMay, uuid},
     programs,
     template::{Resource, TemplateAccount, Unresolved},
 };
@@ -107,6 +107,7 @@ impl Scene {
             retries: 2,
             retry_pause: options.retry_pause,
             allowed: allowed(Arc::clone(self.cloud.iam())),
+            role_may: role_may(Arc::clone(self.cloud.iam()), &resource),
         })
         .await?;
         let lambda_front = calls.front("lambda", lambda.address()).await?;
@@ -150,6 +151,16 @@ fn allowed(iam: Arc<Iam>) -> Allowed {
             let checked = iam.check(&caller, action, &resource).await;
             checked.map_err(|refusal| refusal.to_string())
         })
+    })
+}
+
+/// Asks it for the function's role and its log.
+fn role_may(iam: Arc<Iam>, resource: &Resource) -> RoleMay {
+    let caller = Caller::role(&resource.function_role, &resource.function);
+    let stream = resource.log_group.trim_end_matches('*').to_owned() + "log-stream:one";
+    Arc::new(move |action| {
+        let (iam, caller, stream) = (Arc::clone(&iam), caller.clone(), stream.clone());
+        Box::pin(async move { iam.check(&caller, action, &stream).await.is_ok() })
     })
 }
 

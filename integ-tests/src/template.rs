@@ -18,7 +18,7 @@ use serde_json::{Map, Value};
 use self::resolve::Stack;
 pub use self::{resolve::Unresolved, synth::Error};
 use crate::{
-    account::{Account, Later, Project, Repository},
+    account::{ACCOUNT_ID, Account, Later, Project, REGION, Repository},
     cloud::given,
     programs,
 };
@@ -45,6 +45,8 @@ pub struct Resource {
     pub function: String,
     /// ARN of the function's role.
     pub function_role: String,
+    /// ARN of the function's log group, `*` for its streams at the end.
+    pub log_group: String,
     /// Name of the project that it names.
     pub project: String,
     /// ARN of the builds' role.
@@ -146,6 +148,7 @@ impl TemplateAccount {
                 "ServiceRole",
                 &project,
             )?,
+            log_group: log_group(stack, &function)?,
             properties,
             function,
             project,
@@ -259,6 +262,20 @@ impl Account for TemplateAccount {
         }
         Box::pin(async { policies })
     }
+}
+
+/// The log group of a function; Lambda makes one of the function's name where none is given.
+fn log_group(stack: &Stack, function: &str) -> Result<String, Unresolved> {
+    let mut group = format!("/aws/lambda/{function}");
+    for (id, definition) in stack.resources("AWS::Lambda::Function") {
+        let given = &definition["Properties"]["LoggingConfig"]["LogGroup"];
+        if stack.name_of(id)? == function && !given.is_null() {
+            group = stack.text(given)?;
+        }
+    }
+    Ok(format!(
+        "arn:aws:logs:{REGION}:{ACCOUNT_ID}:log-group:{group}:*"
+    ))
 }
 
 /// The policy documents of a role: its own, and those of the stack that name it.

@@ -2,6 +2,7 @@
 //! ended. The process is really killed at the timeout. Knows nothing of retries.
 
 use std::{
+    collections::BTreeMap,
     io,
     process::{ExitStatus, Stdio},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -42,6 +43,7 @@ pub(super) struct Environment {
     exited: watch::Receiver<Option<String>>,
     kill: Arc<Notify>,
     output: Arc<Mutex<String>>,
+    logs: bool,
     started: Instant,
     pid: Option<u32>,
     _server: Server,
@@ -63,6 +65,8 @@ struct Api {
 
 impl Environment {
     pub(super) async fn start(function: &Function) -> io::Result<Self> {
+        let logs = (function.role_may)("logs:CreateLogStream").await
+            && (function.role_may)("logs:PutLogEvents").await;
         let (inbox, waiting) = mpsc::channel(1);
         let api = Arc::new(Api {
             inbox: tokio::sync::Mutex::new(waiting),
@@ -102,6 +106,7 @@ impl Environment {
             exited,
             kill,
             output,
+            logs,
             started,
             pid,
             _server: server,
@@ -110,6 +115,10 @@ impl Environment {
 
     pub(super) fn alive(&self) -> bool {
         self.exited.borrow().is_none()
+    }
+
+    pub(super) fn logs(&self) -> bool {
+        self.logs
     }
 
     pub(super) fn started(&self) -> Instant {
@@ -177,37 +186,45 @@ impl Environment {
     }
 }
 
-/// Lambda's own variables, then the function's. Nothing of this process's environment is passed on.
+/// A process with Lambda's own variables, then the function's. Nothing of this process's environment is passed on.
 fn command(function: &Function, server: &Server) -> Command {
     let mut command = Command::new(&function.program);
     command
         .arg0("bootstrap")
         .env_clear()
-        .env("PATH", "/usr/local/bin:/usr/bin:/bin")
-        .env("LANG", "en_US.UTF-8")
-        .env("TZ", ":UTC")
-        .env("_HANDLER", "bootstrap")
+        .envs(variables(function))
         .env("AWS_LAMBDA_RUNTIME_API", server.address().to_string())
-        .env("AWS_LAMBDA_FUNCTION_NAME", &function.name)
-        .env("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST")
-        .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128")
-        .env("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand")
-        .env(
-            "AWS_LAMBDA_LOG_GROUP_NAME",
-            format!("/aws/lambda/{}", function.name),
-        )
-        .env("AWS_LAMBDA_LOG_STREAM_NAME", "2026/11/22/[$LATEST]0")
-        .env("AWS_REGION", REGION)
-        .env("AWS_DEFAULT_REGION", REGION)
-        .env("AWS_ACCESS_KEY_ID", ACCOUNT_ID)
-        .env("AWS_SECRET_ACCESS_KEY", "local")
-        .env("AWS_SESSION_TOKEN", "local")
-        .envs(&function.environment)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .kill_on_drop(true);
     command
+}
+
+/// What Lambda sets, but for the runtime API's address, and what the function's settings add.
+pub(super) fn variables(function: &Function) -> BTreeMap<String, String> {
+    let group = format!("/aws/lambda/{}", function.name);
+    let own = [
+        ("PATH", "/usr/local/bin:/usr/bin:/bin"),
+        ("LANG", "en_US.UTF-8"),
+        ("TZ", ":UTC"),
+        ("_HANDLER", "bootstrap"),
+        ("AWS_LAMBDA_FUNCTION_NAME", &function.name),
+        ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST"),
+        ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128"),
+        ("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand"),
+        ("AWS_LAMBDA_LOG_GROUP_NAME", &group),
+        ("AWS_LAMBDA_LOG_STREAM_NAME", "2026/11/22/[$LATEST]0"),
+        ("AWS_REGION", REGION),
+        ("AWS_DEFAULT_REGION", REGION),
+        ("AWS_ACCESS_KEY_ID", ACCOUNT_ID),
+        ("AWS_SECRET_ACCESS_KEY", "local"),
+        ("AWS_SESSION_TOKEN", "local"),
+    ];
+    let own = own.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    own.into_iter()
+        .chain(function.environment.clone())
+        .collect()
 }
 
 /// Waits for the end of a process, and brings it about where that is asked for or nobody is left to ask.

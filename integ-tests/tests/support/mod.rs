@@ -15,10 +15,10 @@ use local_cloud::{
 use serde_json::Value;
 
 /// How long a test waits for what must come: far above what it takes, on a machine that does other things too.
-pub const LIMIT: Duration = Duration::from_secs(40);
+pub(crate) const LIMIT: Duration = Duration::from_secs(40);
 
 /// The templates; synthesized once in each test program.
-pub fn templates() -> TemplateAccount {
+pub(crate) fn templates() -> TemplateAccount {
     static TEMPLATES: OnceLock<TemplateAccount> = OnceLock::new();
     let templates = TEMPLATES.get_or_init(|| {
         let app = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/app/app.js");
@@ -28,21 +28,21 @@ pub fn templates() -> TemplateAccount {
 }
 
 /// A scene with the image `app:v1` in it.
-pub async fn scene() -> Scene {
+pub(crate) async fn scene() -> Scene {
     let scene = empty_scene().await;
     image(1).push(&scene.cloud, REPOSITORY, "v1").await.unwrap();
     scene
 }
 
 /// A scene with an empty repository.
-pub async fn empty_scene() -> Scene {
+pub(crate) async fn empty_scene() -> Scene {
     Scene::set(templates(), cloud::Options::default())
         .await
         .unwrap()
 }
 
 /// A small image with two layers; another seed, another image.
-pub fn image(seed: u64) -> Image {
+pub(crate) fn image(seed: u64) -> Image {
     let layers = [
         Layer::noise(seed, 20_000),
         Layer::noise(seed + 1_000, 10_000),
@@ -51,18 +51,18 @@ pub fn image(seed: u64) -> Image {
 }
 
 /// The provider of the stack `Keep`.
-pub async fn keeper(scene: &Scene) -> Provider {
+pub(crate) async fn keeper(scene: &Scene) -> Provider {
     scene.provider("Keep", Options::default()).await.unwrap()
 }
 
 /// Delivers an event and gives its one answer, after everything has become quiet.
-pub async fn ask(provider: &Provider, event: &Event) -> Answer {
+pub(crate) async fn ask(provider: &Provider, event: &Event) -> Answer {
     provider.deliver(event);
     settle(provider, event).await
 }
 
 /// The one answer to an event that was delivered: however often it came, it says the same.
-pub async fn settle(provider: &Provider, event: &Event) -> Answer {
+pub(crate) async fn settle(provider: &Provider, event: &Event) -> Answer {
     let first = provider
         .answer(event, LIMIT)
         .await
@@ -93,7 +93,7 @@ pub async fn settle(provider: &Provider, event: &Event) -> Answer {
 }
 
 /// What holds for every answer, good or bad.
-pub fn is_right(answer: &Answer, event: &Event) {
+pub(crate) fn is_right(answer: &Answer, event: &Event) {
     assert!(
         answer.body.len() <= 4_096,
         "{} bytes: {:?}",
@@ -136,12 +136,12 @@ pub fn is_right(answer: &Answer, event: &Event) {
 }
 
 /// An answer that must be good.
-pub fn succeeded(answer: &Answer) {
+pub(crate) fn succeeded(answer: &Answer) {
     assert!(answer.succeeded(), "failed: {}", answer.text("Reason"));
 }
 
 /// An answer that must be bad, with these words in its reason.
-pub fn failed_with(answer: &Answer, words: &[&str]) {
+pub(crate) fn failed_with(answer: &Answer, words: &[&str]) {
     assert_eq!(answer.text("Status"), "FAILED", "{}", answer.json);
     let reason = answer.text("Reason");
     for word in words {
@@ -150,7 +150,7 @@ pub fn failed_with(answer: &Answer, words: &[&str]) {
 }
 
 /// The builds that were started for an event.
-pub fn builds_of(scene: &Scene, event: &Event) -> Vec<Arc<Build>> {
+pub(crate) fn builds_of(scene: &Scene, event: &Event) -> Vec<Arc<Build>> {
     let mut builds = scene.cloud.codebuild().builds();
     builds.retain(|build| {
         let id = build.environment().get("SOCI_REQUEST_ID");
@@ -160,7 +160,7 @@ pub fn builds_of(scene: &Scene, event: &Event) -> Vec<Arc<Build>> {
 }
 
 /// An error and its causes.
-pub fn chain(error: &dyn std::error::Error) -> String {
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
@@ -171,7 +171,7 @@ pub fn chain(error: &dyn std::error::Error) -> String {
 }
 
 /// All attributes of a good answer of version 2.
-pub const ATTRIBUTES: [&str; 8] = [
+pub(crate) const ATTRIBUTES: [&str; 8] = [
     "BuildId",
     "BytesRead",
     "InputImageDigest",
@@ -183,7 +183,7 @@ pub const ATTRIBUTES: [&str; 8] = [
 ];
 
 /// The names of an answer's attributes, sorted.
-pub fn attributes(answer: &Answer) -> Vec<String> {
+pub(crate) fn attributes(answer: &Answer) -> Vec<String> {
     let data = answer.json["Data"]
         .as_object()
         .map(|data| data.keys().cloned().collect());
@@ -193,6 +193,6 @@ pub fn attributes(answer: &Answer) -> Vec<String> {
 }
 
 /// A list of texts as a property.
-pub fn texts(items: &[&str]) -> Value {
+pub(crate) fn texts(items: &[&str]) -> Value {
     items.iter().copied().collect()
 }
