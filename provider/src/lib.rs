@@ -1,1 +1,30 @@
-//! Event in, one answer out.
+//! Answers CloudFormation when a SOCI index is in ECR: an event in, one answer out.
+//!
+//! ```text
+//! event ─▶ work: facts (image, build) ─▶ plan ─▶ build ─▶ verdict ─▶ answer ─▶ delivery
+//!                properties                     removal
+//! handler: the guard around it that always answers, and hands over before its time is up
+//! ```
+//!
+//! Data flows from left to right, and no module knows what stands to its right: `tests/flow.rs` holds the imports to that.
+
+pub mod answer;
+pub mod app;
+pub mod build;
+pub mod call;
+pub mod delivery;
+pub mod error;
+pub mod event;
+pub mod hand_over;
+pub mod handler;
+pub mod image;
+pub mod log;
+pub mod pace;
+pub mod physical_id;
+pub mod plan;
+pub mod properties;
+pub mod removal;
+pub mod repository;
+pub mod response_url;
+pub mod verdict;
+pub mod work;

@@ -1,0 +1,147 @@
+//! The answer: what CloudFormation gets, as JSON within its limit.
+//! In: who asked, and the resource or the reason why there is none. Out: the body. Sends nothing.
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::{event::Sender, log::one_line, physical_id::PhysicalId, verdict::Done};
+
+/// CloudFormation's limit for the body.
+pub const BYTES_MAX: usize = 4_096;
+
+/// Stands where something was cut off.
+const CUT: &str = "…";
+
+/// An answer.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Answer {
+    status: &'static str,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    reason: String,
+    physical_resource_id: String,
+    stack_id: String,
+    request_id: String,
+    logical_resource_id: String,
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    data: Map<String, Value>,
+}
+
+impl Answer {
+    /// The resource is there.
+    #[must_use]
+    pub fn done(sender: &Sender, done: &Done) -> Self {
+        let report = &done.report;
+        let id = match &sender.physical_id {
+            Some(old) => done.id.after(old),
+            None => done.id.to_string(),
+        };
+        let outcome = serde_json::to_value(report.outcome).unwrap_or_default();
+        let attributes = [
+            ("OutputImageTag", done.output_tag.clone()),
+            ("OutputImageDigest", done.output.to_string()),
+            ("InputImageDigest", report.image_digest.to_string()),
+            ("Outcome", outcome.as_str().unwrap_or_default().to_owned()),
+            ("BuildId", done.build_id.clone().unwrap_or_default()),
+            ("LayersIndexed", report.layers.indexed.to_string()),
+            ("LayersReused", report.layers.reused.to_string()),
+            ("BytesRead", report.bytes_read.to_string()),
+        ];
+        let data = attributes.map(|(name, value)| (name.to_owned(), Value::String(value)));
+        Self {
+            data: data.into_iter().collect(),
+            ..Self::of(sender, "SUCCESS", id)
+        }
+    }
+
+    /// The resource is gone; `note` says what of it is not.
+    #[must_use]
+    pub fn deleted(sender: &Sender, note: &str) -> Self {
+        Self::of(sender, "SUCCESS", old_id(sender)).because(note, None)
+    }
+
+    /// There is no resource, or none like that; the link is kept whole.
+    #[must_use]
+    pub fn failed(sender: &Sender, reason: &str, link: Option<&str>) -> Self {
+        // CloudFormation refuses a failure without a reason.
+        let reason = if reason.trim().is_empty() {
+            "it failed without a reason"
+        } else {
+            reason
+        };
+        Self::of(sender, "FAILED", old_id(sender)).because(reason, link)
+    }
+
+    fn of(sender: &Sender, status: &'static str, id: String) -> Self {
+        Self {
+            status,
+            reason: String::new(),
+            physical_resource_id: id,
+            stack_id: sender.stack_id.clone(),
+            request_id: sender.request_id.clone(),
+            logical_resource_id: sender.logical_id.clone(),
+            data: Map::new(),
+        }
+    }
+
+    fn because(mut self, reason: &str, link: Option<&str>) -> Self {
+        let link = link
+            .map(|link| format!(" (log: {})", one_line(link)))
+            .unwrap_or_default();
+        if reason.is_empty() {
+            return self;
+        }
+        // One byte for each part that an empty reason leaves out of the body would be too clever: it is measured.
+        self.reason = link;
+        let room = BYTES_MAX.saturating_sub(self.body().len());
+        self.reason.insert_str(0, &cut(&one_line(reason), room));
+        self
+    }
+
+    /// The answer as JSON.
+    #[must_use]
+    pub fn body(&self) -> String {
+        // Texts and maps of texts cannot fail to be written.
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// Whether there is a reason, and what it is.
+    #[must_use]
+    pub fn reason(&self) -> &str {
+        &self.reason
+    }
+
+    /// `SUCCESS` or `FAILED`.
+    #[must_use]
+    pub fn status(&self) -> &str {
+        self.status
+    }
+}
+
+/// The id that the resource has, or one that says that it never came to be.
+fn old_id(sender: &Sender) -> String {
+    let old = sender.physical_id.clone();
+    old.unwrap_or_else(|| PhysicalId::not_created(&sender.request_id))
+}
+
+/// The beginning of `text` that takes at most `room` bytes in JSON. Control characters are not expected.
+fn cut(text: &str, room: usize) -> String {
+    let bytes = |c: char| match c {
+        '"' | '\\' => 2,
+        other => other.len_utf8(),
+    };
+    if text.chars().map(bytes).sum::<usize>() <= room {
+        return text.to_owned();
+    }
+    let Some(room) = room.checked_sub(CUT.len()) else {
+        return String::new();
+    };
+    let mut used = 0;
+    let fits = |&c: &char| {
+        used += bytes(c);
+        used <= room
+    };
+    let mut kept: String = text.chars().take_while(fits).collect();
+    kept += CUT;
+    kept
+}

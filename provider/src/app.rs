@@ -1,0 +1,120 @@
+//! What is made once and handed down: the clients, the function's name, the pace.
+
+use std::time::Duration;
+
+use aws_config::{
+    AppName, BehaviorVersion, Region, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig,
+};
+
+use crate::{
+    build::Builds,
+    image::Images,
+    log::Log,
+    pace::{Pace, Patience},
+    repository::Repository,
+};
+
+/// The SDK's own tries are for a lost packet or a single refusal; what takes longer has a patience of its own.
+const SDK_ATTEMPTS: u32 = 3;
+const SDK_BACKOFF: Duration = Duration::from_millis(200);
+const SDK_BACKOFF_MAX: Duration = Duration::from_secs(2);
+/// All of our calls answer within a second as a rule.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// What every invocation shares.
+#[derive(Clone, Debug)]
+pub struct App {
+    config: SdkConfig,
+    ecr: aws_sdk_ecr::Client,
+    codebuild: aws_sdk_codebuild::Client,
+    /// For the hand-over.
+    pub lambda: aws_sdk_lambda::Client,
+    /// For signed addresses.
+    pub http: reqwest::Client,
+    /// The function's own name.
+    pub function: String,
+    /// The pace.
+    pub pace: Pace,
+}
+
+impl App {
+    /// Reads the environment's credentials, region and endpoints.
+    pub async fn load(function: String, pace: Pace) -> Result<Self, reqwest::Error> {
+        let mut loader = aws_config::defaults(BehaviorVersion::latest());
+        if let Ok(name) = AppName::new(function.clone()) {
+            loader = loader.app_name(name);
+        }
+        let config = loader
+            .retry_config(retries(pace))
+            .timeout_config(timeouts())
+            .load()
+            .await;
+        Self::new(config, function, pace)
+    }
+
+    /// With clients of `config`.
+    ///
+    /// # Errors
+    /// Where there is no HTTP client.
+    pub fn new(config: SdkConfig, function: String, pace: Pace) -> Result<Self, reqwest::Error> {
+        Ok(Self {
+            ecr: aws_sdk_ecr::Client::new(&config),
+            codebuild: aws_sdk_codebuild::Client::new(&config),
+            lambda: aws_sdk_lambda::Client::new(&config),
+            http: reqwest::Client::builder()
+                .connect_timeout(CONNECT_TIMEOUT)
+                .build()?,
+            config,
+            function,
+            pace,
+        })
+    }
+
+    /// The images of a repository.
+    #[must_use]
+    pub fn images(&self, repository: &Repository, patience: Patience, log: &Log) -> Images {
+        let is_here = self
+            .config
+            .region()
+            .is_none_or(|region| region.as_ref() == repository.region);
+        let ecr = if is_here {
+            self.ecr.clone()
+        } else {
+            // A repository elsewhere is rare; its client shares the connections.
+            let config = aws_sdk_ecr::config::Builder::from(&self.config)
+                .region(Region::new(repository.region.clone()))
+                .build();
+            aws_sdk_ecr::Client::from_conf(config)
+        };
+        Images {
+            ecr,
+            http: self.http.clone(),
+            repository: repository.clone(),
+            patience,
+            log: log.clone(),
+        }
+    }
+
+    /// The builds of a project.
+    #[must_use]
+    pub fn builds(&self, project: &str) -> Builds {
+        Builds::of(self.codebuild.clone(), project)
+    }
+}
+
+/// How the SDK tries again by itself.
+#[must_use]
+pub fn retries(pace: Pace) -> RetryConfig {
+    RetryConfig::standard()
+        .with_max_attempts(SDK_ATTEMPTS)
+        .with_initial_backoff(pace.of(SDK_BACKOFF))
+        .with_max_backoff(pace.of(SDK_BACKOFF_MAX))
+}
+
+fn timeouts() -> TimeoutConfig {
+    TimeoutConfig::builder()
+        .connect_timeout(CONNECT_TIMEOUT)
+        .operation_attempt_timeout(ATTEMPT_TIMEOUT)
+        .build()
+}

@@ -1,0 +1,93 @@
+//! Why a request failed: one enum, each variant a plain sentence, the cause behind it. What CloudFormation's user reads.
+
+use soci_builder::run;
+
+use crate::{call::CallError, properties::Refused, verdict::BuildFailed};
+
+/// Why a request failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The event.
+    #[error("the event cannot be understood: {0}")]
+    Event(String),
+    /// A property.
+    #[error(transparent)]
+    Property(#[from] Refused),
+    /// The image, or what of an index is there.
+    #[error("cannot read the image {image}")]
+    Image {
+        /// Its whole name.
+        image: String,
+        /// Why.
+        source: Box<run::Error>,
+    },
+    /// The project's builds.
+    #[error("cannot look for builds of the project {project}")]
+    Builds {
+        /// The project.
+        project: String,
+        /// Why.
+        source: CallError,
+    },
+    /// The build was not started.
+    #[error("cannot start a build of the project {project}")]
+    Start {
+        /// The project.
+        project: String,
+        /// Why.
+        source: CallError,
+    },
+    /// The build was not started, and would have been in another account.
+    #[error(
+        "cannot start a build of the project {project}: the account's CodeBuild quota of concurrently running builds is used up; \
+         deploy again when other builds have ended, or ask for more under Service Quotas, AWS CodeBuild, \"Concurrently \
+         running builds\""
+    )]
+    Quota {
+        /// The project.
+        project: String,
+        /// What CodeBuild says.
+        source: CallError,
+    },
+    /// The build was started, and is out of sight.
+    #[error("cannot watch the build {build}")]
+    Watch {
+        /// The build.
+        build: String,
+        /// Why.
+        source: CallError,
+    },
+    /// The build ended without an index.
+    #[error(transparent)]
+    Build(#[from] BuildFailed),
+    /// There is no index, and that is to fail.
+    #[error("{0}")]
+    NoIndex(&'static str),
+    /// CloudFormation will not wait any longer.
+    #[error(
+        "there is no index after {minutes} minutes, and CloudFormation waits no longer{stopped}"
+    )]
+    OutOfTime {
+        /// How long it took so far.
+        minutes: u64,
+        /// What became of the build.
+        stopped: String,
+    },
+    /// The next invocation could not be started.
+    #[error("the time of this invocation is over, and the next one cannot be started")]
+    HandOver(#[source] CallError),
+    /// A bug.
+    #[error("the provider failed inside; this is a bug: {0}")]
+    Panic(String),
+}
+
+impl Error {
+    /// The log of the build, where there is one.
+    #[must_use]
+    pub fn log_link(&self) -> Option<&str> {
+        match self {
+            Self::Build(failed) => failed.log_link.as_deref(),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,264 @@
+//! Images in ECR, read through its API: manifests, small blobs, referrers.
+//! In: tags and digests. Out: what the builder's comparison needs, checked against its digest. Needs no registry token, and tells no
+//! signed address.
+
+use std::time::Duration;
+
+use aws_sdk_ecr::{
+    Client,
+    types::{
+        ImageFailureCode, ImageIdentifier, LayerAvailability, ListImageReferrersFilter,
+        SubjectIdentifier,
+    },
+};
+use bytes::{Bytes, BytesMut};
+use soci_builder::{
+    digest::Digest,
+    oci::{Descriptor, MANIFEST_BYTES_MAX, Selector, media_type},
+    store::{Error, Fetched, ReadImages},
+};
+
+use crate::{
+    call::{CallError, Named, patiently},
+    log::Log,
+    pace::Patience,
+    repository::Repository,
+};
+
+/// A page has 50 or more; nobody has this many indexes of one image.
+const PAGES_MAX: usize = 20;
+/// Configs have kilobytes.
+const GET_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// The images of a repository.
+#[derive(Clone, Debug)]
+pub struct Images {
+    /// ECR's client, for the repository's region.
+    pub ecr: Client,
+    /// For signed addresses.
+    pub http: reqwest::Client,
+    /// The repository.
+    pub repository: Repository,
+    /// For how long to try again.
+    pub patience: Patience,
+    /// Tells of tries.
+    pub log: Log,
+}
+
+impl ReadImages for Images {
+    async fn select(&self, selector: &Selector) -> Result<Option<Fetched>, Error> {
+        let got = patiently(&self.patience, &self.log, || self.get(selector)).await;
+        let Some((descriptor, bytes)) = got.map_err(elsewhere)? else {
+            return Ok(None);
+        };
+        Fetched::parse(descriptor, bytes).map(Some)
+    }
+
+    async fn blob(&self, descriptor: &Descriptor) -> Result<Bytes, Error> {
+        patiently(&self.patience, &self.log, || self.download(descriptor))
+            .await
+            .map_err(elsewhere)
+    }
+
+    async fn blob_size(&self, digest: &Digest) -> Result<Option<u64>, Error> {
+        patiently(&self.patience, &self.log, || self.layer_size(digest))
+            .await
+            .map_err(elsewhere)
+    }
+
+    async fn referrers(
+        &self,
+        subject: &Digest,
+        artifact_type: &str,
+    ) -> Result<Vec<Descriptor>, Error> {
+        patiently(&self.patience, &self.log, || {
+            self.list_referrers(subject, artifact_type)
+        })
+        .await
+        .map_err(elsewhere)
+    }
+}
+
+fn elsewhere(error: CallError) -> Error {
+    Error::Elsewhere(Box::new(error))
+}
+
+impl Images {
+    async fn get(&self, selector: &Selector) -> Result<Option<(Descriptor, Bytes)>, CallError> {
+        const OPERATION: &str = "ECR BatchGetImage";
+        let image = ImageIdentifier::builder();
+        let image = match selector {
+            Selector::Tag(tag) => image.image_tag(tag),
+            Selector::Digest(digest) => image.image_digest(digest.to_string()),
+        };
+        let got = self
+            .ecr
+            .batch_get_image()
+            .registry_id(&self.repository.account)
+            .repository_name(&self.repository.name)
+            .image_ids(image.build())
+            // All that we can read: else ECR gives by tag what it makes of the manifest for old clients.
+            .set_accepted_media_types(Some(media_type::MANIFESTS.map(str::to_owned).to_vec()))
+            .send()
+            .await
+            .named(OPERATION)?;
+        let Some(image) = got.images().first() else {
+            return match got.failures().first() {
+                None => Ok(None),
+                Some(failure) => match failure.failure_code() {
+                    Some(ImageFailureCode::ImageNotFound) => Ok(None),
+                    code => {
+                        let code = code.map_or("no code", ImageFailureCode::as_str);
+                        let reason = failure.failure_reason().unwrap_or_default();
+                        Err(CallError::new(
+                            OPERATION,
+                            format!("{selector}: {code}: {reason}"),
+                        ))
+                    }
+                },
+            };
+        };
+        let refuse = |why: String| CallError::new(OPERATION, format!("{selector}: {why}"));
+        let text = image.image_manifest().unwrap_or_default();
+        if text.len() as u64 > MANIFEST_BYTES_MAX {
+            return Err(refuse(format!("a manifest of {} bytes", text.len())));
+        }
+        let bytes = Bytes::copy_from_slice(text.as_bytes());
+        let descriptor = Descriptor::of(
+            image.image_manifest_media_type().unwrap_or_default(),
+            &bytes,
+        );
+        let named = image
+            .image_id()
+            .and_then(|id| id.image_digest())
+            .unwrap_or_default();
+        let wanted = match selector {
+            Selector::Digest(digest) => digest.to_string(),
+            Selector::Tag(_) => named.to_owned(),
+        };
+        if descriptor.digest.to_string() != wanted {
+            let found = descriptor.digest;
+            return Err(refuse(format!(
+                "the manifest has the digest {found}, not {wanted}"
+            )));
+        }
+        Ok(Some((descriptor, bytes)))
+    }
+
+    async fn layer_size(&self, digest: &Digest) -> Result<Option<u64>, CallError> {
+        let checked = self
+            .ecr
+            .batch_check_layer_availability()
+            .registry_id(&self.repository.account)
+            .repository_name(&self.repository.name)
+            .layer_digests(digest.to_string())
+            .send()
+            .await
+            .named("ECR BatchCheckLayerAvailability")?;
+        let layer = checked.layers().iter().find(|layer| {
+            layer.layer_digest() == Some(digest.to_string().as_str())
+                && layer.layer_availability() == Some(&LayerAvailability::Available)
+        });
+        let size = layer.and_then(|layer| layer.layer_size());
+        Ok(size.and_then(|size| u64::try_from(size).ok()))
+    }
+
+    async fn list_referrers(
+        &self,
+        subject: &Digest,
+        artifact_type: &str,
+    ) -> Result<Vec<Descriptor>, CallError> {
+        const OPERATION: &str = "ECR ListImageReferrers";
+        let refuse = |why: &str| CallError::new(OPERATION, format!("{subject}: {why}"));
+        let subject_id = SubjectIdentifier::builder()
+            .image_digest(subject.to_string())
+            .build()
+            .map_err(|error| refuse(&error.to_string()))?;
+        let filter = ListImageReferrersFilter::builder()
+            .artifact_types(artifact_type)
+            .build();
+        let mut found = Vec::new();
+        let mut next = None;
+        for _ in 0..PAGES_MAX {
+            let page = self
+                .ecr
+                .list_image_referrers()
+                .registry_id(&self.repository.account)
+                .repository_name(&self.repository.name)
+                .subject_id(subject_id.clone())
+                .filter(filter.clone())
+                .set_next_token(next)
+                .send()
+                .await
+                .named(OPERATION)?;
+            for referrer in page.referrers() {
+                // Whoever answers without filtering is taken at its word.
+                if referrer
+                    .artifact_type()
+                    .is_some_and(|other| other != artifact_type)
+                {
+                    continue;
+                }
+                let digest = referrer.digest().parse();
+                let digest = digest.map_err(|_| refuse("a referrer has no SHA-256 digest"))?;
+                let size = u64::try_from(referrer.size()).unwrap_or_default();
+                found.push(Descriptor::new(referrer.media_type(), digest, size));
+            }
+            next = page.next_token;
+            if next.is_none() {
+                return Ok(found);
+            }
+        }
+        Err(refuse("the list of referrers does not end"))
+    }
+
+    /// A blob by the address that ECR signs for it. The address is asked for again with each try: it expires.
+    async fn download(&self, descriptor: &Descriptor) -> Result<Bytes, CallError> {
+        const OPERATION: &str = "ECR GetDownloadUrlForLayer";
+        let digest = descriptor.digest;
+        let refuse = |why: String| CallError::new(OPERATION, format!("{digest}: {why}"));
+        let busy = |why: String| CallError::busy(OPERATION, format!("{digest}: {why}"));
+        if descriptor.size > MANIFEST_BYTES_MAX {
+            return Err(refuse(format!("a config of {} bytes", descriptor.size)));
+        }
+        let answer = self
+            .ecr
+            .get_download_url_for_layer()
+            .registry_id(&self.repository.account)
+            .repository_name(&self.repository.name)
+            .layer_digest(digest.to_string())
+            .send()
+            .await
+            .named(OPERATION)?;
+        let address = answer.download_url().unwrap_or_default();
+        let broken = |error: reqwest::Error| busy(soci_builder::run::chain(&error.without_url()));
+        let mut answer = self
+            .http
+            .get(address)
+            .timeout(GET_TIMEOUT)
+            .send()
+            .await
+            .map_err(broken)?;
+        if !answer.status().is_success() {
+            return Err(busy(format!("its storage answered {}", answer.status())));
+        }
+        let mut bytes = BytesMut::new();
+        while let Some(chunk) = answer.chunk().await.map_err(broken)? {
+            bytes.extend_from_slice(&chunk);
+            if bytes.len() as u64 > descriptor.size {
+                return Err(refuse(format!(
+                    "more than its {} bytes came",
+                    descriptor.size
+                )));
+            }
+        }
+        let found = Digest::of(&bytes);
+        if found != digest {
+            return Err(busy(format!(
+                "{} bytes with the digest {found} came",
+                bytes.len()
+            )));
+        }
+        Ok(bytes.freeze())
+    }
+}

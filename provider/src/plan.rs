@@ -1,0 +1,187 @@
+//! The plan: what to do about a request, from what is known. Pure: no client, clock or environment.
+//! In: the request's names and time, the project's builds, whether the index is there. Out: one step, and the builds to stop.
+
+use std::time::{Duration, SystemTime};
+
+/// An event's time is known to the second.
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Whose request it is, and from when.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    /// CloudFormation's id of the request.
+    pub request_id: String,
+    /// The resource, by a name that all of its requests share.
+    pub resource: String,
+    /// When the request was made.
+    pub made: SystemTime,
+}
+
+/// A build of the project.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KnownBuild {
+    /// CodeBuild's id.
+    pub id: String,
+    /// The request that it was started for.
+    pub request_id: Option<String>,
+    /// The resource of that request.
+    pub resource: Option<String>,
+    /// When it was started.
+    pub started: Option<SystemTime>,
+    /// Whether it has not ended yet.
+    pub is_running: bool,
+}
+
+/// What to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Watch this build, or take its end: it is the request's own.
+    Watch(String),
+    /// Answer with what is there.
+    Answer,
+    /// Start a build.
+    Start,
+}
+
+/// What to do, and which builds nobody needs any more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// The step.
+    pub step: Step,
+    /// Builds to stop first.
+    pub stop: Vec<String>,
+}
+
+/// What to do about a Create or an Update.
+#[must_use]
+pub fn plan(asked: &Asked, builds: &[KnownBuild], index_is_there: bool) -> Plan {
+    let own = builds.iter().find(|build| is_own(build, asked));
+    // The own build first: an event that comes again must be answered as it was.
+    let step = match own {
+        Some(own) => Step::Watch(own.id.clone()),
+        None if index_is_there => Step::Answer,
+        None => Step::Start,
+    };
+    Plan {
+        step,
+        stop: outdated(asked, builds),
+    }
+}
+
+/// The running builds of other, older requests of the same resource. Newer ones are spared: this may be an old event that comes
+/// again.
+#[must_use]
+pub fn outdated(asked: &Asked, builds: &[KnownBuild]) -> Vec<String> {
+    let is_outdated = |build: &&KnownBuild| {
+        build.is_running
+            && is_of(build, asked)
+            && !is_own(build, asked)
+            && build
+                .started
+                .is_none_or(|started| started < asked.made + SECOND)
+    };
+    builds
+        .iter()
+        .filter(is_outdated)
+        .map(|build| build.id.clone())
+        .collect()
+}
+
+/// The request's own builds that have not ended.
+#[must_use]
+pub fn own_running(asked: &Asked, builds: &[KnownBuild]) -> Vec<String> {
+    let own = builds
+        .iter()
+        .filter(|build| build.is_running && is_own(build, asked));
+    own.map(|build| build.id.clone()).collect()
+}
+
+fn is_own(build: &KnownBuild, asked: &Asked) -> bool {
+    build.request_id.as_ref() == Some(&asked.request_id) && is_of(build, asked)
+}
+
+fn is_of(build: &KnownBuild, asked: &Asked) -> bool {
+    build.resource.as_ref() == Some(&asked.resource)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MADE: u64 = 1_000_000;
+
+    fn asked() -> Asked {
+        Asked {
+            request_id: "now".to_owned(),
+            resource: "stack/Index".to_owned(),
+            made: at(0),
+        }
+    }
+
+    fn at(seconds: i64) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(MADE.saturating_add_signed(seconds))
+    }
+
+    fn build(
+        id: &str,
+        request: &str,
+        resource: &str,
+        started: i64,
+        is_running: bool,
+    ) -> KnownBuild {
+        KnownBuild {
+            id: id.to_owned(),
+            request_id: Some(request.to_owned()),
+            resource: Some(resource.to_owned()),
+            started: Some(at(started)),
+            is_running,
+        }
+    }
+
+    #[test]
+    fn what_is_known_decides() {
+        let own = |is_running| build("own", "now", "stack/Index", 2, is_running);
+        let before = |is_running| build("before", "earlier", "stack/Index", -60, is_running);
+        let after = build("after", "later", "stack/Index", 60, true);
+        let other = build("other", "now", "stack/Other", -60, true);
+        let stranger = KnownBuild {
+            request_id: None,
+            resource: None,
+            ..before(true)
+        };
+        let watch = || Step::Watch("own".to_owned());
+        let table: [(&[KnownBuild], bool, Step, &[&str]); 10] = [
+            (&[], false, Step::Start, &[]),
+            (&[], true, Step::Answer, &[]),
+            (&[own(true)], false, watch(), &[]),
+            (&[own(false)], false, watch(), &[]),
+            (&[own(false)], true, watch(), &[]),
+            (&[before(true)], false, Step::Start, &["before"]),
+            (&[before(true)], true, Step::Answer, &["before"]),
+            (&[before(false), after.clone()], false, Step::Start, &[]),
+            (
+                &[own(true), before(true), after],
+                false,
+                watch(),
+                &["before"],
+            ),
+            (&[other, stranger], false, Step::Start, &[]),
+        ];
+        for (builds, index_is_there, step, stop) in table {
+            let planned = plan(&asked(), builds, index_is_there);
+            assert_eq!(planned.step, step, "{builds:?}");
+            assert_eq!(planned.stop, stop, "{builds:?}");
+        }
+    }
+
+    #[test]
+    fn an_event_of_the_same_second_is_later_than_the_build() {
+        let just_before = KnownBuild {
+            started: Some(at(0) + Duration::from_millis(900)),
+            ..build("before", "earlier", "stack/Index", 0, true)
+        };
+        assert_eq!(outdated(&asked(), &[just_before]), ["before"]);
+        let after = build("after", "later", "stack/Index", 1, true);
+        assert!(outdated(&asked(), &[after]).is_empty());
+    }
+}

@@ -1,0 +1,237 @@
+//! Removal: what of a resource goes with it, where that is wanted.
+//! In: the physical id, the input image's name, the repository. Out: nothing left of the index, or a sentence on what was left and
+//! why. Never touches the input image, nor what another tag uses.
+
+use std::collections::BTreeSet;
+
+use aws_sdk_ecr::types::{ImageFailureCode, ImageIdentifier};
+use soci_builder::{
+    digest::Digest,
+    index::{INDEX_DIGEST, V2},
+    oci::{Descriptor, Manifest, Selector},
+    store::{self, ReadImages},
+};
+
+use crate::{
+    call::{CallError, Named, patiently},
+    image::Images,
+    physical_id::PhysicalId,
+    properties::Input,
+};
+
+/// Why something could not be removed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Something could not be read.
+    #[error("cannot read what is to be deleted")]
+    Read(#[from] store::Error),
+    /// A call.
+    #[error("cannot delete the index")]
+    Call(#[from] CallError),
+    /// A refusal.
+    #[error("ECR does not delete {what}: {why}")]
+    Refused {
+        /// What.
+        what: String,
+        /// ECR's code and reason.
+        why: String,
+    },
+}
+
+impl Error {
+    fn is_gone(&self) -> bool {
+        match self {
+            Self::Call(error) => error.is_not_found(),
+            Self::Read(store::Error::Elsewhere(error)) => error
+                .downcast_ref::<CallError>()
+                .is_some_and(CallError::is_not_found),
+            _ => false,
+        }
+    }
+}
+
+/// Removes what `id` names. Says what it did.
+///
+/// # Errors
+/// Where something is left that should be gone.
+pub async fn remove(
+    images: &Images,
+    id: &PhysicalId,
+    input: Option<&Input>,
+) -> Result<String, Error> {
+    let removed = match id {
+        PhysicalId::V2 { tag, output, .. } => remove_v2(images, tag, *output, input).await,
+        PhysicalId::V1 { indexes, .. } => remove_v1(images, indexes).await,
+    };
+    match removed {
+        Err(error) if error.is_gone() => Ok("the repository is gone already".to_owned()),
+        other => other,
+    }
+}
+
+async fn remove_v1(images: &Images, indexes: &[Digest]) -> Result<String, Error> {
+    let removed = remove_untagged(images, indexes.iter().copied()).await?;
+    Ok(format!(
+        "deleted {removed} of {} SOCI indexes",
+        indexes.len()
+    ))
+}
+
+async fn remove_v2(
+    images: &Images,
+    tag: &str,
+    output: Digest,
+    input: Option<&Input>,
+) -> Result<String, Error> {
+    let Some(found) = images.select(&Selector::Tag(tag.to_owned())).await? else {
+        return Ok(format!("the tag {tag} is gone already"));
+    };
+    if found.descriptor.digest != output {
+        return Ok(format!(
+            "the tag {tag} names another image by now and stays"
+        ));
+    }
+    let input = match input {
+        Some(Input::Tag(input)) => images.select(&Selector::Tag(input.clone())).await?,
+        Some(Input::Digest(input)) => images.select(&Selector::Digest(*input)).await?,
+        None => None,
+    };
+    let tags = images.tags(&output).await?.unwrap_or_default();
+    let has_other_tags = tags.iter().any(|other| other != tag);
+    let children = made_children(&found.manifest);
+    let is_input = input
+        .as_ref()
+        .is_some_and(|input| input.descriptor.digest == output);
+    // An image without a SOCI index of its own is an original that only got our tag, whatever the input tag names by now.
+    let is_original = is_input || children.is_empty();
+    if is_original && !has_other_tags {
+        return Ok(format!(
+            "the tag {tag} stays: it is the last one of an image that is not ours"
+        ));
+    }
+    images
+        .delete(vec![ImageIdentifier::builder().image_tag(tag).build()])
+        .await?;
+    if has_other_tags {
+        return Ok(format!("deleted the tag {tag}; the image has other tags"));
+    }
+    let mut kept = BTreeSet::new();
+    if let Some(input) = &input {
+        kept.insert(input.descriptor.digest);
+        if let Manifest::Index(index) = &input.manifest {
+            kept.extend(index.manifests.iter().map(|entry| entry.digest));
+        }
+    }
+    let children = children.into_iter().filter(|child| !kept.contains(child));
+    let removed = remove_untagged(images, children).await?;
+    Ok(format!("deleted {tag} and {removed} manifests of it"))
+}
+
+/// The entries of an output image that bear our mark: the SOCI indexes, and the platforms' manifests that name theirs.
+fn made_children(manifest: &Manifest) -> Vec<Digest> {
+    let Manifest::Index(index) = manifest else {
+        return Vec::new();
+    };
+    let is_made = |entry: &&Descriptor| {
+        entry.artifact_type.as_deref() == Some(V2) || entry.annotations.contains_key(INDEX_DIGEST)
+    };
+    index
+        .manifests
+        .iter()
+        .filter(is_made)
+        .map(|entry| entry.digest)
+        .collect()
+}
+
+/// Deletes those that have no tag, and says how many that were. What another image index names, ECR keeps.
+async fn remove_untagged(
+    images: &Images,
+    digests: impl Iterator<Item = Digest>,
+) -> Result<usize, Error> {
+    let mut untagged = Vec::new();
+    for digest in digests {
+        if images
+            .tags(&digest)
+            .await?
+            .is_some_and(|tags| tags.is_empty())
+        {
+            untagged.push(
+                ImageIdentifier::builder()
+                    .image_digest(digest.to_string())
+                    .build(),
+            );
+        }
+    }
+    if untagged.is_empty() {
+        return Ok(0);
+    }
+    images.delete(untagged).await
+}
+
+impl Images {
+    /// The tags of a manifest; `None` where it is gone.
+    async fn tags(&self, digest: &Digest) -> Result<Option<Vec<String>>, CallError> {
+        let described = patiently(&self.patience, &self.log, || async {
+            self.ecr
+                .describe_images()
+                .registry_id(&self.repository.account)
+                .repository_name(&self.repository.name)
+                .image_ids(
+                    ImageIdentifier::builder()
+                        .image_digest(digest.to_string())
+                        .build(),
+                )
+                .send()
+                .await
+                .named("ECR DescribeImages")
+        });
+        match described.await {
+            Ok(described) => {
+                let details = described.image_details.unwrap_or_default();
+                let tags = details
+                    .into_iter()
+                    .next()
+                    .map(|image| image.image_tags.unwrap_or_default());
+                Ok(tags)
+            }
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Deletes, and says how many it was.
+    async fn delete(&self, ids: Vec<ImageIdentifier>) -> Result<usize, Error> {
+        let count = ids.len();
+        let deleted = patiently(&self.patience, &self.log, || async {
+            self.ecr
+                .batch_delete_image()
+                .registry_id(&self.repository.account)
+                .repository_name(&self.repository.name)
+                .set_image_ids(Some(ids.clone()))
+                .send()
+                .await
+                .named("ECR BatchDeleteImage")
+        });
+        let deleted = deleted.await?;
+        for failure in deleted.failures() {
+            let code = failure.failure_code();
+            if matches!(
+                code,
+                Some(
+                    ImageFailureCode::ImageNotFound
+                        | ImageFailureCode::ImageReferencedByManifestList
+                )
+            ) {
+                continue;
+            }
+            let id = failure.image_id();
+            let name = id.and_then(|id| id.image_tag().or(id.image_digest()));
+            let code = code.map_or("no code", ImageFailureCode::as_str);
+            return Err(Error::Refused {
+                what: name.unwrap_or("an image").to_owned(),
+                why: format!("{code}: {}", failure.failure_reason().unwrap_or_default()),
+            });
+        }
+        Ok(count.saturating_sub(deleted.failures().len()))
+    }
+}

@@ -1,0 +1,146 @@
+//! The address of the answer. A secret: whoever has it can answer in our place. In: the event's text. Out: the address for
+//! the one PUT, and when it was made. Prints itself without what makes it secret.
+
+use std::{
+    fmt,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use url::Url;
+
+/// How long such an address lived when last seen.
+pub const LIFETIME: Duration = Duration::from_secs(2 * 60 * 60);
+
+/// The address of the answer.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ResponseUrl(Url);
+
+impl ResponseUrl {
+    /// Reads the event's text; `None` where it is no HTTP address. (An error could say too much of it.)
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let url = Url::parse(text).ok()?;
+        let is_http = ["https", "http"].contains(&url.scheme()) && url.has_host();
+        is_http.then_some(Self(url))
+    }
+
+    /// The address itself, for the PUT only.
+    #[must_use]
+    pub fn secret(&self) -> &Url {
+        &self.0
+    }
+
+    /// When the event was made, to the second: the signature's date, or two hours before its end. `None` where it has neither.
+    #[must_use]
+    pub fn made(&self) -> Option<SystemTime> {
+        let query = |name: &str| {
+            let mut pairs = self.0.query_pairs();
+            pairs.find(|(key, _)| key.eq_ignore_ascii_case(name))
+        };
+        if let Some((_, date)) = query("X-Amz-Date") {
+            return basic_date(&date);
+        }
+        let (_, expires) = query("Expires")?;
+        let expires = UNIX_EPOCH.checked_add(Duration::from_secs(expires.parse().ok()?))?;
+        expires.checked_sub(LIFETIME)
+    }
+}
+
+impl fmt::Debug for ResponseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let host = self.0.host_str().unwrap_or_default();
+        write!(f, "{}://{host}/…?***", self.0.scheme())
+    }
+}
+
+impl fmt::Display for ResponseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
+    }
+}
+
+/// `20261122T181523Z`.
+fn basic_date(text: &str) -> Option<SystemTime> {
+    let digits = text.strip_suffix('Z')?.replacen('T', "", 1);
+    if digits.len() != 14 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let number = |from: usize, to: usize| digits[from..to].parse::<u64>().ok();
+    let (year, month, day) = (number(0, 4)?, number(4, 6)?, number(6, 8)?);
+    let (hour, minute, second) = (number(8, 10)?, number(10, 12)?, number(12, 14)?);
+    if year < 1970 || !(1..=12).contains(&month) || !(1..=31).contains(&day) {
+        return None;
+    }
+    let is_leap = |year: u64| {
+        year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
+    };
+    let before = [0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334];
+    let leap_days = (1970..year).filter(|&year| is_leap(year)).count() as u64
+        + u64::from(is_leap(year) && month > 2);
+    let month = usize::try_from(month).ok()?;
+    let days = (year - 1970) * 365 + leap_days + before[month - 1] + day - 1;
+    let seconds = ((days * 24 + hour) * 60 + minute) * 60 + second;
+    UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SIGNED: &str = "https://cfn.s3.amazonaws.com/arn%3Aaws/x?X-Amz-Algorithm=A&X-Amz-Date=20261122T181523Z&X-Amz-Signature=c0ffee";
+
+    fn at(url: &str) -> Option<u64> {
+        let made = ResponseUrl::parse(url).unwrap().made()?;
+        Some(made.duration_since(UNIX_EPOCH).unwrap().as_secs())
+    }
+
+    #[test]
+    fn it_prints_no_secret() {
+        let url = ResponseUrl::parse(SIGNED).unwrap();
+        assert_eq!(format!("{url:?}"), "https://cfn.s3.amazonaws.com/…?***");
+        assert_eq!(url.to_string(), format!("{url:?}"));
+        let user = ResponseUrl::parse("https://user:pass@cfn.example/a").unwrap();
+        assert_eq!(format!("{user:?}"), "https://cfn.example/…?***");
+    }
+
+    #[test]
+    fn it_knows_when_it_was_made() {
+        // date -u -d 2026-11-22T18:15:23Z +%s, and so on.
+        assert_eq!(at(SIGNED), Some(1_795_371_323));
+        assert_eq!(
+            at("https://h/?x-amz-date=20240229T235959Z"),
+            Some(1_709_251_199)
+        );
+        assert_eq!(
+            at("https://h/?X-Amz-Date=20240301T000000Z"),
+            Some(1_709_251_200)
+        );
+        assert_eq!(
+            at("https://h/?AWSAccessKeyId=A&Expires=1795378523&Signature=s"),
+            Some(1_795_371_323)
+        );
+    }
+
+    #[test]
+    fn other_dates_are_none() {
+        for url in [
+            "https://h/",
+            "https://h/?X-Amz-Date=",
+            "https://h/?X-Amz-Date=2026-11-22T18:15:23Z",
+            "https://h/?X-Amz-Date=20261322T181523Z",
+            "https://h/?X-Amz-Date=20260022T181523Z",
+            "https://h/?Expires=soon",
+            "https://h/?Expires=12",
+            "https://h/?Expires=99999999999999999999999",
+        ] {
+            assert_eq!(at(url), None, "{url}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_address_is_refused() {
+        for text in ["", "cfn.example", "file:///etc/passwd", "data:,x"] {
+            assert!(ResponseUrl::parse(text).is_none(), "{text:?}");
+        }
+    }
+}
