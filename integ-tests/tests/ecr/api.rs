@@ -1,5 +1,4 @@
 //! ECR's API, asked by the SDK that the provider uses.
-#![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -22,9 +21,9 @@ use local_cloud::{
 };
 use serde_json::json;
 
-const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+pub(crate) const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 
-async fn cloud() -> Cloud {
+pub(crate) async fn cloud() -> Cloud {
     let given = Given::new()
         .repository("app", false)
         .repository("fixed", true)
@@ -39,7 +38,7 @@ async fn cloud() -> Cloud {
 }
 
 /// A client with this access key, in this function.
-fn client(cloud: &Cloud, key: &str, function: &'static str) -> Client {
+pub(crate) fn client(cloud: &Cloud, key: &str, function: &'static str) -> Client {
     let config = aws_sdk_ecr::Config::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new(REGION))
@@ -51,24 +50,24 @@ fn client(cloud: &Cloud, key: &str, function: &'static str) -> Client {
     Client::from_conf(config)
 }
 
-fn deployer(cloud: &Cloud) -> Client {
+pub(crate) fn deployer(cloud: &Cloud) -> Client {
     client(cloud, "AKIADEPLOYER", "cdk")
 }
 
-fn tag(tag: &str) -> ImageIdentifier {
+pub(crate) fn tag(tag: &str) -> ImageIdentifier {
     ImageIdentifier::builder().image_tag(tag).build()
 }
 
-fn by_digest(digest: impl Into<String>) -> ImageIdentifier {
+pub(crate) fn by_digest(digest: impl Into<String>) -> ImageIdentifier {
     ImageIdentifier::builder().image_digest(digest).build()
 }
 
-fn image(seed: u64) -> Image {
+pub(crate) fn image(seed: u64) -> Image {
     Image::of(Types::Docker, &[Layer::noise(seed, 3_000)])
 }
 
 /// The code of a refusal.
-fn code<T: std::fmt::Debug, E: ProvideErrorMetadata>(result: Result<T, E>) -> String {
+pub(crate) fn code<T: std::fmt::Debug, E: ProvideErrorMetadata>(result: Result<T, E>) -> String {
     result.unwrap_err().code().unwrap_or_default().to_owned()
 }
 
@@ -281,102 +280,6 @@ async fn layers_are_checked_and_read() {
     assert_eq!(
         code(address(digest(&alone)).await),
         "LayerInaccessibleException"
-    );
-}
-
-#[tokio::test]
-async fn deleting_a_tag_deletes_the_image_with_its_last_one() {
-    let cloud = cloud().await;
-    let client = deployer(&cloud);
-    let layers = [Layer::noise(1, 3_000)];
-    let index = Image::index(
-        Types::Oci,
-        &[("linux/amd64", &layers), ("linux/arm64", &layers)],
-    );
-    for tag in ["v1", "v2"] {
-        index.push(&cloud, "app", tag).await.unwrap();
-    }
-    assert_eq!(cloud.ecr().digests("app").len(), 3);
-    let child = cloud.ecr().digests("app");
-    let child = child
-        .iter()
-        .find(|one| **one != index.digest())
-        .unwrap()
-        .clone();
-    let delete = async |id: ImageIdentifier| {
-        let ask = client
-            .batch_delete_image()
-            .repository_name("app")
-            .image_ids(id);
-        let answer = ask.send().await.unwrap();
-        let failure = answer.failures().first();
-        (
-            answer.image_ids().len(),
-            failure.and_then(|one| one.failure_code().cloned()),
-        )
-    };
-    let referenced = Some(ImageFailureCode::ImageReferencedByManifestList);
-    assert_eq!(delete(by_digest(&child)).await, (0, referenced));
-    assert_eq!(delete(tag("v1")).await, (1, None));
-    assert_eq!(cloud.ecr().tags("app").keys().collect::<Vec<_>>(), ["v2"]);
-    assert_eq!(cloud.ecr().digests("app").len(), 3);
-    assert_eq!(
-        delete(tag("v1")).await,
-        (0, Some(ImageFailureCode::ImageNotFound))
-    );
-    assert_eq!(delete(tag("v2")).await, (1, None));
-    assert_eq!(cloud.ecr().digests("app").len(), 2);
-    assert_eq!(delete(by_digest(&child)).await, (1, None));
-
-    let single = image(5);
-    for tag in ["v1", "v2"] {
-        single.push(&cloud, "app", tag).await.unwrap();
-    }
-    assert_eq!(delete(by_digest(single.digest())).await, (2, None));
-    assert!(cloud.ecr().tags("app").is_empty());
-}
-
-#[tokio::test]
-async fn put_image_follows_the_same_rules() {
-    let cloud = cloud().await;
-    let client = deployer(&cloud);
-    let image = image(1);
-    image.push(&cloud, "fixed", "v1").await.unwrap();
-    let got = client
-        .batch_get_image()
-        .repository_name("fixed")
-        .image_ids(tag("v1"));
-    let got = got.send().await.unwrap().images()[0].clone();
-    let put = async |name: &str, manifest: &str, tag: Option<&str>| {
-        let ask = client
-            .put_image()
-            .repository_name(name)
-            .image_manifest(manifest);
-        ask.set_image_tag(tag.map(str::to_owned)).send().await
-    };
-    let manifest = got.image_manifest().unwrap();
-    put("fixed", manifest, Some("v2")).await.unwrap();
-    assert_eq!(cloud.ecr().tags("fixed")["v2"], image.digest());
-    assert_eq!(
-        code(put("fixed", manifest, Some("v2")).await),
-        "ImageAlreadyExistsException"
-    );
-    let other = format!("{manifest} ");
-    assert_eq!(
-        code(put("fixed", &other, Some("v2")).await),
-        "ImageTagAlreadyExistsException"
-    );
-    assert_eq!(
-        code(put("app", manifest, None).await),
-        "LayersNotFoundException"
-    );
-    let index = json!({"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json",
-        "manifests": [{"digest": digest(b"x"), "size": 1}]});
-    let refused = put("app", &index.to_string(), None).await;
-    assert_eq!(code(refused), "ReferencedImagesNotFoundException");
-    assert_eq!(
-        code(put("app", "{}", None).await),
-        "InvalidParameterException"
     );
 }
 

@@ -1,5 +1,4 @@
 //! The real programs at ECR: `soci-builder` and `skopeo`, through the proxy, with the authority's certificate and with tokens.
-#![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
 
 use std::{
     path::Path,
