@@ -88,10 +88,10 @@ impl Ending {
     pub fn how(&self) -> String {
         let word = match self.end {
             End::Succeeded => "ended well",
-            End::Failed => "failed",
-            End::Fault => "was ended by a fault of CodeBuild",
-            End::TimedOut => "took too long",
-            End::Stopped => "was stopped",
+            End::Failed => "failed (FAILED)",
+            End::Fault => "was ended by a fault of CodeBuild (FAULT)",
+            End::TimedOut => "took too long (TIMED_OUT)",
+            End::Stopped => "was stopped (STOPPED)",
             End::Other => "did not end well",
         };
         let Some(phase) = &self.phase else {
@@ -305,14 +305,14 @@ mod tests {
         let how = ending(End::Failed, "PROVISIONING", &["no capacity"]).how();
         assert_eq!(
             how,
-            "failed in the phase PROVISIONING, before the builder was started: no capacity"
+            "failed (FAILED) in the phase PROVISIONING, before the builder was started: no capacity"
         );
         let how = ending(End::TimedOut, "QUEUED", &[]).how();
         assert_eq!(
             how,
-            "took too long in the phase QUEUED, before the builder was started"
+            "took too long (TIMED_OUT) in the phase QUEUED, before the builder was started"
         );
         let how = ending(End::Failed, "BUILD", &["exit status 1"]).how();
-        assert_eq!(how, "failed in the phase BUILD: exit status 1");
+        assert_eq!(how, "failed (FAILED) in the phase BUILD: exit status 1");
     }
 }

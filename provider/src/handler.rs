@@ -32,8 +32,9 @@ use crate::{
 
 /// CloudFormation waits for 3,600 s; a queue, a cold start and some tries to deliver fit in between.
 const ANSWER_DEADLINE: Duration = Duration::from_secs(3_300);
-/// What an event gets in any case that comes late: enough to see that the index is there.
-const LATE_GRACE: Duration = Duration::from_secs(30);
+/// What an event gets in any case that comes late, which is enough to find its build or its index again. CloudFormation waits
+/// that much longer than until our deadline.
+const LATE_GRACE: Duration = Duration::from_secs(240);
 /// What a resumed event gets in any case to find its build again.
 const RESUMED_PATIENCE: Duration = Duration::from_secs(5);
 /// Kept free at an invocation's end for the hand-over and, where that fails, for stopping the build and answering.
@@ -128,7 +129,7 @@ fn first(app: &App, incoming: &Incoming, now: SystemTime) -> Resumed {
     // An address that has expired belongs to an event that nobody waits for, or to another clock.
     let is_sound = |made: &SystemTime| {
         let age = now.duration_since(*made).unwrap_or_default();
-        *made <= now && age <= app.pace.of(LIFETIME)
+        *made <= now && age <= LIFETIME
     };
     let made = made.filter(is_sound).unwrap_or(now);
     Resumed {

@@ -17,6 +17,9 @@ use crate::{event::RawProperties, repository::Repository};
 const MIN_LAYER_SIZE: u64 = 10 * 1024 * 1024;
 const SPAN_SIZE: u64 = 4 * 1024 * 1024;
 
+const RETAIN: &str = "retain";
+const DESTROY: &str = "destroy";
+
 /// Which image to index.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Input {
@@ -108,6 +111,16 @@ impl Properties {
             }
             (Version::V2, Some(tag)) => Some(a_tag("OutputImageTag", tag)?),
         };
+        match fields.text("RemovalPolicy")? {
+            None | Some(RETAIN | DESTROY) => {}
+            Some(other) => {
+                return Err(refused(
+                    "RemovalPolicy",
+                    other,
+                    "neither retain nor destroy",
+                ));
+            }
+        }
         Ok(Self {
             project: fields.required("ProjectName")?.to_owned(),
             repository: fields.repository()?,
@@ -223,7 +236,7 @@ impl Properties {
 /// `destroy` keeps the index.
 #[must_use]
 pub fn is_destroyed(raw: &RawProperties) -> bool {
-    raw.get("RemovalPolicy").and_then(Value::as_str) == Some("destroy")
+    raw.get("RemovalPolicy").and_then(Value::as_str) == Some(DESTROY)
 }
 
 /// The project, read on Delete: there is a build to stop only where there is one.
