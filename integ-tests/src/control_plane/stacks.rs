@@ -153,17 +153,17 @@ impl Stacks {
 
     /// What the template says of the resource with this physical id, references to other resources resolved.
     pub(super) async fn properties_of(&self, physical_id: &str) -> Option<Value> {
-        let asked = self.client.describe_stack_resources();
-        let found = asked.physical_resource_id(physical_id).send().await;
-        let found = found.ok()?.stack_resources?;
-        let own = |row: &&StackResource| row.physical_resource_id.as_deref() == Some(physical_id);
-        let row = found.iter().find(own)?;
-        let stack = row.stack_name.as_deref()?;
-        let mut template = self.template(stack).await.ok()?;
-        let resource = template["Resources"].get_mut(row.logical_resource_id.as_deref()?)?;
-        let mut properties = resource["Properties"].take();
-        resolve(&mut properties, &self.resources(stack).await);
-        Some(properties)
+        // The emulator cannot be asked which stack has it.
+        for stack in self.names().await.ok()? {
+            let resources = self.resources(&stack).await;
+            if let Some((id, ..)) = resources.iter().find(|row| row.2 == physical_id) {
+                let mut template = self.template(&stack).await.ok()?;
+                let mut properties = template["Resources"].get_mut(id)?["Properties"].take();
+                resolve(&mut properties, &resources);
+                return Some(properties);
+            }
+        }
+        None
     }
 }
 

@@ -8,8 +8,8 @@ use local_cloud::{
 };
 use tokio::runtime::Runtime;
 
-/// A hundred times faster than in an account.
-const PACE: f64 = 0.01;
+/// Pauses and bounds of the provider, as a part of those in an account: a build of such small images takes a second.
+const PACE: f64 = 0.05;
 
 pub(crate) struct Shared {
     // Before its runtime: what it started ends in it.
