@@ -61,7 +61,7 @@ export class IndexResource {
     this.resource.node.addDependency(
       project,
       ...provider.essentials,
-      ...provider.rightsIn(repository, { hasReferrers: request.version === 'v1', isDestroyed }),
+      ...provider.rightsIn(repository, { isDestroyed }),
       provider.rightsOn(project.projectArn),
     );
   }

@@ -13,14 +13,6 @@ import { shortHash } from './short-hash';
 /** Part of the logical ids of deployed stacks: never changes. */
 const ID = 'SociIndexBuildProvider';
 
-/** What one index needs the function to do in the repository. */
-export interface RepositoryUse {
-  /** Version 1 indexes are found through the image that they refer to. */
-  readonly hasReferrers: boolean;
-  /** The index is deleted with its resource. */
-  readonly isDestroyed: boolean;
-}
-
 export class ProviderFunction extends Construct {
   /** The function of the scope's stack; made where there is none yet. */
   public static of(scope: Construct): ProviderFunction {
@@ -78,17 +70,15 @@ export class ProviderFunction extends Construct {
    * depend on what this returns: CloudFormation updates policies first and deletes what has left the template last, so a
    * right that only this index needs has to stand in a policy that leaves with it.
    */
-  public rightsIn(repository: IRepository, use: RepositoryUse): IDependable[] {
+  public rightsIn(repository: IRepository, { isDestroyed }: { readonly isDestroyed: boolean }): IDependable[] {
     const allow = (right: string, ...actions: string[]): IDependable =>
       this.policy(right, repository.stack, repository.repositoryArn, actions);
 
+    // Reading covers the referrers of an image too (ECR's API reference, ListImageReferrers).
     const rights = [
       allow('Read', 'ecr:BatchCheckLayerAvailability', 'ecr:BatchGetImage', 'ecr:GetDownloadUrlForLayer'),
     ];
-    if (use.hasReferrers) {
-      rights.push(allow('ReadReferrers', 'ecr:ListImageReferrers'));
-    }
-    if (use.isDestroyed) {
+    if (isDestroyed) {
       rights.push(allow('Delete', 'ecr:BatchDeleteImage', 'ecr:DescribeImages'));
     }
     return rights;

@@ -68,7 +68,7 @@ const READ = ['ecr:BatchCheckLayerAvailability', 'ecr:BatchGetImage', 'ecr:GetDo
 
 test.each([
   ['version 2', v2(), []],
-  ['version 1', v1(), ['ecr:ListImageReferrers']],
+  ['version 1', v1(), []],
   [
     'version 2 that is destroyed',
     v2({ removalPolicy: RemovalPolicy.DESTROY }),
@@ -77,7 +77,7 @@ test.each([
   [
     'version 1 that is destroyed',
     v1({ removalPolicy: RemovalPolicy.DESTROY }),
-    ['ecr:BatchDeleteImage', 'ecr:DescribeImages', 'ecr:ListImageReferrers'],
+    ['ecr:BatchDeleteImage', 'ecr:DescribeImages'],
   ],
   ['version 2 that is retained', v2({ removalPolicy: RemovalPolicy.RETAIN }), []],
 ])('the provider, for %s', (_, template, more) => {
