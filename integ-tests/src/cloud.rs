@@ -8,6 +8,8 @@ pub(crate) mod listener;
 
 use std::{collections::BTreeMap, io, path::Path, sync::Arc};
 
+use base64::{Engine, prelude::BASE64_STANDARD};
+
 use crate::{
     account::{Account, REGION},
     codebuild::{self, CodeBuild},
@@ -159,6 +161,16 @@ impl Cloud {
     /// All calls so far.
     pub fn calls(&self) -> Vec<Received> {
         self.faults.calls()
+    }
+
+    /// All that must stand in no log: tokens, as they are and as they are sent, signatures, secret keys.
+    pub fn secrets(&self) -> Vec<String> {
+        let mut secrets = self.iam.secrets();
+        for secret in self.ecr.secrets() {
+            secrets.push(BASE64_STANDARD.encode(format!("AWS:{secret}")));
+            secrets.push(secret);
+        }
+        secrets
     }
 
     /// All that was refused so far.

@@ -98,7 +98,8 @@ pub struct Iam {
 
 #[derive(Default)]
 struct State {
-    sessions: BTreeMap<String, Caller>,
+    /// By access key.
+    sessions: BTreeMap<String, (Caller, Keys)>,
     withheld: Vec<Withheld>,
     record: Vec<Decision>,
 }
@@ -159,7 +160,7 @@ impl Iam {
         let Some(key) = caller::access_key(headers) else {
             return Caller::Deployer;
         };
-        if let Some(caller) = self.state().sessions.get(key) {
+        if let Some((caller, _)) = self.state().sessions.get(key) {
             return caller.clone();
         }
         // The emulator gives its functions this key.
@@ -183,13 +184,22 @@ impl Iam {
     pub fn open_session(&self, caller: Caller) -> Keys {
         let random = || format!("{:032x}", fastrand::u128(..));
         let access_key_id = format!("ASIA{}", random()[..16].to_uppercase());
-        let mut state = self.state();
-        state.sessions.insert(access_key_id.clone(), caller);
-        Keys {
-            access_key_id,
+        let keys = Keys {
+            access_key_id: access_key_id.clone(),
             secret_access_key: random(),
             session_token: random(),
-        }
+        };
+        let session = (caller, keys.clone());
+        self.state().sessions.insert(access_key_id, session);
+        keys
+    }
+
+    /// The secret parts of all keys so far: for a search for secrets in logs.
+    pub fn secrets(&self) -> Vec<String> {
+        let state = self.state();
+        let keys = state.sessions.values().map(|(_, keys)| keys.clone());
+        keys.flat_map(|keys| [keys.secret_access_key, keys.session_token])
+            .collect()
     }
 
     /// May `caller` do `action` on `resource`?

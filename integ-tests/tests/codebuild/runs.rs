@@ -93,7 +93,7 @@ async fn the_real_builder_runs_in_a_build() {
         );
         assert_eq!(world.cloud.denials(), []);
         assert_eq!(world.cloud.proxy().refused(), Vec::<String>::new());
-        for secret in world.cloud.ecr().secrets() {
+        for secret in world.cloud.secrets() {
             assert!(!log.contains(&secret));
         }
     }
