@@ -26,7 +26,7 @@ async fn a_delete_stops_a_build_that_still_runs() {
     let delete = provider.delete(&create, "Stack-Index-1A2B3C");
     provider.deliver(&delete);
     succeeded(&settle(&provider, &delete).await);
-    failed_with(&settle(&provider, &create).await, &["STOPPED"]);
+    failed_with(&settle(&provider, &create).await, &["was stopped"]);
     let builds = builds_of(&scene, &create);
     assert_eq!(builds[0].finished().await, Some(Status::Stopped));
     assert_eq!(scene.cloud.ecr().tags(REPOSITORY).len(), 1);
@@ -55,7 +55,7 @@ async fn a_newer_update_stops_the_older_build() {
         .with("OutputImageTag", "v2-soci");
     provider.deliver(&newer);
     succeeded(&settle(&provider, &newer).await);
-    failed_with(&settle(&provider, &older).await, &["STOPPED"]);
+    failed_with(&settle(&provider, &older).await, &["was stopped"]);
     assert_eq!(
         builds_of(&scene, &older)[0].finished().await,
         Some(Status::Stopped)
