@@ -23,12 +23,26 @@ pub enum Source {
     Variables,
 }
 
-/// Variables that lead to credentials.
-pub(super) struct Credentials(BTreeMap<String, String>);
+/// By the secret part of the address.
+type Given = Arc<Mutex<BTreeMap<String, Keys>>>;
+
+/// Variables that lead to credentials. On drop they lead nowhere.
+pub(super) struct Credentials {
+    variables: BTreeMap<String, String>,
+    id: String,
+    given: Given,
+}
 
 impl Credentials {
     pub(super) fn variables(&self) -> &BTreeMap<String, String> {
-        &self.0
+        &self.variables
+    }
+}
+
+impl Drop for Credentials {
+    fn drop(&mut self) {
+        let mut given = self.given.lock().unwrap_or_else(PoisonError::into_inner);
+        given.remove(&self.id);
     }
 }
 
@@ -36,13 +50,12 @@ impl Credentials {
 pub(super) struct Desk {
     source: Source,
     listener: Listener,
-    /// By the secret part of the address.
-    given: Arc<Mutex<BTreeMap<String, Keys>>>,
+    given: Given,
 }
 
 impl Desk {
     pub(super) async fn open(source: Source) -> io::Result<Self> {
-        let given = Arc::new(Mutex::new(BTreeMap::<String, Keys>::new()));
+        let given = Given::default();
         let known = given.clone();
         let listener = Listener::http(None, move |request| {
             let id = request.uri().path().trim_start_matches('/').to_owned();
@@ -62,11 +75,12 @@ impl Desk {
     }
 
     pub(super) fn hand_out(&self, keys: &Keys) -> Credentials {
+        let id = format!("{:032x}", fastrand::u128(..));
         let variables = match self.source {
             Source::Address => {
-                let id = format!("{:032x}", fastrand::u128(..));
+                let mut given = self.given.lock().unwrap_or_else(PoisonError::into_inner);
+                given.insert(id.clone(), keys.clone());
                 let address = format!("http://{}/{id}", self.listener.address());
-                self.given().insert(id, keys.clone());
                 vec![("AWS_CONTAINER_CREDENTIALS_FULL_URI", address)]
             }
             Source::Variables => vec![
@@ -76,20 +90,13 @@ impl Desk {
             ],
         };
         let variables = variables.into_iter();
-        Credentials(
-            variables
+        Credentials {
+            variables: variables
                 .map(|(name, value)| (name.to_owned(), value))
                 .collect(),
-        )
-    }
-
-    pub(super) fn take_back(&self, keys: &Keys) {
-        self.given()
-            .retain(|_, given| given.access_key_id != keys.access_key_id);
-    }
-
-    fn given(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Keys>> {
-        self.given.lock().unwrap_or_else(PoisonError::into_inner)
+            id,
+            given: self.given.clone(),
+        }
     }
 }
 

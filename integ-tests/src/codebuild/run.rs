@@ -118,9 +118,7 @@ impl Run<'_> {
         let keys = self.state.iam.open_session(caller);
         let credentials = self.state.credentials.hand_out(&keys);
         let mut shell = self.shell(&spec, &source, &credentials).map_err(broken)?;
-        let status = self.phases(&spec, &mut shell).await;
-        self.state.credentials.take_back(&keys);
-        let status = status?;
+        let status = self.phases(&spec, &mut shell).await?;
 
         self.through(Phase::UploadArtifacts).await?;
         self.build.export(self.exported(&spec, &shell, status));

@@ -10,6 +10,8 @@ use hyper::{
     header::{self, HeaderName, HeaderValue},
 };
 
+use super::contents::is_digest;
+
 /// What of an answer is passed on.
 const KEPT_HEADERS: [HeaderName; 9] = [
     header::ACCEPT_RANGES,
@@ -54,8 +56,11 @@ impl Upstream {
         Ok(Self { client, address })
     }
 
-    /// A blob's size.
+    /// A blob's size; none where it is not there.
     pub(crate) async fn blob_size(&self, name: &str, digest: &str) -> Result<Option<u64>, Error> {
+        if !is_digest(digest) {
+            return Ok(None);
+        }
         let url = self.url(&format!("/v2/{name}/blobs/{digest}"));
         let answer = self.client.head(url).send().await?;
         match answer.status().as_u16() {
