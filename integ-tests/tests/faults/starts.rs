@@ -58,7 +58,7 @@ async fn rights_that_never_come_are_told() {
         scene
             .cloud
             .iam()
-            .withhold("*ProviderRole*", action, Lasts::UntilLifted);
+            .withhold(&provider.resource.function_role, action, Lasts::UntilLifted);
         let event = provider.create();
         let begun = Instant::now();
         let answer = ask(&provider, &event).await;
