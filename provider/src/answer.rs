@@ -91,9 +91,14 @@ impl Answer {
         if reason.is_empty() {
             return self;
         }
-        // One byte for each part that an empty reason leaves out of the body would be too clever: it is measured.
         self.reason = link;
-        let room = BYTES_MAX.saturating_sub(self.body().len());
+        // An empty reason has no field in the body.
+        let field = if self.reason.is_empty() {
+            r#","Reason":"""#.len()
+        } else {
+            0
+        };
+        let room = BYTES_MAX.saturating_sub(self.body().len() + field);
         self.reason.insert_str(0, &cut(&one_line(reason), room));
         self
     }
@@ -144,4 +149,88 @@ fn cut(text: &str, room: usize) -> String {
     let mut kept: String = text.chars().take_while(fits).collect();
     kept += CUT;
     kept
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+    use crate::event::Incoming;
+
+    fn sender() -> Sender {
+        let text = include_str!("../tests/events/update.json");
+        Incoming::parse(serde_json::from_str(text).unwrap())
+            .unwrap()
+            .event
+            .sender
+    }
+
+    fn parsed(answer: &Answer) -> Value {
+        serde_json::from_str(&answer.body()).unwrap()
+    }
+
+    #[test]
+    fn a_failure_says_why_and_keeps_the_id() {
+        let answer = parsed(&Answer::failed(&sender(), "no image", Some("https://log")));
+        assert_eq!(answer["Status"], "FAILED");
+        assert_eq!(answer["Reason"], "no image (log: https://log)");
+        assert_eq!(answer["PhysicalResourceId"], sender().physical_id.unwrap());
+        assert_eq!(answer["RequestId"], "5c7e5f0a-1111-4222-8333-444455556666");
+        assert_eq!(answer["LogicalResourceId"], "Index");
+        assert!(answer.get("Data").is_none());
+    }
+
+    #[test]
+    fn a_failed_create_has_a_marker_for_an_id() {
+        let sender = Sender {
+            physical_id: None,
+            ..sender()
+        };
+        let answer = parsed(&Answer::failed(&sender, "", None));
+        assert_eq!(
+            answer["PhysicalResourceId"],
+            "not-created/5c7e5f0a-1111-4222-8333-444455556666"
+        );
+        assert_eq!(answer["Reason"], "it failed without a reason");
+    }
+
+    #[test]
+    fn the_secret_is_not_in_it() {
+        let body = Answer::failed(&sender(), "why", None).body();
+        assert!(
+            !body.contains("c0ffee") && !body.contains("ResponseURL"),
+            "{body}"
+        );
+        assert_eq!(
+            json!(null),
+            parsed(&Answer::deleted(&sender(), ""))["Reason"]
+        );
+    }
+
+    #[test]
+    fn a_reason_without_a_link_fits_too() {
+        let body = Answer::failed(&sender(), &"x".repeat(5_000), None).body();
+        assert_eq!(body.len(), BYTES_MAX);
+    }
+
+    proptest! {
+        // Long texts are slow to make up; a hundred have all that can go wrong.
+        #![proptest_config(ProptestConfig::with_cases(100))]
+        #[test]
+        fn any_reason_fits_and_keeps_the_link(
+            reason in "(\\PC|[\"\\\\\u{0}-\u{1f}]|💥){0,5000}",
+            link in "https://[a-z#$/=&\"-]{0,600}",
+        ) {
+            let answer = Answer::failed(&sender(), &reason, Some(&link));
+            let body = answer.body();
+            prop_assert!(body.len() <= BYTES_MAX, "{} bytes", body.len());
+            let text = parsed(&answer)["Reason"].as_str().unwrap().to_owned();
+            prop_assert!(text.ends_with(&format!(" (log: {link})")), "{text}");
+            prop_assert!(!text.contains(char::is_control));
+            // Nothing is cut that would have fitted.
+            prop_assert!(!text.contains(CUT) || reason.contains(CUT) || body.len() > BYTES_MAX - 8);
+        }
+    }
 }

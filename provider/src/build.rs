@@ -82,6 +82,21 @@ pub struct FailedPhase {
     messages: Vec<String>,
 }
 
+impl FailedPhase {
+    /// CodeBuild's name of the phase, and what it says of it.
+    #[must_use]
+    pub fn new(name: &str, messages: &[&str]) -> Self {
+        let messages = messages.iter().map(|text| text.trim());
+        Self {
+            name: name.to_owned(),
+            messages: messages
+                .filter(|text| !text.is_empty())
+                .map(str::to_owned)
+                .collect(),
+        }
+    }
+}
+
 impl Ending {
     /// The end in words, to follow "the build … ".
     #[must_use]
@@ -268,20 +283,13 @@ fn failed_phase(phase: &BuildPhase) -> Option<FailedPhase> {
     ) {
         return None;
     }
-    let messages = phase
+    let messages: Vec<&str> = phase
         .contexts()
         .iter()
-        .filter_map(|context| context.message());
-    Some(FailedPhase {
-        name: phase
-            .phase_type()
-            .map_or("UNKNOWN", |name| name.as_str())
-            .to_owned(),
-        messages: messages
-            .filter(|text| !text.trim().is_empty())
-            .map(|text| text.trim().to_owned())
-            .collect(),
-    })
+        .filter_map(|context| context.message())
+        .collect();
+    let name = phase.phase_type().map_or("UNKNOWN", |name| name.as_str());
+    Some(FailedPhase::new(name, &messages))
 }
 
 #[cfg(test)]
@@ -292,10 +300,7 @@ mod tests {
         Ending {
             end,
             result: None,
-            phase: Some(FailedPhase {
-                name: phase.to_owned(),
-                messages: messages.iter().map(|text| (*text).to_owned()).collect(),
-            }),
+            phase: Some(FailedPhase::new(phase, messages)),
             log_link: None,
         }
     }

@@ -253,3 +253,109 @@ impl Unreadable {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Incoming, Unreadable> {
+        Incoming::parse(serde_json::from_str(text).unwrap())
+    }
+
+    macro_rules! file {
+        ($name:literal) => {
+            include_str!(concat!("../tests/events/", $name, ".json"))
+        };
+    }
+
+    #[test]
+    fn each_kind_is_read() {
+        let create = read(file!("create")).unwrap().event;
+        assert!(matches!(&create.kind, Kind::Create(new) if new["InputImageTag"] == "v1"));
+        assert_eq!(create.sender.physical_id, None);
+        assert_eq!(
+            create.sender.resource(),
+            "arn:aws:cloudformation:us-east-1:123456789012:stack/Demo/0a1b/Index"
+        );
+        let update = read(file!("update")).unwrap().event;
+        let Kind::Update { new, old } = &update.kind else {
+            panic!("{update:?}")
+        };
+        assert_eq!(
+            (&new["InputImageTag"], &old["InputImageTag"]),
+            (&json!("v2"), &json!("v1"))
+        );
+        let delete = read(file!("delete")).unwrap().event;
+        assert!(matches!(delete.kind, Kind::Delete(_)));
+        assert!(
+            delete
+                .sender
+                .physical_id
+                .unwrap()
+                .starts_with("team/app:v1-soci@")
+        );
+    }
+
+    #[test]
+    fn a_continuation_reads_back_with_the_whole_event() {
+        let incoming = read(file!("continuation")).unwrap();
+        let resumed = incoming.resumed.unwrap();
+        assert_eq!(resumed.build_id.as_deref(), Some("builder:0a1b"));
+        assert_eq!(resumed.answer_by, resumed.made + Duration::from_secs(3_300));
+        let again = incoming.event.continuation(&resumed);
+        assert_eq!(
+            again,
+            serde_json::from_str::<Value>(file!("continuation")).unwrap()
+        );
+        let unknown = Resumed {
+            build_id: None,
+            ..resumed
+        };
+        let again = Incoming::parse(incoming.event.continuation(&unknown)).unwrap();
+        assert_eq!(again.resumed, Some(unknown));
+    }
+
+    #[test]
+    fn what_cannot_be_read_says_why_and_to_whom() {
+        for (text, why) in [
+            (file!("unknown-kind"), "\"Rename\" is unknown"),
+            (file!("no-properties"), "no ResourceProperties"),
+            (file!("no-request-id"), "no RequestId"),
+        ] {
+            let unreadable = read(text).unwrap_err();
+            assert!(unreadable.why.contains(why), "{}", unreadable.why);
+            assert_eq!(unreadable.sender.unwrap().logical_id, "Index");
+        }
+        for (text, why) in [
+            (file!("no-response-url"), "no ResponseURL"),
+            ("7", "no JSON object"),
+            (r#"{"SociIndexBuildContinuation":{}}"#, "no event"),
+        ] {
+            let unreadable = read(text).unwrap_err();
+            assert!(unreadable.why.contains(why), "{}", unreadable.why);
+            assert!(unreadable.sender.is_none());
+        }
+    }
+
+    #[test]
+    fn a_delete_without_properties_is_one() {
+        let mut event: Value = serde_json::from_str(file!("delete")).unwrap();
+        event["ResourceProperties"].take();
+        let event = Incoming::parse(event).unwrap().event;
+        assert!(event.properties().is_empty());
+    }
+
+    #[test]
+    fn nothing_that_is_printed_is_secret() {
+        for text in [file!("create"), file!("continuation")] {
+            let printed = format!("{:?}", read(text).unwrap());
+            assert!(printed.contains("s3.amazonaws.com/…?***"), "{printed}");
+            assert!(
+                !printed.contains("c0ffee") && !printed.contains("X-Amz"),
+                "{printed}"
+            );
+        }
+        let printed = format!("{:?}", read(file!("unknown-kind")).unwrap_err());
+        assert!(!printed.contains("c0ffee"), "{printed}");
+    }
+}

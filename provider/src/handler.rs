@@ -26,47 +26,12 @@ use crate::{
     pace::Patience,
     plan::{self, Asked},
     properties,
-    response_url::LIFETIME,
-    work::{Job, Outcome, PATIENCE, Watched, work},
+    schedule::{RESUMED_PATIENCE, Schedule, first, instant},
+    work::{Job, Outcome, Watched, work},
 };
 
-/// CloudFormation waits for 3,600 s; a queue, a cold start and some tries to deliver fit in between.
-const ANSWER_DEADLINE: Duration = Duration::from_secs(3_300);
-/// What an event gets in any case that comes late, which is enough to find its build or its index again. CloudFormation waits
-/// that much longer than until our deadline.
-const LATE_GRACE: Duration = Duration::from_secs(240);
-/// What a resumed event gets in any case to find its build again.
-const RESUMED_PATIENCE: Duration = Duration::from_secs(5);
-/// Kept free at an invocation's end for the hand-over and, where that fails, for stopping the build and answering.
-const HAND_OVER_MARGIN: Duration = Duration::from_secs(60);
-/// Kept free at an invocation's very end, to return from it.
-const ANSWER_MARGIN: Duration = Duration::from_secs(1);
 /// For stopping a build that nobody watches any more.
 const STOP_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// The moments of an invocation.
-#[derive(Clone, Copy, Debug)]
-struct Schedule {
-    /// The work ends, and is handed over.
-    hand_over: Instant,
-    /// The hand-over is given up.
-    hand_over_end: Instant,
-    /// The delivery is given up.
-    delivery_end: Instant,
-}
-
-impl Schedule {
-    /// Of an invocation that may take `budget` from now.
-    fn of(budget: Duration) -> Self {
-        let end = Instant::now() + budget;
-        let margin = HAND_OVER_MARGIN.min(budget / 3);
-        Self {
-            hand_over: end - margin,
-            hand_over_end: end - margin / 2,
-            delivery_end: end - ANSWER_MARGIN.min(budget / 20),
-        }
-    }
-}
 
 /// Handles an invocation that may run until `deadline`.
 ///
@@ -98,10 +63,14 @@ pub async fn handle(
     let resumed = incoming
         .resumed
         .clone()
-        .unwrap_or_else(|| first(app, &incoming, now));
+        .unwrap_or_else(|| first(app.pace, &incoming.event, now));
     let job = Arc::new(job(app, incoming, &resumed, log));
     let sender = &job.event.sender;
-    let answer = match run(app, &job, &resumed, schedule).await {
+    let work = {
+        let (app, job) = (Arc::clone(app), Arc::clone(&job));
+        async move { work(&app, &job).await }
+    };
+    let answer = match guard(app, &job, &resumed, schedule, work).await {
         Some(answer) => answer,
         None => {
             let known = Resumed {
@@ -121,23 +90,6 @@ pub async fn handle(
         }
     };
     send(app, sender, &answer, schedule, &job.log).await
-}
-
-/// What is known of an event that comes for the first time.
-fn first(app: &App, incoming: &Incoming, now: SystemTime) -> Resumed {
-    let made = incoming.event.sender.response_url.made();
-    // An address that has expired belongs to an event that nobody waits for, or to another clock.
-    let is_sound = |made: &SystemTime| {
-        let age = now.duration_since(*made).unwrap_or_default();
-        *made <= now && age <= LIFETIME
-    };
-    let made = made.filter(is_sound).unwrap_or(now);
-    Resumed {
-        build_id: None,
-        made,
-        answer_by: (made + app.pace.of(ANSWER_DEADLINE)).max(now + app.pace.of(LATE_GRACE)),
-        patient_until: now + app.pace.of(PATIENCE),
-    }
 }
 
 fn job(app: &App, incoming: Incoming, resumed: &Resumed, log: Log) -> Job {
@@ -161,18 +113,16 @@ fn job(app: &App, incoming: Incoming, resumed: &Resumed, log: Log) -> Job {
 }
 
 /// Does the work and gives the answer; `None` where the invocation's time was too short for it.
-async fn run(
-    app: &Arc<App>,
-    job: &Arc<Job>,
+async fn guard(
+    app: &App,
+    job: &Job,
     resumed: &Resumed,
     schedule: Schedule,
+    work: impl Future<Output = Result<Outcome, Error>> + Send + 'static,
 ) -> Option<Answer> {
     let sender = &job.event.sender;
     let answer_by = instant(resumed.answer_by);
-    let mut task = {
-        let (app, job) = (Arc::clone(app), Arc::clone(job));
-        tokio::spawn(async move { work(&app, &job).await })
-    };
+    let mut task = tokio::spawn(work);
     let error = match timeout_at(schedule.hand_over.min(answer_by), &mut task).await {
         Ok(Ok(Ok(Outcome::Indexed(done)))) => return Some(Answer::done(sender, &done)),
         Ok(Ok(Ok(Outcome::Deleted(note)))) => {
@@ -254,14 +204,6 @@ async fn send(
     .await
 }
 
-fn instant(time: SystemTime) -> Instant {
-    let now = Instant::now();
-    match time.duration_since(SystemTime::now()) {
-        Ok(ahead) => now + ahead,
-        Err(_) => now,
-    }
-}
-
 /// What a panic said.
 fn story(died: JoinError) -> String {
     let Ok(panic) = died.try_into_panic() else {
@@ -272,4 +214,70 @@ fn story(died: JoinError) -> String {
         fixed.or_else(|| panic.downcast_ref::<String>().cloned())
     };
     text(&*panic).unwrap_or_else(|| "a panic without words".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_config::{BehaviorVersion, SdkConfig};
+
+    use super::*;
+    use crate::pace::Pace;
+
+    /// An app that calls nobody, and a Create without a project whose build could be stopped.
+    fn set() -> (App, Job, Resumed) {
+        let config = SdkConfig::builder().behavior_version(BehaviorVersion::latest());
+        let pace = Pace::parse(Some("0.01")).unwrap();
+        let app = App::new(config.build(), "provider".to_owned(), pace).unwrap();
+        let mut event: Value =
+            serde_json::from_str(include_str!("../tests/events/create.json")).unwrap();
+        event["ResourceProperties"]["ProjectName"].take();
+        let incoming = Incoming::parse(event).unwrap();
+        let resumed = first(pace, &incoming.event, SystemTime::now());
+        let job = job(&app, incoming, &resumed, Log::of("test"));
+        (app, job, resumed)
+    }
+
+    fn long() -> Schedule {
+        Schedule::of(Duration::from_secs(900))
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_an_answer() {
+        let (app, job, resumed) = set();
+        let work = async { panic!("index out of bounds") };
+        let answer = guard(&app, &job, &resumed, long(), work).await.unwrap();
+        assert_eq!(answer.status(), "FAILED");
+        assert!(
+            answer
+                .reason()
+                .contains("this is a bug: index out of bounds"),
+            "{}",
+            answer.reason()
+        );
+    }
+
+    #[tokio::test]
+    async fn the_end_of_the_invocation_is_a_hand_over() {
+        let (app, job, resumed) = set();
+        let schedule = Schedule::of(Duration::ZERO);
+        let answer = guard(&app, &job, &resumed, schedule, std::future::pending()).await;
+        assert!(answer.is_none());
+    }
+
+    #[tokio::test]
+    async fn the_deadline_is_an_answer() {
+        let (app, job, resumed) = set();
+        let resumed = Resumed {
+            answer_by: SystemTime::now(),
+            ..resumed
+        };
+        let answer = guard(&app, &job, &resumed, long(), std::future::pending())
+            .await
+            .unwrap();
+        assert!(
+            answer.reason().contains("CloudFormation waits no longer"),
+            "{}",
+            answer.reason()
+        );
+    }
 }

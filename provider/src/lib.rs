@@ -26,5 +26,6 @@ pub mod properties;
 pub mod removal;
 pub mod repository;
 pub mod response_url;
+pub mod schedule;
 pub mod verdict;
 pub mod work;

@@ -41,8 +41,11 @@ impl ResponseUrl {
             return basic_date(&date);
         }
         let (_, expires) = query("Expires")?;
-        let expires = UNIX_EPOCH.checked_add(Duration::from_secs(expires.parse().ok()?))?;
-        expires.checked_sub(LIFETIME)
+        let made = expires
+            .parse::<u64>()
+            .ok()?
+            .checked_sub(LIFETIME.as_secs())?;
+        UNIX_EPOCH.checked_add(Duration::from_secs(made))
     }
 }
 

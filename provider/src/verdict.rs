@@ -141,3 +141,112 @@ fn no_index(outcome: Outcome) -> &'static str {
         Outcome::Indexed | Outcome::AlreadyThere => "the builder's result names no image to use",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+    use soci_builder::run::chain;
+
+    use super::*;
+    use crate::{build::FailedPhase, event::Incoming};
+
+    fn properties(event: &str) -> Properties {
+        let event: Value = serde_json::from_str(event).unwrap();
+        Properties::parse(Incoming::parse(event).unwrap().event.properties()).unwrap()
+    }
+
+    fn v2() -> Properties {
+        properties(include_str!("../tests/events/create.json"))
+    }
+
+    fn digest(of: &str) -> Digest {
+        Digest::of(of.as_bytes())
+    }
+
+    fn report(outcome: &str, output: Option<Digest>) -> String {
+        json!({
+            "outcome": outcome, "image_digest": digest("image"), "output_digest": output,
+            "output_tag": output.map(|_| "v1-soci"), "layers": {"indexed": 2, "reused": 1, "skipped": 3},
+            "indexes": [{"platform": "linux/amd64", "manifest_digest": digest("image"), "index_digest": digest("soci")}],
+            "bytes_read": 7, "seconds": 0.5
+        })
+        .to_string()
+    }
+
+    fn ending(end: End, result: Option<String>) -> Ending {
+        let phase = (end != End::Succeeded).then(|| FailedPhase::new("BUILD", &["exit status 1"]));
+        Ending {
+            end,
+            result,
+            phase,
+            log_link: Some("https://log".to_owned()),
+        }
+    }
+
+    fn words(end: End, result: Option<String>) -> String {
+        let error = on_build(&v2(), "p:1", &ending(end, result)).unwrap_err();
+        assert_eq!(error.log_link(), Some("https://log"));
+        chain(&error)
+    }
+
+    #[test]
+    fn an_index_is_a_resource() {
+        let result = Some(report("indexed", Some(digest("output"))));
+        let done = on_build(&v2(), "p:1", &ending(End::Succeeded, result.clone())).unwrap();
+        assert_eq!(
+            done.id.to_string(),
+            format!("team/app:v1-soci@{}", digest("output"))
+        );
+        assert_eq!(done.build_id.as_deref(), Some("p:1"));
+        let v1 = properties(include_str!("../tests/events/create-v1.json"));
+        let done = on_build(&v1, "p:1", &ending(End::Succeeded, result)).unwrap();
+        assert_eq!(
+            done.id.to_string(),
+            format!("team/app@{}#{}", digest("image"), digest("soci").hex())
+        );
+    }
+
+    #[test]
+    fn an_original_is_one_too() {
+        let result = Some(report("nothing-to-index", Some(digest("image"))));
+        let done = on_build(&v2(), "p:1", &ending(End::Succeeded, result)).unwrap();
+        assert_eq!(done.output, digest("image"));
+    }
+
+    #[test]
+    fn the_builders_words_come_first() {
+        let failure =
+            json!({"outcome": "failed", "error": "cannot index layer 3 of 7"}).to_string();
+        assert_eq!(
+            words(End::Failed, Some(failure)),
+            "cannot index layer 3 of 7; the build p:1 failed (FAILED) in the phase BUILD: exit status 1"
+        );
+        let words_of = |outcome| words(End::Failed, Some(report(outcome, None)));
+        assert!(words_of("nothing-to-index").starts_with("nothing to index: "));
+        assert!(words_of("unsupported").starts_with("unsupported: "));
+    }
+
+    #[test]
+    fn without_words_of_the_builder_codebuild_has_them() {
+        for result in [None, Some(String::new()), Some(" \n".to_owned())] {
+            assert_eq!(
+                words(End::Succeeded, result.clone()),
+                "the build p:1 ended well but returned no result"
+            );
+            assert_eq!(
+                words(End::Failed, result),
+                "the build p:1 failed (FAILED) in the phase BUILD: exit status 1"
+            );
+        }
+        assert!(words(End::Stopped, None).contains("STOPPED"));
+        assert!(
+            words(End::Fault, Some("Segmentation fault".to_owned())).contains("cannot be read")
+        );
+    }
+
+    #[test]
+    fn a_build_that_failed_after_the_builder_is_no_index() {
+        let result = report("indexed", Some(digest("output")));
+        assert!(words(End::Failed, Some(result)).contains("FAILED"));
+    }
+}

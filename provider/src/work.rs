@@ -21,12 +21,11 @@ use crate::{
     physical_id::PhysicalId,
     plan::{self, Asked, Step},
     properties::{self, Properties},
-    removal, verdict,
-    verdict::Done,
+    removal,
+    schedule::PATIENCE,
+    verdict::{self, Done},
 };
 
-/// For how long a step may fail that must become possible: rights are known everywhere within a minute.
-pub const PATIENCE: Duration = Duration::from_secs(120);
 /// The first look at a build, and the longest pause between two: an answer comes at most that long after the build's end.
 const LOOK_FIRST: Duration = Duration::from_secs(1);
 const LOOK_LONGEST: Duration = Duration::from_secs(4);
