@@ -15,6 +15,19 @@ use serde_json::json;
 
 use crate::support::{World, exported, failure, given, phases};
 
+/// Far more than anything here takes.
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// Waits for what happens outside of this process.
+async fn until(mut happened: impl FnMut() -> bool) {
+    let asked = async {
+        while !happened() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(LIMIT, asked).await.unwrap();
+}
+
 #[tokio::test]
 async fn a_failed_command_ends_its_phase() {
     let spec = |phase: &str| {
@@ -122,9 +135,7 @@ async fn a_build_is_stopped_with_all_that_it_started() {
     let up = async || {
         let id = world.start().await;
         let running = world.cloud.codebuild().build(&id).unwrap();
-        while !running.log().contains("\nup") {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        until(|| running.log().contains("\nup")).await;
         id
     };
     let id = up().await;
@@ -141,9 +152,7 @@ async fn a_build_is_stopped_with_all_that_it_started() {
     let build = world.finish(&id).await;
     assert_eq!(build.build_status(), Some(&StatusType::Stopped));
     assert_eq!(phases(&build)[6], ("BUILD", Some("STOPPED")));
-    while processes(&id) > 0 {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    until(|| processes(&id) == 0).await;
     // Stopped again, it stays what it is.
     let again = world.client.stop_build().id(&id).send().await.unwrap();
     assert_eq!(
@@ -160,9 +169,7 @@ async fn a_build_is_stopped_with_all_that_it_started() {
     let id = up().await;
     assert!(processes(&id) >= 3);
     drop(world.cloud);
-    while processes(&id) > 0 {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    until(|| processes(&id) == 0).await;
 }
 
 #[tokio::test]
