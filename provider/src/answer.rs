@@ -9,6 +9,9 @@ use crate::{event::Sender, log::one_line, physical_id::PhysicalId, verdict::Done
 /// CloudFormation's limit for the body.
 pub const BYTES_MAX: usize = 4_096;
 
+/// CodeBuild's links have some 200 bytes. One that took the room of all else would be worse than none.
+const LINK_BYTES_MAX: usize = 1_024;
+
 /// Stands where something was cut off.
 const CUT: &str = "…";
 
@@ -86,6 +89,7 @@ impl Answer {
 
     fn because(mut self, reason: &str, link: Option<&str>) -> Self {
         let link = link
+            .filter(|link| link.len() <= LINK_BYTES_MAX)
             .map(|link| format!(" (log: {})", one_line(link)))
             .unwrap_or_default();
         if reason.is_empty() {

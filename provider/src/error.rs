@@ -1,8 +1,10 @@
 //! Why a request failed: one enum, each variant a plain sentence, the cause behind it. What CloudFormation's user reads.
 
+use std::fmt;
+
 use soci_builder::run;
 
-use crate::{call::CallError, properties::Refused, verdict::BuildFailed};
+use crate::{call::CallError, properties::Refused};
 
 /// Why a request failed.
 #[derive(Debug, thiserror::Error)]
@@ -89,5 +91,27 @@ impl Error {
             Self::Build(failed) => failed.log_link.as_deref(),
             _ => None,
         }
+    }
+}
+
+/// A build that ended without an index.
+#[derive(Debug, thiserror::Error)]
+pub struct BuildFailed {
+    /// The build.
+    pub build: String,
+    /// The builder's own words.
+    pub said: Option<String>,
+    /// How CodeBuild says it ended.
+    pub how: String,
+    /// Where the build's log is to be seen.
+    pub log_link: Option<String>,
+}
+
+impl fmt::Display for BuildFailed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(said) = &self.said {
+            write!(f, "{said}; ")?;
+        }
+        write!(f, "the build {} {}", self.build, self.how)
     }
 }

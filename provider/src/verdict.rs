@@ -1,8 +1,6 @@
 //! The verdict on a build that ended, or on an index that is there: what the answer says.
 //! In: the builder's report, or how CodeBuild says the build ended. Out: the resource, or why there is none. Pure.
 
-use std::fmt;
-
 use soci_builder::{
     digest::Digest,
     index::Version,
@@ -11,7 +9,7 @@ use soci_builder::{
 
 use crate::{
     build::{End, Ending},
-    error::Error,
+    error::{BuildFailed, Error},
     physical_id::PhysicalId,
     properties::Properties,
 };
@@ -29,27 +27,6 @@ pub struct Done {
     pub build_id: Option<String>,
     /// The resource's id.
     pub id: PhysicalId,
-}
-
-/// A build that ended without an index.
-#[derive(Debug, thiserror::Error)]
-pub struct BuildFailed {
-    build: String,
-    /// The builder's own words.
-    said: Option<String>,
-    /// How CodeBuild says it ended.
-    how: String,
-    /// Where the build's log is to be seen.
-    pub log_link: Option<String>,
-}
-
-impl fmt::Display for BuildFailed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(said) = &self.said {
-            write!(f, "{said}; ")?;
-        }
-        write!(f, "the build {} {}", self.build, self.how)
-    }
 }
 
 /// The verdict on a report.

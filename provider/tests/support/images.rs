@@ -1,0 +1,201 @@
+//! Images and their indexes as ECR has them, and the calls of ECR that read and delete them.
+
+use hyper::body::Bytes;
+use serde_json::{Value, json};
+use soci_builder::{
+    convert::convert,
+    digest::Digest,
+    image::{self, Entry, Role},
+    index::{V2, Version, ZTOC, soci_index, ztoc_descriptor},
+    oci::{Descriptor, Manifest, media_type},
+    store::Fetched,
+    ztoc::DEFAULT_BUILD_TOOL,
+};
+
+use super::State;
+
+/// A manifest.
+#[derive(Clone)]
+pub struct Image {
+    pub descriptor: Descriptor,
+    pub text: String,
+    /// What it names and ECR must have.
+    children: Vec<Image>,
+    blobs: Vec<Vec<u8>>,
+}
+
+const CONFIG: &[u8] = br#"{"architecture":"amd64","os":"linux"}"#;
+const SPAN: u64 = 4 << 20;
+
+fn layer() -> Descriptor {
+    Descriptor::new(
+        "application/vnd.oci.image.layer.v1.tar+gzip",
+        Digest::of(b"layer"),
+        20 << 20,
+    )
+}
+
+/// An image of one large layer.
+pub fn single() -> Image {
+    let text = json!({
+        "schemaVersion": 2, "mediaType": media_type::OCI_MANIFEST,
+        "config": Descriptor::of(media_type::OCI_CONFIG, CONFIG), "layers": [layer()],
+    })
+    .to_string();
+    Image::new(
+        media_type::OCI_MANIFEST,
+        text.into_bytes(),
+        vec![CONFIG.to_vec()],
+    )
+}
+
+/// The image index that the builder makes of `single()`.
+pub fn indexed() -> Image {
+    let single = single();
+    let Ok(Manifest::Image(manifest)) =
+        Manifest::parse(media_type::OCI_MANIFEST, single.text.as_bytes())
+    else {
+        panic!()
+    };
+    let ztoc = ztoc_descriptor(&layer(), &Descriptor::of(ZTOC, b"ztoc"), SPAN, false);
+    let (soci, text) = soci_index(
+        Version::V2,
+        vec![ztoc],
+        &single.descriptor,
+        DEFAULT_BUILD_TOOL,
+    );
+    assert_eq!(soci.artifact_type.as_deref().unwrap_or(V2), V2);
+    let soci_image = Image::new(
+        media_type::OCI_MANIFEST,
+        text,
+        vec![b"{}".to_vec(), b"ztoc".to_vec()],
+    );
+    let platform = "linux/amd64".parse().unwrap();
+    let mut descriptor = single.descriptor.clone();
+    descriptor.platform = Some(platform);
+    let root = Fetched::parse(single.descriptor.clone(), single.text.clone().into()).unwrap();
+    let image = image::Image {
+        root,
+        index: None,
+        entries: vec![Entry {
+            role: Role::Platform {
+                platform: descriptor.platform.clone().unwrap(),
+                manifest,
+            },
+            descriptor,
+        }],
+    };
+    let made = convert(&image, &[(0, soci)].into());
+    let children = made
+        .manifests
+        .into_iter()
+        .map(|(_, _, bytes)| Image::new(media_type::OCI_MANIFEST, bytes, Vec::new()));
+    Image {
+        children: children.chain([soci_image]).collect(),
+        ..Image::new(media_type::OCI_INDEX, made.bytes, Vec::new())
+    }
+}
+
+impl Image {
+    fn new(media_type: &str, bytes: Vec<u8>, blobs: Vec<Vec<u8>>) -> Self {
+        Self {
+            descriptor: Descriptor::of(media_type, &bytes),
+            text: String::from_utf8(bytes).unwrap(),
+            children: Vec::new(),
+            blobs,
+        }
+    }
+
+    pub fn digest(&self) -> String {
+        self.descriptor.digest.to_string()
+    }
+
+    pub fn add_to(&self, state: &mut State, tag: &str) {
+        state.images.insert(tag.to_owned(), self.clone());
+        self.add(state);
+    }
+
+    fn add(&self, state: &mut State) {
+        state.images.insert(self.digest(), self.clone());
+        let named = |blob: &Vec<u8>| (Digest::of(blob).to_string(), blob.clone());
+        state.blobs.extend(self.blobs.iter().map(named));
+        for child in &self.children {
+            child.add(state);
+        }
+    }
+}
+
+impl State {
+    pub(super) fn ecr(&mut self, operation: &str, asked: &Value) -> (u16, Bytes) {
+        assert_eq!(asked["registryId"], "123456789012");
+        assert_eq!(asked["repositoryName"], "team/app");
+        let answer = match operation {
+            "BatchGetImage" => {
+                let id = &asked["imageIds"][0];
+                match self.images.get(name_of(id)) {
+                    Some(image) => json!({"images": [{
+                        "imageId": {"imageDigest": image.digest()}, "imageManifest": image.text,
+                        "imageManifestMediaType": image.descriptor.media_type,
+                    }]}),
+                    None => {
+                        json!({"images": [], "failures": [{"imageId": id, "failureCode": "ImageNotFound"}]})
+                    }
+                }
+            }
+            "GetDownloadUrlForLayer" => {
+                json!({"downloadUrl": format!("http://{}/blob/{}", self.address.unwrap(), asked["layerDigest"].as_str().unwrap())})
+            }
+            "BatchCheckLayerAvailability" => {
+                let digest = asked["layerDigests"][0].as_str().unwrap();
+                let layers = if digest == layer().digest.to_string() {
+                    json!([{"layerDigest": digest, "layerAvailability": "AVAILABLE", "layerSize": layer().size}])
+                } else if let Some(blob) = self.blobs.get(digest) {
+                    json!([{"layerDigest": digest, "layerAvailability": "AVAILABLE", "layerSize": blob.len()}])
+                } else {
+                    json!([])
+                };
+                json!({"layers": layers})
+            }
+            "DescribeImages" => {
+                let digest = name_of(&asked["imageIds"][0]);
+                if !self.images.contains_key(digest) {
+                    return (
+                        400,
+                        json!({"__type": "ImageNotFoundException"})
+                            .to_string()
+                            .into(),
+                    );
+                }
+                json!({"imageDetails": [{"imageDigest": digest, "imageTags": self.tags_of(digest)}]})
+            }
+            "BatchDeleteImage" => {
+                for id in asked["imageIds"].as_array().unwrap() {
+                    let name = name_of(id);
+                    let image = self.images.remove(name).unwrap();
+                    // The last tag takes the image with it.
+                    if self.tags_of(&image.digest()).is_empty() {
+                        self.images.remove(&image.digest());
+                    }
+                }
+                json!({"failures": []})
+            }
+            other => panic!("{other} is not expected"),
+        };
+        (200, answer.to_string().into())
+    }
+
+    fn tags_of(&self, digest: &str) -> Vec<String> {
+        let tags = self
+            .images
+            .iter()
+            .filter(|(name, image)| !name.contains(':') && image.digest() == digest);
+        tags.map(|(name, _)| name.clone()).collect()
+    }
+}
+
+fn name_of(id: &Value) -> &str {
+    id["imageDigest"]
+        .as_str()
+        .or(id["imageTag"].as_str())
+        .unwrap()
+}

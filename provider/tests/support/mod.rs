@@ -1,0 +1,287 @@
+//! A small cloud for the handler: ECR, CodeBuild, Lambda and the answer's address on one loopback port, told apart as AWS does, by
+//! target and path. In: images and how builds end. Out: what was called and answered.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(
+    unreachable_pub,
+    reason = "test programs have no outside; `pub` marks what they are meant to use"
+)]
+
+pub mod images;
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    convert::Infallible,
+    net::SocketAddr,
+    sync::{Arc, Mutex, MutexGuard},
+    time::{Duration, SystemTime},
+};
+
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_ecr::config::{Credentials, SharedCredentialsProvider};
+use http_body_util::{BodyExt, Full};
+use hyper::{Request, Response, body::Bytes, body::Incoming, service::service_fn};
+use hyper_util::rt::TokioIo;
+use serde_json::{Value, json};
+use soci_provider::{app::App, delivery::Undelivered, handler::handle, pace::Pace};
+use tokio::{net::TcpListener, task::JoinHandle};
+
+use images::Image;
+
+/// The part of the answer's address that nobody may see.
+pub const SIGNATURE: &str = "c0ffeec0ffee";
+
+/// The cloud; gone when dropped.
+pub struct Cloud {
+    address: SocketAddr,
+    shared: Arc<Mutex<State>>,
+    server: JoinHandle<()>,
+}
+
+/// What it knows.
+#[derive(Default)]
+pub struct State {
+    /// Where it listens.
+    pub address: Option<SocketAddr>,
+    /// Manifests by tag and by digest.
+    pub images: BTreeMap<String, Image>,
+    /// Config blobs by digest.
+    pub blobs: BTreeMap<String, Vec<u8>>,
+    /// Builds, oldest first.
+    pub builds: Vec<Value>,
+    /// How builds end, by id: the number of looks before, and what of the build is different then. One without an entry never does.
+    pub ends: BTreeMap<&'static str, (usize, Value)>,
+    /// Errors to give instead of an answer, by operation: code and message.
+    pub refusals: BTreeMap<String, VecDeque<(u16, &'static str)>>,
+    /// The operations called, in order.
+    pub calls: Vec<String>,
+    /// What was answered.
+    pub answers: Vec<Value>,
+    /// What the function invoked itself with.
+    pub invoked: Vec<Value>,
+}
+
+impl Drop for Cloud {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+impl Cloud {
+    pub async fn start() -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let shared: Arc<Mutex<State>> = Arc::default();
+        let state = Arc::clone(&shared);
+        let server = tokio::spawn(async move {
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                let state = Arc::clone(&state);
+                let serve = service_fn(move |request| serve(Arc::clone(&state), request));
+                let connection = hyper::server::conn::http1::Builder::new();
+                tokio::spawn(async move {
+                    // A client that goes away is no failure of the server.
+                    let _ = connection
+                        .serve_connection(TokioIo::new(stream), serve)
+                        .await;
+                });
+            }
+        });
+        let cloud = Self {
+            address,
+            shared,
+            server,
+        };
+        cloud.state().address = Some(address);
+        images::single().add_to(&mut cloud.state(), "v1");
+        cloud
+    }
+
+    pub fn state(&self) -> MutexGuard<'_, State> {
+        self.shared.lock().unwrap()
+    }
+
+    /// Refuses the next calls of an operation.
+    pub fn refuse(&self, operation: &str, times: usize, status: u16, code: &'static str) {
+        let refusals = std::iter::repeat_n((status, code), times);
+        let mut state = self.state();
+        state
+            .refusals
+            .entry(operation.to_owned())
+            .or_default()
+            .extend(refusals);
+    }
+
+    /// The function, a hundred times as fast.
+    pub fn app(&self) -> Arc<App> {
+        let pace = Pace::parse(Some("0.01")).unwrap();
+        let config = SdkConfig::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new("us-east-1"))
+            .endpoint_url(format!("http://{}", self.address))
+            .credentials_provider(SharedCredentialsProvider::new(Credentials::new(
+                "key", "secret", None, None, "test",
+            )))
+            .retry_config(soci_provider::app::retries(pace))
+            .http_client(aws_http())
+            .build();
+        Arc::new(App::new(config, "provider".to_owned(), pace).unwrap())
+    }
+
+    /// An event, made now, that is to be answered here.
+    pub fn event(&self, text: &str) -> Value {
+        let mut event: Value = serde_json::from_str(text).unwrap();
+        event["ResponseURL"] = json!(format!(
+            "http://{}/answer?X-Amz-Signature={SIGNATURE}",
+            self.address
+        ));
+        event
+    }
+
+    /// Runs an invocation of so long, and those that it hands over to; gives the answers.
+    pub async fn run(&self, event: &Value, timeout: Duration) -> Result<Vec<Value>, Undelivered> {
+        let app = self.app();
+        let mut next = Some(event.clone());
+        while let Some(payload) = next.take() {
+            handle(&app, payload, SystemTime::now() + timeout).await?;
+            next = self.state().invoked.pop();
+        }
+        Ok(std::mem::take(&mut self.state().answers))
+    }
+
+    /// Runs an event to its only answer.
+    pub async fn answer(&self, event: &Value) -> Value {
+        let mut answers = self.run(event, Duration::from_secs(900)).await.unwrap();
+        assert_eq!(answers.len(), 1, "{answers:?}");
+        let answer = answers.remove(0);
+        assert!(!answer.to_string().contains(SIGNATURE), "{answer}");
+        answer
+    }
+
+    pub fn called(&self, operation: &str) -> usize {
+        self.state()
+            .calls
+            .iter()
+            .filter(|call| *call == operation)
+            .count()
+    }
+}
+
+/// Without the environment's proxies.
+fn aws_http() -> aws_sdk_ecr::config::SharedHttpClient {
+    aws_smithy_http_client::Builder::new().build_http()
+}
+
+async fn serve(
+    state: Arc<Mutex<State>>,
+    request: Request<Incoming>,
+) -> Result<Response<Full<Bytes>>, Infallible> {
+    let target = request
+        .headers()
+        .get("x-amz-target")
+        .map(|target| target.to_str().unwrap().to_owned());
+    let path = request.uri().path().to_owned();
+    let body = request.into_body().collect().await.unwrap().to_bytes();
+    let operation = match &target {
+        Some(target) => target.rsplit('.').next().unwrap().to_owned(),
+        None if path == "/answer" => "answer".to_owned(),
+        None if path.starts_with("/blob/") => "blob".to_owned(),
+        None => "Invoke".to_owned(),
+    };
+    let mut state = state.lock().unwrap();
+    state.calls.push(operation.clone());
+    let refusal = state
+        .refusals
+        .get_mut(&operation)
+        .and_then(VecDeque::pop_front);
+    let (status, answer) = match refusal {
+        Some((status, code)) => (
+            status,
+            json!({"__type": code, "message": "so it is"})
+                .to_string()
+                .into(),
+        ),
+        None if operation == "blob" => (
+            200,
+            Bytes::from(state.blobs[&path["/blob/".len()..]].clone()),
+        ),
+        None => state.answer(&operation, &body),
+    };
+    let mut response = Response::new(Full::new(answer));
+    *response.status_mut() = status.try_into().unwrap();
+    Ok(response)
+}
+
+impl State {
+    fn answer(&mut self, operation: &str, body: &[u8]) -> (u16, Bytes) {
+        let asked: Value = serde_json::from_slice(body).unwrap_or_default();
+        let answer = match operation {
+            "answer" => {
+                self.answers.push(asked);
+                return (200, Bytes::new());
+            }
+            "Invoke" => {
+                self.invoked.push(asked);
+                return (202, Bytes::new());
+            }
+            "StartBuild" => self.start(&asked),
+            "ListBuildsForProject" => {
+                json!({"ids": self.builds.iter().rev().map(|build| &build["id"]).collect::<Vec<_>>()})
+            }
+            "BatchGetBuilds" => self.look(&asked),
+            "StopBuild" => {
+                let build = self
+                    .builds
+                    .iter_mut()
+                    .find(|build| build["id"] == asked["id"])
+                    .unwrap();
+                build["buildStatus"] = json!("STOPPED");
+                json!({"build": build})
+            }
+            _ => return self.ecr(operation, &asked),
+        };
+        (200, answer.to_string().into())
+    }
+
+    fn start(&mut self, asked: &Value) -> Value {
+        let token = &asked["idempotencyToken"];
+        assert_eq!(token.as_str().unwrap().len(), 64);
+        if let Some(same) = self.builds.iter().find(|build| build["token"] == *token) {
+            return json!({"build": same});
+        }
+        let started = SystemTime::now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap();
+        let build = json!({
+            "id": format!("builder:{}", self.builds.len() + 1), "token": token, "buildStatus": "IN_PROGRESS",
+            "currentPhase": "BUILD", "startTime": started.as_secs_f64(), "looks": 0,
+            "environment": {"type": "LINUX_CONTAINER", "image": "i", "computeType": "BUILD_GENERAL1_SMALL",
+                            "environmentVariables": asked["environmentVariablesOverride"]},
+        });
+        self.builds.push(build.clone());
+        json!({"build": build})
+    }
+
+    /// A look brings a running build nearer to its end.
+    fn look(&mut self, asked: &Value) -> Value {
+        let ids: Vec<&Value> = asked["ids"].as_array().unwrap().iter().collect();
+        let mut found = Vec::new();
+        for build in self
+            .builds
+            .iter_mut()
+            .filter(|build| ids.contains(&&build["id"]))
+        {
+            let looks = usize::try_from(build["looks"].as_u64().unwrap()).unwrap();
+            build["looks"] = json!(looks + 1);
+            let Some((after, end)) = self.ends.get(build["id"].as_str().unwrap()) else {
+                found.push(build.clone());
+                continue;
+            };
+            if build["buildStatus"] == "IN_PROGRESS" && looks >= *after {
+                let end = end.as_object().unwrap().clone();
+                build.as_object_mut().unwrap().extend(end);
+            }
+            found.push(build.clone());
+        }
+        json!({"builds": found})
+    }
+}
