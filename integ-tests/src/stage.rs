@@ -223,18 +223,25 @@ impl Provider {
 
     /// An Update of what `before` made, answered with that id.
     pub fn update(&self, before: &Event, physical_id: &str) -> Event {
-        let properties = &before.json["ResourceProperties"];
-        let properties = properties.as_object().cloned().unwrap_or_default();
-        self.event("Update", &properties, Duration::ZERO)
-            .field("PhysicalResourceId", physical_id)
+        let properties = before.json["ResourceProperties"].clone();
+        self.after("Update", before, physical_id)
             .field("OldResourceProperties", properties)
     }
 
     /// A Delete of what `before` made, answered with that id.
     pub fn delete(&self, before: &Event, physical_id: &str) -> Event {
-        let properties = &before.json["ResourceProperties"];
-        let properties = properties.as_object().cloned().unwrap_or_default();
-        self.event("Delete", &properties, Duration::ZERO)
+        self.after("Delete", before, physical_id)
+    }
+
+    /// A request for the same resource with the same properties.
+    fn after(&self, kind: &str, before: &Event, physical_id: &str) -> Event {
+        let properties = before.json["ResourceProperties"].as_object();
+        let properties = properties.cloned().unwrap_or_default();
+        self.event(kind, &properties, Duration::ZERO)
+            .field(
+                "LogicalResourceId",
+                before.json["LogicalResourceId"].clone(),
+            )
             .field("PhysicalResourceId", physical_id)
     }
 

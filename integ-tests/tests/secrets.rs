@@ -108,7 +108,7 @@ async fn no_secret_is_seen() {
     // Well, with a second invocation.
     provider
         .lambda
-        .set_timeout(std::time::Duration::from_millis(1_500));
+        .set_timeout(std::time::Duration::from_secs(2));
     let gate = Gate::closed();
     scene
         .cloud

@@ -15,7 +15,7 @@ use crate::support::{builds_of, failed_with, keeper, scene, settle, succeeded};
 /// A provider whose invocations are short, and an event of it whose build waits at the gate.
 async fn held(scene: &Scene, gate: &Gate) -> (Provider, Event) {
     let options = Options {
-        timeout: Duration::from_millis(1_500),
+        timeout: Duration::from_secs(2),
         ..Options::default()
     };
     let provider = scene.provider("Keep", options).await.unwrap();
@@ -147,7 +147,7 @@ async fn the_deadline_holds_across_invocations() {
     let options = Options {
         // 3,300 s are 3.3 s, three invocations.
         pace: 0.001,
-        timeout: Duration::from_millis(1_500),
+        timeout: Duration::from_secs(2),
         ..Options::default()
     };
     let provider = scene.provider("Keep", options).await.unwrap();
