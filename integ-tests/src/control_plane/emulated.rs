@@ -146,6 +146,24 @@ impl Emulated {
         Ok(found.roles.into_iter().map(|role| role.role_name).collect())
     }
 
+    /// Lets a function's invocations take only so long, as no template of the construct would.
+    ///
+    /// # Errors
+    /// There is no such function.
+    pub async fn set_function_timeout(&self, name: &str, seconds: u16) -> Result<(), Error> {
+        let path = format!("2015-03-31/functions/{name}/configuration");
+        let request = self
+            .client
+            .put(format!("{}/{path}", self.address))
+            .header(AUTHORIZATION, credential("lambda"))
+            .body(json!({ "Timeout": seconds }).to_string());
+        let answer = request
+            .send()
+            .await
+            .and_then(reqwest::Response::error_for_status);
+        answer.map(drop).map_err(Error::refused(path))
+    }
+
     async fn call(
         &self,
         service: &str,

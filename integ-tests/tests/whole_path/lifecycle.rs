@@ -70,33 +70,50 @@ fn create_then_a_new_tag_then_other_options_then_destroy() {
 }
 
 #[test]
-fn a_rollback_starts_no_build() {
+fn a_failed_update_rolls_back_without_a_build() {
     story(async |shared| {
         let repository = Repository::new(shared, "rollback").await;
         repository.push("v1", &[4]).await;
         repository.push("v2", &[5]).await;
         let stack = Stack::new(shared, "Rollback");
         let index = |tag| Index::v2("Index", &repository, tag).with("removalPolicy", "destroy");
-        stack
-            .deploy(&[index("v1").with("outputTag", "v1-soci")])
-            .await
-            .succeeds();
+        let old = index("v1").with("outputTag", "v1-soci");
+        stack.deploy(&[old]).await.succeeds();
         let before = stack.output_digest("Index").await;
 
         let new = index("v2").with("outputTag", "v2-soci");
         stack.deploy_failing(&[new]).await.fails();
-        assert_eq!(
-            stack.status().await.as_deref(),
-            Some("UPDATE_ROLLBACK_COMPLETE")
-        );
-        // Create and the update that failed later; the way back found its index there.
+        let status = stack.status().await;
+        assert_eq!(status.as_deref(), Some("UPDATE_ROLLBACK_COMPLETE"));
+        // One for the create, one for the update that failed later. The emulator sends only the Delete of the new index.
         assert_eq!(stack.builds(), 2);
-        let back = &stack.answers()[2];
-        assert_data(back, &[("Outcome", "already-there"), ("BuildId", "")]);
-        assert_data(back, &[("OutputImageDigest", &before)]);
         assert_eq!(stack.output_digest("Index").await, before);
+        assert_eq!(repository.tags(), ["v1", "v1-soci", "v2"]);
         assert_eq!(repository.indexes("v1-soci").await.len(), 1);
         stack.assert_rights_were_checked();
+        stack.destroy().await;
+    });
+}
+
+#[test]
+fn going_back_to_the_old_tag_starts_no_build() {
+    story(async |shared| {
+        let repository = Repository::new(shared, "back").await;
+        repository.push("v1", &[6]).await;
+        repository.push("v2", &[7]).await;
+        let stack = Stack::new(shared, "Back");
+        let index =
+            |tag| Index::v2("Index", &repository, tag).with("outputTag", format!("{tag}-soci"));
+        stack.deploy(&[index("v1")]).await.succeeds();
+        let before = stack.output_digest("Index").await;
+        stack.deploy(&[index("v2")]).await.succeeds();
+        assert_ne!(stack.output_digest("Index").await, before);
+        stack.deploy(&[index("v1")]).await.succeeds();
+        assert_eq!(stack.builds(), 2);
+        assert_eq!(stack.output_digest("Index").await, before);
+        // Create, Update and its Delete, and the Update back.
+        let back = &stack.answers()[3];
+        assert_data(back, &[("Outcome", "already-there"), ("BuildId", "")]);
         stack.destroy().await;
     });
 }

@@ -7,6 +7,7 @@
 )]
 
 mod deployment;
+mod hand_over;
 mod lifecycle;
 mod many;
 mod order;

@@ -1,6 +1,6 @@
 //! The local cloud that the tests share. In: a test. Out: its result; and after it, no secret in anything that can be read.
 
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, Once, PoisonError, Weak};
 
 use local_cloud::{
     control_plane::{LocalCloud, Options, secrets},
@@ -23,11 +23,12 @@ static SHARED: Mutex<Weak<Shared>> = Mutex::new(Weak::new());
 
 /// Runs a test in the cloud, started and bootstrapped where no other test has it now. The last to leave stops it.
 pub(crate) fn story(test: impl AsyncFnOnce(&Shared)) {
-    let shared = shared();
-    shared.runtime.block_on(async {
-        test(&shared).await;
-        shared.assert_no_secrets().await;
-    });
+    shared().run(test);
+}
+
+/// Runs a test in a cloud of its own: one that says what happens to whichever build comes next.
+pub(crate) fn story_apart(test: impl AsyncFnOnce(&Shared)) {
+    Shared::start().run(test);
 }
 
 fn shared() -> Arc<Shared> {
@@ -35,22 +36,7 @@ fn shared() -> Arc<Shared> {
     if let Some(shared) = place.upgrade() {
         return shared;
     }
-    assets();
-    let runtime = Runtime::new().unwrap();
-    let options = Options {
-        provider_pace: Some(PACE),
-        ..Options::default()
-    };
-    let cloud = runtime.block_on(async {
-        let cloud = LocalCloud::start(options).await.unwrap();
-        cloud.cdk().bootstrap().await.unwrap();
-        cloud
-    });
-    let shared = Arc::new(Shared {
-        cloud,
-        printed: Mutex::default(),
-        runtime,
-    });
+    let shared = Arc::new(Shared::start());
     *place = Arc::downgrade(&shared);
     shared
 }
@@ -81,6 +67,33 @@ fn assets() {
 }
 
 impl Shared {
+    fn start() -> Self {
+        static ASSETS: Once = Once::new();
+        ASSETS.call_once(assets);
+        let runtime = Runtime::new().unwrap();
+        let options = Options {
+            provider_pace: Some(PACE),
+            ..Options::default()
+        };
+        let cloud = runtime.block_on(async {
+            let cloud = LocalCloud::start(options).await.unwrap();
+            cloud.cdk().bootstrap().await.unwrap();
+            cloud
+        });
+        Self {
+            cloud,
+            printed: Mutex::default(),
+            runtime,
+        }
+    }
+
+    fn run(&self, test: impl AsyncFnOnce(&Self)) {
+        self.runtime.block_on(async {
+            test(self).await;
+            self.assert_no_secrets().await;
+        });
+    }
+
     /// Everything that was printed, stored or passed to a build, from all tests so far.
     async fn assert_no_secrets(&self) {
         let mut texts = self.printed.lock().unwrap().clone();
