@@ -189,7 +189,7 @@ async fn without_any_one_right_something_fails() {
     });
     let lived: Vec<(Right, Done<()>)> = stream::iter(lives).buffer_unordered(3).collect().await;
     for (right, lived) in &lived {
-        println!("without {} of {}: {lived:.160?}", right.action, right.role);
+        eprintln!("without {} of {}: {lived:.160?}", right.action, right.role);
     }
     let needless = lived
         .into_iter()

@@ -1,0 +1,119 @@
+//! The provider's figures: printed, not asserted, for they depend on the machine. Run by `scripts/measure-provider`, with release
+//! builds.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod support;
+
+use std::{
+    fs,
+    io::{Write, stdout},
+    time::Duration,
+};
+
+use flate2::{Compression, write::DeflateEncoder};
+use local_cloud::{
+    codebuild::{Phase, Script},
+    faults::Gate,
+    programs,
+    stage::{Options, Provider, Scene},
+};
+use tokio::time::Instant;
+
+use support::{LIMIT, ask, builds_of, scene, succeeded};
+
+/// Nothing is shortened here.
+const REAL: Options = Options {
+    pace: 1.0,
+    timeout: Duration::from_secs(900),
+    retry_pause: Duration::from_secs(60),
+};
+
+fn median(mut times: Vec<Duration>) -> Duration {
+    times.sort();
+    times[times.len() / 2]
+}
+
+fn say(what: &str, figure: &str) {
+    writeln!(stdout(), "{what:<44} {figure}").unwrap();
+}
+
+fn millis(time: Duration) -> String {
+    format!("{:.0} ms", time.as_secs_f64() * 1e3)
+}
+
+async fn provider(scene: &Scene) -> Provider {
+    scene.provider("Keep", REAL).await.unwrap()
+}
+
+#[tokio::test]
+#[ignore = "prints figures: scripts/measure-provider"]
+async fn figures() {
+    let program = fs::read(programs::provider()).unwrap();
+    let mut zip = DeflateEncoder::new(Vec::new(), Compression::best());
+    zip.write_all(&program).unwrap();
+    say("program", &format!("{:.2} MB", program.len() as f64 / 1e6));
+    say(
+        "zip",
+        &format!("{:.2} MB", zip.finish().unwrap().len() as f64 / 1e6),
+    );
+
+    let scene = scene().await;
+    let first = provider(&scene).await;
+    succeeded(&ask(&first, &first.create()).await);
+    starts(&scene).await;
+    watches(&scene).await;
+}
+
+/// Start of the process to its first call, and an index that is there.
+async fn starts(scene: &Scene) {
+    let (mut first_calls, mut cold, mut warm) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..15 {
+        let provider = provider(scene).await;
+        for times in [&mut cold, &mut warm] {
+            let event = provider.create();
+            let begun = Instant::now();
+            provider.deliver(&event);
+            let answer = provider.answer(&event, LIMIT).await.unwrap();
+            assert_eq!(answer.data("Outcome"), "already-there");
+            times.push(answer.at - begun);
+        }
+        first_calls.push(provider.calls.all()[0].at - provider.lambda.started()[0]);
+    }
+    say("cold start to first call", &millis(median(first_calls)));
+    say("index is there, to answer, cold", &millis(median(cold)));
+    say("index is there, to answer, warm", &millis(median(warm)));
+}
+
+/// A build's end to the answer.
+async fn watches(scene: &Scene) {
+    let mut late = Vec::new();
+    let mut peak = 0;
+    for number in 0..5_u64 {
+        let provider = provider(scene).await;
+        let gate = Gate::closed();
+        scene
+            .cloud
+            .codebuild()
+            .next_build(Script::new().held_in(Phase::Build, &gate));
+        let event = provider
+            .create()
+            .with("OutputImageTag", format!("watched-{number}"));
+        provider.deliver(&event);
+        gate.reached().await;
+        // Long enough for the looks to become rare; each time other moments between two of them.
+        tokio::time::sleep(Duration::from_millis(12_000 + 900 * number)).await;
+        gate.open();
+        builds_of(scene, &event)[0].finished().await;
+        let ended = Instant::now();
+        let answer = provider.answer(&event, LIMIT).await.unwrap();
+        late.push(answer.at - ended);
+        peak = peak.max(provider.lambda.peak_memory_kib().unwrap_or_default());
+    }
+    let most = late.iter().max().copied().unwrap_or_default();
+    say("build end to answer, median of 5", &millis(median(late)));
+    say("build end to answer, longest of 5", &millis(most));
+    say(
+        "peak memory (VmHWM)",
+        &format!("{:.1} MiB", peak as f64 / 1024.0),
+    );
+}
