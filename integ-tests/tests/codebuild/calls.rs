@@ -191,7 +191,8 @@ async fn what_was_asked_is_done_though_the_asker_dies() {
     asking.abort();
     assert!(asking.await.unwrap_err().is_cancelled());
     gate.open();
-    done.await.unwrap();
+    let limit = std::time::Duration::from_secs(20);
+    tokio::time::timeout(limit, done).await.unwrap().unwrap();
     assert_eq!(world.cloud.codebuild().builds().len(), 1);
 }
 
