@@ -54,6 +54,8 @@ enum Verb {
     },
     /// Inside of a running cloud: the builds, and what they printed
     Builds,
+    /// Inside of a running cloud: what the functions printed
+    Logs,
     /// Inside of a running cloud: stacks, functions, projects and roles that are there
     Left,
 }
@@ -72,6 +74,10 @@ pub(crate) async fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Verb::Events { stack, json } => events(&stack, json).await,
         Verb::Answers { last } => answers(last).await,
         Verb::Builds => builds().await,
+        Verb::Logs => {
+            print(&account().await?.logs().await?);
+            Ok(ExitCode::SUCCESS)
+        }
         Verb::Left => left().await,
     }
 }

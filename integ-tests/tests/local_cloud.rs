@@ -1,0 +1,106 @@
+//! The local cloud leaves nothing behind, however it ends.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test ends where something unexpected happens"
+)]
+
+use std::{
+    fs,
+    path::Path,
+    process::Stdio,
+    time::{Duration, Instant},
+};
+
+use local_cloud::control_plane::{LocalCloud, Options};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+const LIMIT: Duration = Duration::from_secs(10);
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// Command lines of processes that run in a folder's name.
+fn processes_of(folder: &Path) -> Vec<String> {
+    let folder = folder.to_str().unwrap();
+    let entries = fs::read_dir("/proc").unwrap().flatten();
+    let commands = entries.filter_map(|entry| fs::read(entry.path().join("cmdline")).ok());
+    let commands = commands.map(|bytes| String::from_utf8_lossy(&bytes).replace('\0', " "));
+    commands
+        .filter(|command| command.contains(folder))
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_left_of_a_bootstrapped_cloud() {
+    let cloud = LocalCloud::start(Options::default()).await.unwrap();
+    cloud.cdk().bootstrap().await.unwrap();
+    assert_eq!(cloud.stacks().names().await.unwrap(), ["CDKToolkit"]);
+    let folder = cloud.folder().to_owned();
+    assert_eq!(processes_of(&folder).len(), 1, "the emulator");
+    drop(cloud);
+    assert_eq!(processes_of(&folder), [""; 0]);
+    assert!(!folder.exists());
+}
+
+/// A test that is killed has no chance to tidy up.
+#[tokio::test]
+async fn the_emulator_ends_with_whoever_started_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = env!("CARGO_BIN_EXE_local-cloud");
+    let mut parent = tokio::process::Command::new(program)
+        .args(["run", "--", "cat"])
+        .env("TMPDIR", folder.path())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // `cat` answers once all is up.
+    let mut input = parent.stdin.take().unwrap();
+    let mut output = parent.stdout.take().unwrap();
+    input.write_all(b"up").await.unwrap();
+    let mut answer = [0; 2];
+    output.read_exact(&mut answer).await.unwrap();
+    let children = children(parent.id().unwrap());
+    let emulator = children
+        .iter()
+        .find(|(_, command)| command.contains("launch.py"));
+    let (emulator, command) = emulator.unwrap();
+    let launch = command.split('\0').find(|word| word.ends_with("launch.py"));
+    parent.kill().await.unwrap();
+    let limit = Instant::now() + LIMIT;
+    while runs(*emulator) && Instant::now() < limit {
+        tokio::time::sleep(PAUSE).await;
+    }
+    assert!(!runs(*emulator));
+
+    // What a killed program does leave, for as long as it is nobody's but the machine's: the registry, and its files.
+    for (pid, _) in &children {
+        let mut kill = tokio::process::Command::new("kill");
+        let _ = kill
+            .arg(pid.to_string())
+            .stderr(Stdio::null())
+            .status()
+            .await;
+    }
+    fs::remove_dir_all(Path::new(launch.unwrap()).parent().unwrap()).unwrap();
+}
+
+fn runs(pid: u32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let state = stat
+        .rsplit_once(") ")
+        .map(|(_, rest)| rest.starts_with('Z'));
+    state == Some(false)
+}
+
+/// Number and command line of each child of a process.
+fn children(parent: u32) -> Vec<(u32, String)> {
+    let entries = fs::read_dir("/proc").unwrap().flatten();
+    let numbers = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    let child = |pid: u32| {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        let own: u32 = stat.rsplit_once(") ")?.1.split(' ').nth(1)?.parse().ok()?;
+        let command = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+        (own == parent).then(|| (pid, String::from_utf8_lossy(&command).into_owned()))
+    };
+    numbers.filter_map(child).collect()
+}
