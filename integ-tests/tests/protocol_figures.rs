@@ -1,14 +1,11 @@
 //! The provider's figures: printed, not asserted, for they depend on the machine. Run by `scripts/measure-provider`, with release
 //! builds.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::print_stdout, reason = "the figures are its output")]
 
 mod support;
 
-use std::{
-    fs,
-    io::{Write, stdout},
-    time::Duration,
-};
+use std::{fs, io::Write, time::Duration};
 
 use flate2::{Compression, write::DeflateEncoder};
 use local_cloud::{
@@ -34,7 +31,7 @@ fn median(mut times: Vec<Duration>) -> Duration {
 }
 
 fn say(what: &str, figure: &str) {
-    writeln!(stdout(), "{what:<44} {figure}").unwrap();
+    println!("{what:<44} {figure}");
 }
 
 fn millis(time: Duration) -> String {

@@ -74,6 +74,10 @@ async fn life(scene: &Scene, stack: &str) -> Done<()> {
         found.data("Outcome") == "already-there",
         "the index was not found",
     )?;
+    holds(
+        builds_of(scene, &again).is_empty(),
+        "the index was found by a build only",
+    )?;
 
     let gate = Gate::closed();
     scene
@@ -189,7 +193,8 @@ async fn without_any_one_right_something_fails() {
     });
     let lived: Vec<(Right, Done<()>)> = stream::iter(lives).buffer_unordered(3).collect().await;
     for (right, lived) in &lived {
-        eprintln!("without {} of {}: {lived:.160?}", right.action, right.role);
+        let (role, action) = (&right.role, &right.action);
+        eprintln!("without {action} of {role}: {lived:?}");
     }
     let needless = lived
         .into_iter()
