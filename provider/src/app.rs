@@ -87,13 +87,13 @@ impl App {
                 .build();
             aws_sdk_ecr::Client::from_conf(config)
         };
-        Images {
+        Images::new(
             ecr,
-            http: self.http.clone(),
-            repository: repository.clone(),
+            self.http.clone(),
+            repository.clone(),
             patience,
-            log: log.clone(),
-        }
+            log.clone(),
+        )
     }
 
     /// The builds of a project.

@@ -117,11 +117,14 @@ impl Ending {
             "QUEUED" | "SUBMITTED" | "PROVISIONING" => ", before the builder was started",
             _ => "",
         };
-        let mut how = format!("{word} in the phase {}{before}", phase.name);
-        for message in &phase.messages {
-            how += &format!(": {message}");
-        }
-        how
+        format!("{word} in the phase {}{before}", phase.name)
+    }
+
+    /// The same, with what CodeBuild says of it.
+    #[must_use]
+    pub fn how_and_why(&self) -> String {
+        let messages = self.phase.iter().flat_map(|phase| &phase.messages);
+        messages.fold(self.how(), |how, message| format!("{how}: {message}"))
     }
 }
 
@@ -272,6 +275,8 @@ fn state(build: &Build) -> State {
         log_link: build
             .logs()
             .and_then(|logs| logs.deep_link())
+            // CodeBuild's link where there is no log yet.
+            .filter(|link| !link.contains("group=null"))
             .map(str::to_owned),
     })
 }
@@ -307,17 +312,17 @@ mod tests {
 
     #[test]
     fn an_early_death_says_that_the_builder_never_ran() {
-        let how = ending(End::Failed, "PROVISIONING", &["no capacity"]).how();
+        let how = ending(End::Failed, "PROVISIONING", &["no capacity"]).how_and_why();
         assert_eq!(
             how,
             "failed (FAILED) in the phase PROVISIONING, before the builder was started: no capacity"
         );
-        let how = ending(End::TimedOut, "QUEUED", &[]).how();
+        let how = ending(End::TimedOut, "QUEUED", &[]).how_and_why();
         assert_eq!(
             how,
             "took too long (TIMED_OUT) in the phase QUEUED, before the builder was started"
         );
-        let how = ending(End::Failed, "BUILD", &["exit status 1"]).how();
+        let how = ending(End::Failed, "BUILD", &["exit status 1"]).how_and_why();
         assert_eq!(how, "failed (FAILED) in the phase BUILD: exit status 1");
     }
 }

@@ -25,7 +25,7 @@ pub enum Hope {
 }
 
 /// A call that failed.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[error("{operation}: {why}")]
 pub struct CallError {
     operation: &'static str,

@@ -23,6 +23,14 @@ pub enum Error {
         /// Why.
         source: Box<run::Error>,
     },
+    /// A right that is missing where nothing else fails.
+    #[error("cannot tell whether the index of {image} is there")]
+    Rights {
+        /// The image.
+        image: String,
+        /// What is denied.
+        source: CallError,
+    },
     /// The project's builds.
     #[error("cannot look for builds of the project {project}")]
     Builds {

@@ -2,7 +2,10 @@
 //! In: tags and digests. Out: what the builder's comparison needs, checked against its digest. Needs no registry token, and tells no
 //! signed address.
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use aws_sdk_ecr::{
     Client,
@@ -19,7 +22,7 @@ use soci_builder::{
 };
 
 use crate::{
-    call::{CallError, Named, patiently},
+    call::{CallError, Hope, Named, patiently},
     log::Log,
     pace::Patience,
     repository::Repository,
@@ -43,27 +46,24 @@ pub struct Images {
     pub patience: Patience,
     /// Tells of tries.
     pub log: Log,
+    denied: Arc<Mutex<Option<CallError>>>,
 }
 
 impl ReadImages for Images {
     async fn select(&self, selector: &Selector) -> Result<Option<Fetched>, Error> {
         let got = patiently(&self.patience, &self.log, || self.get(selector)).await;
-        let Some((descriptor, bytes)) = got.map_err(elsewhere)? else {
+        let Some((descriptor, bytes)) = self.known(got)? else {
             return Ok(None);
         };
         Fetched::parse(descriptor, bytes).map(Some)
     }
 
     async fn blob(&self, descriptor: &Descriptor) -> Result<Bytes, Error> {
-        patiently(&self.patience, &self.log, || self.download(descriptor))
-            .await
-            .map_err(elsewhere)
+        self.known(patiently(&self.patience, &self.log, || self.download(descriptor)).await)
     }
 
     async fn blob_size(&self, digest: &Digest) -> Result<Option<u64>, Error> {
-        patiently(&self.patience, &self.log, || self.layer_size(digest))
-            .await
-            .map_err(elsewhere)
+        self.known(patiently(&self.patience, &self.log, || self.layer_size(digest)).await)
     }
 
     async fn referrers(
@@ -71,19 +71,53 @@ impl ReadImages for Images {
         subject: &Digest,
         artifact_type: &str,
     ) -> Result<Vec<Descriptor>, Error> {
-        patiently(&self.patience, &self.log, || {
-            self.list_referrers(subject, artifact_type)
-        })
-        .await
-        .map_err(elsewhere)
+        self.known(
+            patiently(&self.patience, &self.log, || {
+                self.list_referrers(subject, artifact_type)
+            })
+            .await,
+        )
     }
 }
 
-fn elsewhere(error: CallError) -> Error {
-    Error::Elsewhere(Box::new(error))
-}
-
 impl Images {
+    /// The images of `repository`.
+    #[must_use]
+    pub fn new(
+        ecr: Client,
+        http: reqwest::Client,
+        repository: Repository,
+        patience: Patience,
+        log: Log,
+    ) -> Self {
+        Self {
+            ecr,
+            http,
+            repository,
+            patience,
+            log,
+            denied: Arc::default(),
+        }
+    }
+
+    /// The right that was missing for a call, if any. The builder's comparison takes what cannot be read for not being there,
+    /// and would have it built again.
+    #[must_use]
+    pub fn denied(&self) -> Option<CallError> {
+        let denied = self.denied.lock();
+        denied.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn known<T>(&self, result: Result<T, CallError>) -> Result<T, Error> {
+        result.map_err(|error| {
+            if error.hope() == Hope::Right {
+                let mut denied = self.denied.lock().unwrap_or_else(PoisonError::into_inner);
+                *denied = Some(error.clone());
+            }
+            Error::Elsewhere(Box::new(error))
+        })
+    }
+
     async fn get(&self, selector: &Selector) -> Result<Option<(Descriptor, Bytes)>, CallError> {
         const OPERATION: &str = "ECR BatchGetImage";
         let image = ImageIdentifier::builder();

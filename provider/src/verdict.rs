@@ -102,7 +102,9 @@ pub fn on_build(properties: &Properties, build_id: &str, ending: &Ending) -> Res
     };
     let how = match (ending.end, &said) {
         (End::Succeeded, None) => "ended well but returned no result".to_owned(),
-        _ => ending.how(),
+        // Beside the builder's words, CodeBuild's only repeat the buildspec.
+        (_, Some(_)) => ending.how(),
+        (_, None) => ending.how_and_why(),
     };
     Err(failed(said, how).into())
 }
@@ -196,7 +198,7 @@ mod tests {
             json!({"outcome": "failed", "error": "cannot index layer 3 of 7"}).to_string();
         assert_eq!(
             words(End::Failed, Some(failure)),
-            "cannot index layer 3 of 7; the build p:1 failed (FAILED) in the phase BUILD: exit status 1"
+            "cannot index layer 3 of 7; the build p:1 failed (FAILED) in the phase BUILD"
         );
         let words_of = |outcome| words(End::Failed, Some(report(outcome, None)));
         assert!(words_of("nothing-to-index").starts_with("nothing to index: "));

@@ -152,6 +152,9 @@ async fn find_or_start(
         let done = verdict::on_report(properties, report, None)?;
         return Ok(Found::Index(Box::new(done)));
     }
+    if let Some(source) = images.denied() {
+        return Err(Error::Rights { image, source });
+    }
     let reuse_from = old.and_then(|old| properties.reuse_from(old));
     let arguments = properties.arguments(reuse_from.as_deref());
     let started = patiently(&job.patience, &job.log, || {
@@ -181,7 +184,7 @@ async fn watch(app: &App, job: &Job, builds: &Builds, build: &str) -> Result<End
         let failed = match builds.look(build).await {
             Ok(State::Ended(ending)) => {
                 job.log
-                    .say(format_args!("the build {build} {}", ending.how()));
+                    .say(format_args!("the build {build} {}", ending.how_and_why()));
                 return Ok(ending);
             }
             Ok(State::Running { phase }) => {

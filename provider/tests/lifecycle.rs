@@ -187,10 +187,10 @@ async fn a_poll_that_is_throttled_is_made_again() {
 }
 
 #[tokio::test]
-async fn an_early_death_is_told_with_its_link() {
+async fn an_early_death_is_told_without_a_link_to_nowhere() {
     let cloud = Cloud::start().await;
     let end = json!({
-        "buildStatus": "FAILED", "logs": {"deepLink": "https://console/#log$252F1"},
+        "buildStatus": "FAILED", "logs": {"deepLink": "https://console/#logEvent:group=null;stream=null"},
         "phases": [{"phaseType": "SUBMITTED", "phaseStatus": "SUCCEEDED"},
                    {"phaseType": "PROVISIONING", "phaseStatus": "FAILED", "contexts": [{"statusCode": "X", "message": "no capacity"}]}],
     });
@@ -198,9 +198,46 @@ async fn an_early_death_is_told_with_its_link() {
     let answer = cloud.answer(&cloud.event(CREATE)).await;
     assert_eq!(
         answer["Reason"],
-        "the build builder:1 failed (FAILED) in the phase PROVISIONING, before the builder was started: no capacity \
-         (log: https://console/#log$252F1)"
+        "the build builder:1 failed (FAILED) in the phase PROVISIONING, before the builder was started: no capacity"
     );
+}
+
+#[tokio::test]
+async fn the_builders_words_are_told_with_the_link() {
+    let cloud = Cloud::start().await;
+    let end = json!({
+        "buildStatus": "FAILED", "logs": {"deepLink": "https://console/#log$252F1"},
+        "phases": [{"phaseType": "BUILD", "phaseStatus": "FAILED", "contexts": [{"message": "exit status 1"}]}],
+        "exportedEnvironmentVariables": [{"name": "SOCI_RESULT", "value": "{\"outcome\":\"failed\",\"error\":\"layer 3\"}"}],
+    });
+    cloud.state().ends.insert("builder:1", (1, end));
+    let answer = cloud.answer(&cloud.event(CREATE)).await;
+    assert_eq!(
+        answer["Reason"],
+        "layer 3; the build builder:1 failed (FAILED) in the phase BUILD (log: https://console/#log$252F1)"
+    );
+}
+
+#[tokio::test]
+async fn a_right_that_is_missing_is_said_although_a_build_could_do_without() {
+    let cloud = Cloud::start().await;
+    indexed().add_to(&mut cloud.state(), "v1-soci");
+    cloud.refuse(
+        "BatchCheckLayerAvailability",
+        10_000,
+        400,
+        "AccessDeniedException",
+    );
+    let answer = cloud.answer(&cloud.event(CREATE)).await;
+    assert_eq!(answer["Status"], "FAILED", "{answer}");
+    assert!(
+        answer["Reason"]
+            .as_str()
+            .unwrap()
+            .contains("BatchCheckLayerAvailability"),
+        "{answer}"
+    );
+    assert_eq!(cloud.called("StartBuild"), 0);
 }
 
 #[tokio::test]
