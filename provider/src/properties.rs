@@ -1,17 +1,22 @@
 //! The resource's properties. In: text and lists of texts, as CloudFormation sends them. Out: checked values, the builder's
 //! request and the builder's arguments, which say the same. Refuses with the property's name and value.
 
+mod fields;
+
 use serde_json::Value;
 use soci_builder::{
     digest::Digest,
     index::Version,
-    oci::{Platform, Reference, RegistryImage, is_tag},
+    oci::{Platform, Reference, RegistryImage},
     plan::IndexOptions,
     run::{Otherwise, Request},
     ztoc::DEFAULT_BUILD_TOOL,
 };
 
+pub use fields::Refused;
+
 use crate::{event::RawProperties, repository::Repository};
+use fields::{Fields, a_tag, missing, refused};
 
 /// What the builder takes where the property is absent.
 const MIN_LAYER_SIZE: u64 = 10 * 1024 * 1024;
@@ -48,14 +53,6 @@ pub struct Properties {
     prefetch_files: Vec<String>,
     when_too_small: Option<Otherwise>,
     when_unsupported: Option<Otherwise>,
-}
-
-/// A property that cannot be used.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the property {property} {problem}")]
-pub struct Refused {
-    property: &'static str,
-    problem: String,
 }
 
 impl Properties {
@@ -261,283 +258,5 @@ pub fn input(raw: &RawProperties) -> Option<Input> {
     digest.map(Input::Digest).or(tag.map(Input::Tag))
 }
 
-struct Fields<'a>(&'a RawProperties);
-
-impl<'a> Fields<'a> {
-    fn text(&self, property: &'static str) -> Result<Option<&'a str>, Refused> {
-        match self.0.get(property) {
-            None => Ok(None),
-            Some(Value::String(text)) => single_line(property, text).map(Some),
-            Some(other) => Err(refused(property, &other.to_string(), "not a text")),
-        }
-    }
-
-    fn required(&self, property: &'static str) -> Result<&'a str, Refused> {
-        let text = self.text(property)?;
-        text.filter(|text| !text.is_empty())
-            .ok_or_else(|| missing(property))
-    }
-
-    fn list(&self, property: &'static str) -> Result<Vec<&'a str>, Refused> {
-        match self.0.get(property) {
-            None => Ok(Vec::new()),
-            Some(Value::Array(items)) => items
-                .iter()
-                .map(|item| match item {
-                    Value::String(text) => single_line(property, text),
-                    other => Err(refused(property, &other.to_string(), "not a text")),
-                })
-                .collect(),
-            Some(other) => Err(refused(property, &other.to_string(), "not a list")),
-        }
-    }
-
-    fn repository(&self) -> Result<Repository, Refused> {
-        let uri = self.required("RepositoryUri")?;
-        Repository::parse(uri).ok_or_else(|| {
-            refused(
-                "RepositoryUri",
-                uri,
-                "not <account>.dkr.ecr.<region>.amazonaws.com/<name>",
-            )
-        })
-    }
-
-    fn platforms(&self) -> Result<Vec<Platform>, Refused> {
-        let list = self.list("Platforms")?;
-        let platform = |text: &str| {
-            text.parse()
-                .map_err(|_| refused("Platforms", text, "not of the form OS/ARCH[/VARIANT]"))
-        };
-        list.into_iter().map(platform).collect()
-    }
-
-    fn prefetch_files(&self) -> Result<Vec<String>, Refused> {
-        let list = self.list("PrefetchFiles")?;
-        let file = |text: &str| match text {
-            "" => Err(refused("PrefetchFiles", text, "not a path")),
-            path => Ok(path.to_owned()),
-        };
-        list.into_iter().map(file).collect()
-    }
-
-    /// A number of bytes that the format's signed 64 bits can hold.
-    fn bytes(&self, property: &'static str, least: u64) -> Result<Option<u64>, Refused> {
-        let Some(text) = self.text(property)? else {
-            return Ok(None);
-        };
-        let is_decimal = text.bytes().all(|byte| byte.is_ascii_digit());
-        match text.parse() {
-            Ok(bytes) if is_decimal && bytes >= least && i64::try_from(bytes).is_ok() => {
-                Ok(Some(bytes))
-            }
-            _ => Err(refused(
-                property,
-                text,
-                &format!("not a number of bytes of {least} or more"),
-            )),
-        }
-    }
-
-    fn otherwise(&self, property: &'static str) -> Result<Option<Otherwise>, Refused> {
-        match self.text(property)? {
-            None => Ok(None),
-            Some("use-original") => Ok(Some(Otherwise::UseOriginal)),
-            Some("fail") => Ok(Some(Otherwise::Fail)),
-            Some(other) => Err(refused(property, other, "neither use-original nor fail")),
-        }
-    }
-}
-
-fn a_tag(property: &'static str, text: &str) -> Result<String, Refused> {
-    if is_tag(text) {
-        Ok(text.to_owned())
-    } else {
-        let rule = "not a tag: tags have 1 to 128 letters, digits, '_', '.' and '-'";
-        Err(refused(property, text, rule))
-    }
-}
-
-/// The builder's arguments are told apart by line breaks.
-fn single_line<'a>(property: &'static str, text: &'a str) -> Result<&'a str, Refused> {
-    if text.contains(['\n', '\r', '\0']) {
-        Err(refused(property, text, "more than one line"))
-    } else {
-        Ok(text)
-    }
-}
-
-fn missing(property: &'static str) -> Refused {
-    Refused {
-        property,
-        problem: "is missing".to_owned(),
-    }
-}
-
-fn refused(property: &'static str, value: &str, rule: &str) -> Refused {
-    /// Enough to recognize the value.
-    const SHOWN_CHARS: usize = 200;
-    let shown: String = value.chars().take(SHOWN_CHARS).collect();
-    Refused {
-        property,
-        problem: format!("is {shown:?}, which is {rule}"),
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    macro_rules! properties {
-        ($name:literal) => {{
-            let text = include_str!(concat!("../tests/events/", $name, ".json"));
-            let mut event: Value = serde_json::from_str(text).unwrap();
-            let Value::Object(properties) = event["ResourceProperties"].take() else {
-                panic!()
-            };
-            properties
-        }};
-    }
-
-    fn with(property: &str, value: Value) -> RawProperties {
-        let mut raw = properties!("create");
-        raw.insert(property.to_owned(), value);
-        raw
-    }
-
-    #[test]
-    fn the_least_is_enough() {
-        let properties = Properties::parse(&properties!("create")).unwrap();
-        assert_eq!(
-            properties.arguments(None),
-            "index\n123456789012.dkr.ecr.us-east-1.amazonaws.com/team/app:v1\n--index-version=v2\n\
-             --output-tag=v1-soci\n--json\n--brief"
-        );
-        let request = properties.request();
-        assert_eq!(request.image.to_string(), properties.image());
-        assert_eq!(request.options.min_layer_size, 10 << 20);
-        assert_eq!(request.options.span_size, 4 << 20);
-        assert_eq!(request.when_unsupported, Otherwise::Fail);
-    }
-
-    #[test]
-    fn every_property_reaches_both_forms() {
-        let properties = Properties::parse(&properties!("create-all-properties")).unwrap();
-        let arguments = properties.arguments(Some("v0-soci"));
-        let lines: Vec<&str> = arguments.lines().skip(3).collect();
-        assert_eq!(
-            lines,
-            [
-                "--output-tag=v1-soci",
-                "--platform=linux/amd64",
-                "--platform=linux/arm64",
-                "--min-layer-size=20971520",
-                "--span-size=1048576",
-                "--prefetch-file=/app/main",
-                "--prefetch-file=it's $HOME",
-                "--reuse-from=v0-soci",
-                "--when-too-small=fail",
-                "--when-unsupported=use-original",
-                "--json",
-                "--brief",
-            ]
-        );
-        let request = properties.request();
-        assert_eq!(request.platforms.len(), 2);
-        assert_eq!(request.options.prefetch_files[1], "it's $HOME");
-        assert_eq!(request.when_too_small, Otherwise::Fail);
-        assert!(is_destroyed(&properties!("create-all-properties")));
-        assert!(!is_destroyed(&properties!("create")));
-    }
-
-    #[test]
-    fn each_property_is_refused_with_its_name_and_value() {
-        for (property, value, shown) in [
-            ("ProjectName", json!(""), "is missing"),
-            (
-                "RepositoryUri",
-                json!("docker.io/library/app"),
-                "docker.io/library/app",
-            ),
-            ("IndexVersion", json!("v3"), "v3"),
-            ("InputImageTag", json!("-x"), "-x"),
-            ("InputImageTag", json!(["v1"]), "[\\\"v1\\\"]"),
-            ("InputImageTag", json!("v1\n--strict"), "more than one line"),
-            ("InputImageDigest", json!("sha256:12"), "one too many"),
-            ("OutputImageTag", json!("a b"), "a b"),
-            ("OutputImageTag", json!("v1"), "the input image's own tag"),
-            ("Platforms", json!("linux/amd64"), "not a list"),
-            ("Platforms", json!(["linux"]), "\"linux\""),
-            ("Platforms", json!([7]), "not a text"),
-            ("MinLayerSize", json!("10MiB"), "10MiB"),
-            ("MinLayerSize", json!("+1"), "+1"),
-            (
-                "MinLayerSize",
-                json!("9223372036854775808"),
-                "9223372036854775808",
-            ),
-            ("SpanSize", json!("0"), "of 1 or more"),
-            ("PrefetchFiles", json!(["a\nb"]), "more than one line"),
-            ("PrefetchFiles", json!([""]), "not a path"),
-            ("WhenTooSmall", json!("ignore"), "ignore"),
-            ("WhenUnsupported", json!("ignore"), "ignore"),
-            ("RemovalPolicy", json!("snapshot"), "snapshot"),
-        ] {
-            let refused = Properties::parse(&with(property, value)).unwrap_err();
-            let text = refused.to_string();
-            assert!(
-                text.starts_with(&format!("the property {property} ")),
-                "{text}"
-            );
-            assert!(text.contains(shown), "{text}");
-        }
-    }
-
-    #[test]
-    fn what_must_be_there_is_missed() {
-        for property in [
-            "ProjectName",
-            "RepositoryUri",
-            "IndexVersion",
-            "InputImageTag",
-            "OutputImageTag",
-        ] {
-            let mut raw = properties!("create");
-            raw.remove(property);
-            let text = Properties::parse(&raw).unwrap_err().to_string();
-            assert!(
-                text.starts_with(&format!("the property {property} is missing")),
-                "{text}"
-            );
-        }
-    }
-
-    #[test]
-    fn a_v1_index_has_no_output_tag() {
-        let properties = Properties::parse(&properties!("create-v1")).unwrap();
-        assert_eq!(properties.output_tag, None);
-        let mut raw = properties!("create-v1");
-        raw.insert("OutputImageTag".to_owned(), json!("x"));
-        assert!(Properties::parse(&raw).is_err());
-    }
-
-    #[test]
-    fn an_update_uses_what_the_old_tag_has() {
-        let old = properties!("create");
-        let new = Properties::parse(&with("OutputImageTag", json!("v2-soci"))).unwrap();
-        assert_eq!(new.reuse_from(&old).as_deref(), Some("v1-soci"));
-        let same = Properties::parse(&old).unwrap();
-        assert_eq!(same.reuse_from(&old), None);
-        let elsewhere = with(
-            "RepositoryUri",
-            json!("123456789012.dkr.ecr.us-east-1.amazonaws.com/other"),
-        );
-        assert_eq!(new.reuse_from(&elsewhere), None);
-        assert_eq!(new.reuse_from(&RawProperties::new()), None);
-        let v1 = properties!("create-v1");
-        assert_eq!(new.reuse_from(&v1).as_deref(), Some("v1"));
-        assert_eq!(Properties::parse(&v1).unwrap().reuse_from(&v1), None);
-    }
-}
+mod tests;
