@@ -14,6 +14,8 @@ use crate::support::{
     LIMIT, ask, builds_of, empty_scene, failed_with, image, keeper, scene, settle, succeeded,
 };
 
+/// As long as rights need at most, to be known everywhere.
+const MINUTE: Duration = Duration::from_millis(600);
 /// Two minutes of patience, and what a slow machine adds.
 const PATIENCE: Duration = Duration::from_millis(1_200 + 3_000);
 
@@ -35,12 +37,17 @@ async fn rights_that_come_late_are_waited_for() {
     ] {
         let scene = scene().await;
         let provider = keeper(&scene).await;
-        scene.cloud.iam().withhold("*", action, Lasts::UntilLifted);
+        let iam = scene.cloud.iam();
+        iam.withhold("*", action, Lasts::UntilLifted);
         let event = provider.create();
+        let begun = Instant::now();
         provider.deliver(&event);
         let (_, operation) = action.split_once(':').unwrap();
         refused_times(&provider, operation, 3).await;
-        scene.cloud.iam().lift(action);
+        while begun.elapsed() < MINUTE {
+            refused_times(&provider, operation, 0).await;
+        }
+        iam.lift(action);
         succeeded(&settle(&provider, &event).await);
         assert_eq!(builds_of(&scene, &event).len(), 1, "{action}");
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use local_cloud::{
     calls::Moment,
     codebuild::{Phase, Script, Status},
-    faults::Gate,
+    faults::{Fault, Gate, Point},
     lambda_runtime_api::{InvokeRefusal, Outcome},
     stage::{Event, Options, Provider, Scene},
 };
@@ -112,6 +112,24 @@ async fn where_no_hand_over_is_possible_the_build_is_stopped_and_told() {
         "{:?}",
         provider.lambda.runs()
     );
+}
+
+#[tokio::test]
+async fn a_call_that_hangs_costs_no_invocation() {
+    let scene = scene().await;
+    let gate = Gate::closed();
+    let hangs = Fault::Held(gate.clone());
+    scene
+        .cloud
+        .faults()
+        .always(Point::ecr("BatchGetImage"), hangs);
+    let (provider, event) = held(&scene, &Gate::after(0)).await;
+    handed_over(&provider, 2).await;
+    gate.open();
+    succeeded(&settle(&provider, &event).await);
+    for run in provider.lambda.runs() {
+        assert!(matches!(run.outcome, Some(Outcome::Returned(_))), "{run:?}");
+    }
 }
 
 #[tokio::test]
