@@ -181,7 +181,8 @@ async fn what_does_not_exist_is_said_at_once() {
 async fn a_poll_that_is_throttled_is_made_again() {
     let cloud = Cloud::start().await;
     cloud.state().ends.insert("builder:1", (2, ends_well()));
-    cloud.refuse("BatchGetBuilds", 30, 400, "ThrottlingException");
+    // For longer than the patience that other failures meet.
+    cloud.refuse("BatchGetBuilds", 200, 400, "ThrottlingException");
     let answer = cloud.answer(&cloud.event(CREATE)).await;
     assert_eq!(answer["Status"], "SUCCESS", "{answer}");
 }
