@@ -131,16 +131,15 @@ async fn no_secret_is_seen() {
     events.push(event);
 
     // With everything that prints.
-    let mut wrong = Vec::new();
-    wrong.push(provider.create().with("IndexVersion", "v9"));
-    wrong.push(provider.create().field("RequestType", "Rename"));
-    wrong.push(provider.create().field("StackId", serde_json::Value::Null));
-    wrong.push(provider.create().with("InputImageTag", "missing"));
-    wrong.push(
+    let wrong = [
+        provider.create().with("IndexVersion", "v9"),
+        provider.create().field("RequestType", "Rename"),
+        provider.create().field("StackId", serde_json::Value::Null),
+        provider.create().with("InputImageTag", "missing"),
         provider
             .create()
             .with("Platforms", support::texts(&["linux/s390x"])),
-    );
+    ];
     for event in &wrong {
         provider.deliver(event);
         assert!(

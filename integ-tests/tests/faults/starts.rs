@@ -200,3 +200,28 @@ async fn a_project_that_is_not_there_is_told() {
     let event = provider.create().with("ProjectName", "Keep-gone");
     failed_with(&ask(&provider, &event).await, &["Keep-gone"]);
 }
+
+#[tokio::test]
+async fn a_delete_ends_well_whatever_is_in_its_way() {
+    let scene = scene().await;
+    let provider = scene.provider("Destroy", Options::default()).await.unwrap();
+    let create = provider.create();
+    let created = ask(&provider, &create).await;
+    let id = created.text("PhysicalResourceId");
+    let iam = scene.cloud.iam();
+    for action in [
+        "codebuild:ListBuildsForProject",
+        "ecr:BatchGetImage",
+        "ecr:BatchDeleteImage",
+    ] {
+        iam.withhold("*", action, Lasts::UntilLifted);
+        let begun = Instant::now();
+        succeeded(&ask(&provider, &provider.delete(&create, id)).await);
+        assert!(
+            begun.elapsed() < PATIENCE,
+            "{action}: {:?}",
+            begun.elapsed()
+        );
+        iam.lift(action);
+    }
+}

@@ -164,7 +164,9 @@ async fn an_image_can_be_named_by_its_digest() {
     let event = provider
         .create()
         .without("InputImageTag")
-        .with("InputImageDigest", image(1).digest());
+        .with("InputImageDigest", image(1).digest())
+        // Of a construct that knows more than this provider.
+        .with("SomethingNew", "x");
     let answer = ask(&provider, &event).await;
     succeeded(&answer);
     assert_eq!(answer.data("InputImageDigest"), image(1).digest());
