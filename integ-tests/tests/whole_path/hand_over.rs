@@ -70,6 +70,5 @@ fn the_provider_hands_over_to_itself_and_answers_once() {
         assert_data(&answers[1], &[("Outcome", "indexed")]);
         assert_eq!(stack.builds(), 2);
         stack.assert_rights_were_checked();
-        stack.destroy().await;
     });
 }

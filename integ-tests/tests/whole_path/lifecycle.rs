@@ -91,7 +91,6 @@ fn a_failed_update_rolls_back_without_a_build() {
         assert_eq!(repository.tags(), ["v1", "v1-soci", "v2"]);
         assert_eq!(repository.indexes("v1-soci").await.len(), 1);
         stack.assert_rights_were_checked();
-        stack.destroy().await;
     });
 }
 
@@ -114,7 +113,6 @@ fn going_back_to_the_old_tag_starts_no_build() {
         // Create, Update and its Delete, and the Update back.
         let back = &stack.answers()[3];
         assert_data(back, &[("Outcome", "already-there"), ("BuildId", "")]);
-        stack.destroy().await;
     });
 }
 
@@ -136,6 +134,5 @@ fn what_cannot_be_indexed_fails_with_its_reason() {
             "{answer:#}"
         );
         assert_eq!(stack.builds(), 0);
-        stack.destroy().await;
     });
 }

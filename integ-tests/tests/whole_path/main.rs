@@ -1,5 +1,6 @@
 //! The whole path: the real `cdk` CLI deploys real templates of the construct, with the real provider and the real builder.
-//! The emulator is shared by the tests that run at the same time; each has stacks and repositories of its own.
+//! The emulator is shared by the tests that run at the same time; each has stacks and repositories of its own, and
+//! leaves them to the end of the emulator.
 
 #![allow(
     clippy::unwrap_used,

@@ -69,7 +69,5 @@ fn the_service_is_created_after_the_index_and_only_because_it_refers_to_it() {
             begun_ms < complete_ms,
             "the control shows nothing: the index came first by itself"
         );
-        waiting.destroy().await;
-        control.destroy().await;
     });
 }

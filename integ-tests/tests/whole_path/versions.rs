@@ -40,8 +40,6 @@ fn version_1_keeps_the_image_and_its_tag() {
         assert_eq!(second.builds(), 0);
         stack.assert_rights_were_checked();
         second.assert_rights_were_checked();
-        stack.destroy().await;
-        second.destroy().await;
     });
 }
 
@@ -61,8 +59,6 @@ fn immutable_tags_are_put_once_and_found_again() {
             &[("Outcome", "already-there"), ("BuildId", "")],
         );
         assert_eq!((first.builds(), second.builds()), (1, 0));
-        first.destroy().await;
-        second.destroy().await;
     });
 }
 
@@ -94,6 +90,5 @@ fn every_platform_is_indexed_unless_some_are_chosen() {
         assert_eq!(repository.indexes("v1-All").await, all);
         assert_eq!(repository.indexes("v1-Arm").await, [v2("linux/arm64")]);
         stack.assert_rights_were_checked();
-        stack.destroy().await;
     });
 }
