@@ -13,12 +13,15 @@ use bytes::Bytes;
 use hyper::{Method, Request, StatusCode, header};
 use serde_json::Value;
 use tokio::{
-    net::TcpListener,
+    net::{TcpListener, TcpSocket},
     sync::watch,
     time::{Instant, timeout},
 };
 
 use crate::loopback::{Reply, Server, free_port};
+
+/// Connections that wait to be taken.
+const BACKLOG: u32 = 128;
 
 /// How an endpoint that is down behaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,6 +83,8 @@ pub struct Answers {
 struct Shared {
     address: SocketAddr,
     server: Mutex<Option<Server>>,
+    /// The port while nobody listens there.
+    port: Mutex<Option<TcpSocket>>,
     state: Mutex<State>,
     changed: watch::Sender<()>,
 }
@@ -103,6 +108,7 @@ impl Answers {
             shared: Arc::new(Shared {
                 address: listener.local_addr()?,
                 server: Mutex::default(),
+                port: Mutex::default(),
                 state: Mutex::default(),
                 changed: watch::Sender::new(()),
             }),
@@ -189,25 +195,35 @@ impl Answers {
 
     /// Takes the endpoint down for so many tries, or with `usize::MAX` until `up`. Tries at a port where nobody listens
     /// cannot be counted: `Refused` always stays until `up`.
-    pub async fn down(&self, how: Down, tries: usize) {
+    ///
+    /// # Errors
+    /// Where the port cannot be kept.
+    pub async fn down(&self, how: Down, tries: usize) -> io::Result<()> {
         if how == Down::Refused {
-            let server = self.server().take();
+            let server = lock(&self.shared.server).take();
             if let Some(server) = server {
                 server.stop().await;
             }
+            // Bound and not listened at: nobody else gets the port meanwhile, and who connects is refused.
+            let port = TcpSocket::new_v4()?;
+            port.set_reuseaddr(true)?;
+            port.bind(self.shared.address)?;
+            *lock(&self.shared.port) = Some(port);
         }
         self.state().down = Some((how, tries));
+        Ok(())
     }
 
     /// Puts it in service again.
     ///
     /// # Errors
-    /// Where its port is taken.
-    pub async fn up(&self) -> io::Result<()> {
-        let was = self.state().down.take();
-        match was {
-            Some((Down::Refused, _)) => self.listen(TcpListener::bind(self.shared.address).await?),
-            _ => Ok(()),
+    /// Where its port cannot be listened at.
+    pub fn up(&self) -> io::Result<()> {
+        self.state().down = None;
+        let port = lock(&self.shared.port).take();
+        match port {
+            Some(port) => self.listen(port.listen(BACKLOG)?),
+            None => Ok(()),
         }
     }
 
@@ -222,15 +238,8 @@ impl Answers {
                     .map_or(Reply::Cut, |shared| shared.take(&request))
             }
         })?;
-        *self.server() = Some(server);
+        *lock(&self.shared.server) = Some(server);
         Ok(())
-    }
-
-    fn server(&self) -> MutexGuard<'_, Option<Server>> {
-        self.shared
-            .server
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -240,7 +249,7 @@ impl Answers {
 
 impl Shared {
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 
     fn take(&self, request: &Request<Bytes>) -> Reply {
@@ -334,6 +343,10 @@ fn amz_date(at: SystemTime) -> String {
         days + 1,
         second % 60
     )
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// No answer came.

@@ -174,7 +174,7 @@ async fn no_secret_is_seen() {
         let event = provider
             .create()
             .with("OutputImageTag", format!("{fault:?}"));
-        provider.answers.down(Down::Unavailable, 3).await;
+        provider.answers.down(Down::Unavailable, 3).await.unwrap();
         ask(&provider, &event).await;
         events.push(event);
     }

@@ -187,13 +187,13 @@ async fn an_answer_counts_only_as_it_was_signed() {
 async fn an_endpoint_that_is_down_comes_up_again() {
     let answers = Answers::start().await.unwrap();
     let place = answers.place(answers.address(), Duration::ZERO);
-    answers.down(Down::Refused, usize::MAX).await;
+    answers.down(Down::Refused, usize::MAX).await.unwrap();
     assert_eq!(put(&place.url, &[]).await, None);
-    answers.up().await.unwrap();
-    answers.down(Down::Unavailable, 2).await;
+    answers.up().unwrap();
+    answers.down(Down::Unavailable, 2).await.unwrap();
     assert_eq!(put(&place.url, &[]).await, Some(503));
     assert_eq!(put(&place.url, &[]).await, Some(503));
-    answers.down(Down::Cut, 1).await;
+    answers.down(Down::Cut, 1).await.unwrap();
     assert_eq!(put(&place.url, &[]).await, None);
     assert!(answers.all(&place).is_empty());
     assert_eq!(put(&place.url, &[]).await, Some(200));
