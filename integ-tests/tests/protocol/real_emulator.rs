@@ -47,7 +47,17 @@ struct Emulated {
     _process: Child,
 }
 
+/// Another port where somebody took the first ones in between.
 async fn start(provider: &Provider, timeout: Duration) -> Emulated {
+    for _ in 0..5 {
+        if let Some(emulated) = try_start(provider, timeout).await {
+            return emulated;
+        }
+    }
+    panic!("the emulator does not listen")
+}
+
+async fn try_start(provider: &Provider, timeout: Duration) -> Option<Emulated> {
     let (at, api) = (port().await, port().await);
     let mut command = tokio::process::Command::new(emulator());
     command
@@ -55,27 +65,27 @@ async fn start(provider: &Provider, timeout: Duration) -> Emulated {
         .args(["--runtime-api-address", &api.to_string()])
         .arg(programs::provider())
         .env_clear()
-        .env("PATH", "/usr/bin:/bin")
-        .env("AWS_LAMBDA_FUNCTION_TIMEOUT", timeout.as_secs().to_string())
-        .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128")
         .envs(provider.lambda.variables())
+        .env("AWS_LAMBDA_FUNCTION_TIMEOUT", timeout.as_secs().to_string())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .kill_on_drop(true);
-    let process = command.spawn().unwrap();
+    let mut process = command.spawn().unwrap();
     // Ready when it listens; a refused connection comes back at once.
     let listening = async {
         while tokio::net::TcpStream::connect(at).await.is_err() {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(LIMIT, listening)
-        .await
-        .expect("the emulator does not listen");
-    Emulated {
+    let is_up = tokio::select! {
+        () = listening => true,
+        _ = process.wait() => false,
+        () = tokio::time::sleep(LIMIT) => false,
+    };
+    is_up.then_some(Emulated {
         at,
         _process: process,
-    }
+    })
 }
 
 async fn invoke(emulated: &Emulated, event: &Event) -> String {
