@@ -1,7 +1,7 @@
 //! A build's source: a zip in S3.
 //! In: the zip's bytes. Out: files in a clean directory.
 
-use std::{fs, io, os::unix::fs::PermissionsExt, path::Path};
+use std::{fs, io, os::unix::fs::PermissionsExt, path::Path, process::Command};
 
 use bytes::Bytes;
 use zip::ZipArchive;
@@ -18,7 +18,27 @@ pub(super) enum Error {
 }
 
 /// Unpacks it, with the files' modes or without.
+///
+/// The files that run are written by `cp`: while this process writes a program, whatever it starts at the same moment holds
+/// the file open too, and the kernel runs no file that is open for writing ("text file busy").
 pub(super) fn unpack(zip: Bytes, to: &Path, with_modes: bool) -> Result<(), Error> {
+    let failed = |error| Error::Write(to.display().to_string(), error);
+    let written = tempfile::tempdir().map_err(failed)?;
+    write(zip, written.path(), with_modes)?;
+    let copied = Command::new("cp")
+        .arg("-a")
+        .arg(written.path().join("."))
+        .arg(to)
+        .status()
+        .map_err(failed)?;
+    if copied.success() {
+        Ok(())
+    } else {
+        Err(failed(io::Error::other(format!("cp ended with {copied}"))))
+    }
+}
+
+fn write(zip: Bytes, to: &Path, with_modes: bool) -> Result<(), Error> {
     let mut archive = ZipArchive::new(io::Cursor::new(zip))?;
     for at in 0..archive.len() {
         let mut file = archive.by_index(at)?;
