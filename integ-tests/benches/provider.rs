@@ -1,8 +1,9 @@
 //! The provider's figures: printed, not asserted, for they depend on the machine. Run by `scripts/measure-provider`, with release
 //! builds.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::unwrap_used, reason = "a benchmark that cannot go on fails")]
 #![allow(clippy::print_stdout, reason = "the figures are its output")]
 
+#[path = "../tests/support/mod.rs"]
 mod support;
 
 use std::{fs, io::Write, time::Duration};
@@ -42,9 +43,8 @@ async fn provider(scene: &Scene) -> Provider {
     scene.provider("Keep", REAL).await.unwrap()
 }
 
-#[tokio::test]
-#[ignore = "prints figures: scripts/measure-provider"]
-async fn figures() {
+#[tokio::main]
+async fn main() {
     let program = fs::read(programs::provider()).unwrap();
     let mut zip = DeflateEncoder::new(Vec::new(), Compression::best());
     zip.write_all(&program).unwrap();
