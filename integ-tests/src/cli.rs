@@ -28,7 +28,7 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Start everything, print the environment to export, and run until interrupted
+    /// Start everything, print the environment to export, and run until interrupted or stopped
     Start(Pace),
     /// Start everything, run a command in its environment, and stop everything
     Run {
@@ -58,6 +58,8 @@ enum Verb {
     Logs,
     /// Inside of a running cloud: stacks, functions, projects and roles that are there
     Left,
+    /// Inside of a running cloud: stop it, and wait until all of it has ended
+    Stop,
 }
 
 #[derive(Debug, Args)]
@@ -79,17 +81,22 @@ pub(crate) async fn run(cli: Cli) -> Result<ExitCode, Failure> {
             Ok(ExitCode::SUCCESS)
         }
         Verb::Left => left().await,
+        Verb::Stop => {
+            records::stop().await?;
+            Ok(ExitCode::SUCCESS)
+        }
     }
 }
 
-async fn cloud(pace: Pace) -> Result<(Arc<LocalCloud>, records::Records), Failure> {
+/// The records outlive the cloud: their end is what `stop` waits for.
+async fn cloud(pace: Pace) -> Result<(records::Records, Arc<LocalCloud>), Failure> {
     let options = Options {
         provider_pace: pace.provider_pace,
         ..Options::default()
     };
     let cloud = Arc::new(LocalCloud::start(options).await?);
     let records = records::Records::serve(&cloud).await?;
-    Ok((cloud, records))
+    Ok((records, cloud))
 }
 
 /// The cloud's environment, what of ours must go, and where its records are.
@@ -105,7 +112,7 @@ fn environment(cloud: &LocalCloud, records: &records::Records) -> Vec<(String, S
 }
 
 async fn start(pace: Pace) -> Result<ExitCode, Failure> {
-    let (cloud, records) = cloud(pace).await?;
+    let (records, cloud) = cloud(pace).await?;
     let environment = environment(&cloud, &records);
     let mut text = String::new();
     for name in foreign_variables() {
@@ -115,17 +122,18 @@ async fn start(pace: Pace) -> Result<ExitCode, Failure> {
         text += &format!("export {name}='{value}'\n");
     }
     print(&text);
-    eprintln!("local-cloud: ready; it runs until it is interrupted");
+    eprintln!("local-cloud: ready; it runs until it is interrupted, or: local-cloud stop");
     let mut terminated = signal(SignalKind::terminate())?;
     tokio::select! {
         interrupted = tokio::signal::ctrl_c() => interrupted?,
         _ = terminated.recv() => {}
+        () = records.asked_to_stop() => {}
     }
     Ok(ExitCode::SUCCESS)
 }
 
 async fn run_inside(pace: Pace, command: &[String]) -> Result<ExitCode, Failure> {
-    let (cloud, records) = cloud(pace).await?;
+    let (records, cloud) = cloud(pace).await?;
     let mut inside = Command::new(&command[0]);
     inside.args(&command[1..]);
     foreign_variables().for_each(|name| {
@@ -148,6 +156,7 @@ async fn run_inside(pace: Pace, command: &[String]) -> Result<ExitCode, Failure>
             }
             _ = interrupted.recv() => {}
             _ = terminated.recv() => return Ok(ExitCode::from(143)),
+            () = records.asked_to_stop() => return Ok(ExitCode::from(143)),
         }
     }
 }

@@ -13,7 +13,7 @@ use std::{
 };
 
 use local_cloud::control_plane::{LocalCloud, Options};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 
 const LIMIT: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(20);
@@ -39,6 +39,38 @@ async fn nothing_is_left_of_a_bootstrapped_cloud() {
     drop(cloud);
     assert_eq!(processes_of(&folder), [""; 0]);
     assert!(!folder.exists());
+}
+
+#[tokio::test]
+async fn a_started_cloud_can_be_stopped_from_beside() {
+    let program = env!("CARGO_BIN_EXE_local-cloud");
+    let mut cloud = tokio::process::Command::new(program)
+        .arg("start")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(cloud.stdout.take().unwrap()).lines();
+    let mut address = None;
+    while address.is_none() {
+        let line = lines.next_line().await.unwrap().expect("the environment");
+        address = line
+            .strip_prefix("export LOCAL_CLOUD='")
+            .map(|rest| rest.trim_end_matches('\'').to_owned());
+    }
+    let children = children(cloud.id().unwrap());
+    assert!(!children.is_empty());
+
+    let stop = tokio::process::Command::new(program)
+        .arg("stop")
+        .env("LOCAL_CLOUD", address.unwrap())
+        .status();
+    assert!(stop.await.unwrap().success());
+    for (pid, command) in children {
+        assert!(!runs(pid), "{command}");
+    }
+    assert!(cloud.wait().await.unwrap().success());
 }
 
 /// A test that is killed has no chance to tidy up.

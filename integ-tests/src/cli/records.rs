@@ -1,6 +1,6 @@
 //! What a running cloud remembers, for commands that run beside it. In: a running cloud. Out: JSON at an address of loopback.
 
-use std::{io, sync::Arc};
+use std::{future, io, sync::Arc};
 
 use hyper::StatusCode;
 use local_cloud::{
@@ -8,6 +8,7 @@ use local_cloud::{
     loopback::{Reply, Server},
 };
 use serde_json::{Value, json};
+use tokio::sync::Notify;
 
 use super::Failure;
 
@@ -17,15 +18,24 @@ pub(super) const VARIABLE: &str = "LOCAL_CLOUD";
 /// The served records.
 pub(super) struct Records {
     server: Server,
+    stop: Arc<Notify>,
 }
 
 impl Records {
     pub(super) async fn serve(cloud: &Arc<LocalCloud>) -> io::Result<Self> {
         // Weak, or the cloud would outlive its owner.
         let cloud = Arc::downgrade(cloud);
+        let stop = Arc::new(Notify::new());
+        let asked = Arc::clone(&stop);
         let server = Server::start(move |request| {
-            let cloud = cloud.upgrade();
+            let (cloud, asked) = (cloud.upgrade(), Arc::clone(&asked));
             async move {
+                if request.uri().path() == "/stop" {
+                    asked.notify_one();
+                    // Whoever asks waits for the end of the connection, which is the end of the cloud.
+                    drop(cloud);
+                    return future::pending().await;
+                }
                 let Some(cloud) = cloud else {
                     return Reply::Cut;
                 };
@@ -42,7 +52,12 @@ impl Records {
             }
         })
         .await?;
-        Ok(Self { server })
+        Ok(Self { server, stop })
+    }
+
+    /// Waits until somebody asks the cloud to stop.
+    pub(super) async fn asked_to_stop(&self) {
+        self.stop.notified().await;
     }
 
     pub(super) fn url(&self) -> String {
@@ -52,15 +67,23 @@ impl Records {
 
 /// Asks the running cloud that we are inside of.
 pub(super) async fn get(what: &str) -> Result<Value, Failure> {
+    let answer = request(what)?.send().await?.error_for_status()?;
+    Ok(serde_json::from_slice(&answer.bytes().await?)?)
+}
+
+/// Asks the running cloud that we are inside of to stop, and waits until it has.
+pub(super) async fn stop() -> Result<(), Failure> {
+    match request("stop")?.send().await {
+        Err(error) if error.is_connect() => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
+fn request(what: &str) -> Result<reqwest::RequestBuilder, Failure> {
     let url = std::env::var(VARIABLE)
         .map_err(|_| "this is not inside of a running cloud; see: local-cloud run --help")?;
     let client = reqwest::Client::builder().no_proxy().build()?;
-    let answer = client
-        .get(format!("{url}/{what}"))
-        .send()
-        .await?
-        .error_for_status()?;
-    Ok(serde_json::from_slice(&answer.bytes().await?)?)
+    Ok(client.get(format!("{url}/{what}")))
 }
 
 fn answers(cloud: &LocalCloud) -> Value {

@@ -7,7 +7,7 @@ use local_cloud::{
     faults::Gate,
 };
 
-use crate::support::{builds_of, image, keeper, scene, settle, succeeded};
+use crate::support::{builds_of, held_in, image, keeper, scene, settle, succeeded};
 
 #[tokio::test]
 async fn an_event_twice_and_three_times_at_once_is_one_build() {
@@ -36,13 +36,7 @@ async fn an_event_again_while_its_build_runs_watches_the_same_build() {
     let scene = scene().await;
     let provider = keeper(&scene).await;
     let gate = Gate::closed();
-    scene
-        .cloud
-        .codebuild()
-        .next_build(Script::new().held_in(Phase::Build, &gate));
-    let event = provider.create();
-    provider.deliver(&event);
-    gate.reached().await;
+    let event = held_in(Phase::Build, &scene, &provider, &gate).await;
     // Later than CodeBuild remembers the token.
     scene.cloud.codebuild().forget_tokens();
     let mut looking =

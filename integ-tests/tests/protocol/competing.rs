@@ -8,20 +8,16 @@ use local_cloud::{
     stage::REPOSITORY,
 };
 
-use crate::support::{LIMIT, ask, builds_of, failed_with, image, keeper, scene, settle, succeeded};
+use crate::support::{
+    LIMIT, ask, builds_of, failed_with, held_in, image, keeper, scene, settle, succeeded,
+};
 
 #[tokio::test]
 async fn a_delete_stops_a_build_that_still_runs() {
     let scene = scene().await;
     let provider = keeper(&scene).await;
     let gate = Gate::closed();
-    scene
-        .cloud
-        .codebuild()
-        .next_build(Script::new().held_in(Phase::Build, &gate));
-    let create = provider.create();
-    provider.deliver(&create);
-    gate.reached().await;
+    let create = held_in(Phase::Build, &scene, &provider, &gate).await;
 
     let delete = provider.delete(&create, "Stack-Index-1A2B3C");
     provider.deliver(&delete);
@@ -38,13 +34,7 @@ async fn a_newer_update_stops_the_older_build() {
     image(2).push(&scene.cloud, REPOSITORY, "v2").await.unwrap();
     let provider = keeper(&scene).await;
     let gate = Gate::closed();
-    scene
-        .cloud
-        .codebuild()
-        .next_build(Script::new().held_in(Phase::Queued, &gate));
-    let older = provider.create();
-    provider.deliver(&older);
-    gate.reached().await;
+    let older = held_in(Phase::Queued, &scene, &provider, &gate).await;
 
     let newer = provider
         .update(
@@ -114,13 +104,7 @@ async fn two_resources_do_not_know_of_each_other() {
     let scene = scene().await;
     let provider = keeper(&scene).await;
     let gate = Gate::closed();
-    scene
-        .cloud
-        .codebuild()
-        .next_build(Script::new().held_in(Phase::Build, &gate));
-    let one = provider.create();
-    provider.deliver(&one);
-    gate.reached().await;
+    let one = held_in(Phase::Build, &scene, &provider, &gate).await;
     let other = provider
         .create()
         .field("LogicalResourceId", "Other")

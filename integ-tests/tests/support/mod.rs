@@ -7,7 +7,8 @@ use std::{path::Path, sync::Arc, sync::OnceLock, time::Duration};
 use local_cloud::{
     answers::Answer,
     cloud,
-    codebuild::Build,
+    codebuild::{Build, Phase, Script},
+    faults::Gate,
     image::{Image, Layer, Types},
     stage::{Event, Options, Provider, REPOSITORY, Scene},
     template::TemplateAccount,
@@ -53,6 +54,21 @@ pub(crate) fn image(seed: u64) -> Image {
 /// The provider of the stack `Keep`.
 pub(crate) async fn keeper(scene: &Scene) -> Provider {
     scene.provider("Keep", Options::default()).await.unwrap()
+}
+
+/// Delivers a Create and waits until its build stands still in a phase.
+pub(crate) async fn held_in(
+    phase: Phase,
+    scene: &Scene,
+    provider: &Provider,
+    gate: &Gate,
+) -> Event {
+    let script = Script::new().held_in(phase, gate);
+    scene.cloud.codebuild().next_build(script);
+    let event = provider.create();
+    provider.deliver(&event);
+    gate.reached().await;
+    event
 }
 
 /// Delivers an event and gives its one answer, after everything has become quiet.
