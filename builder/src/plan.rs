@@ -9,6 +9,11 @@ use crate::{
     oci::{Descriptor, ImageManifest, LayerEncoding},
 };
 
+/// What layers have at least to get a ztoc where nobody says otherwise, as in the reference implementation.
+pub const DEFAULT_MIN_LAYER_SIZE: u64 = 10 << 20;
+/// Plain bytes between two checkpoints where nobody says otherwise, as in the reference implementation.
+pub const DEFAULT_SPAN_SIZE: u64 = 4 << 20;
+
 /// The options that decide what an index holds.
 #[derive(Clone, Debug)]
 pub struct IndexOptions {

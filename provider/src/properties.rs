@@ -8,7 +8,7 @@ use soci_builder::{
     digest::Digest,
     index::Version,
     oci::{Platform, Reference, RegistryImage},
-    plan::IndexOptions,
+    plan::{DEFAULT_MIN_LAYER_SIZE, DEFAULT_SPAN_SIZE, IndexOptions},
     run::{Otherwise, Request},
     ztoc::DEFAULT_BUILD_TOOL,
 };
@@ -17,10 +17,6 @@ pub use fields::Refused;
 
 use crate::{event::RawProperties, repository::Repository};
 use fields::{Fields, a_tag, missing, refused};
-
-/// What the builder takes where the property is absent.
-const MIN_LAYER_SIZE: u64 = 10 * 1024 * 1024;
-const SPAN_SIZE: u64 = 4 * 1024 * 1024;
 
 const RETAIN: &str = "retain";
 const DESTROY: &str = "destroy";
@@ -162,8 +158,8 @@ impl Properties {
             output_tag: self.output_tag.clone(),
             platforms: self.platforms.clone(),
             options: IndexOptions {
-                min_layer_size: self.min_layer_size.unwrap_or(MIN_LAYER_SIZE),
-                span_size: self.span_size.unwrap_or(SPAN_SIZE),
+                min_layer_size: self.min_layer_size.unwrap_or(DEFAULT_MIN_LAYER_SIZE),
+                span_size: self.span_size.unwrap_or(DEFAULT_SPAN_SIZE),
                 prefetch_files: self.prefetch_files.clone(),
                 optimize_xattrs: false,
                 build_tool: DEFAULT_BUILD_TOOL.to_owned(),
