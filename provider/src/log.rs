@@ -3,10 +3,7 @@
 //! Written by hand: lines without levels, fields or filters need no crate, and nothing that another crate traces (an event,
 //! a signed address) can get in.
 
-use std::{
-    fmt,
-    io::{self, Write},
-};
+use std::fmt;
 
 /// Writes lines that begin with the same words.
 #[derive(Clone, Debug)]
@@ -25,9 +22,7 @@ impl Log {
 
     /// Writes a line.
     pub fn say(&self, what: impl fmt::Display) {
-        let line = format!("{} {}\n", self.of, one_line(&what.to_string()));
-        // Nothing is left to do where even stderr is gone.
-        let _ = io::stderr().lock().write_all(line.as_bytes());
+        eprintln!("{} {}", self.of, one_line(&what.to_string()));
     }
 }
 
