@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 S := builder/scripts
 
-.PHONY: help setup build test lint demo demo-builder bench clean
+.PHONY: help setup build test lint package demo demo-builder bench clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
@@ -24,7 +24,7 @@ test: ## Run all tests: constructs (TypeScript, Python), then every Rust part, w
 lint: setup-lint cdk-construct/node_modules/.package-lock.json ## Check formatting, lints and scripts
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
-	cd cdk-construct && npm run lint
+	cd cdk-construct && npm run lint && npm run docgen:check && npm run rosetta:check
 	@$(S)/lint-scripts
 
 .PHONY: setup-lint
@@ -34,6 +34,13 @@ setup-lint:
 # Only where the lock file is newer: a clean install takes half a minute.
 cdk-construct/node_modules/.package-lock.json: cdk-construct/package-lock.json | setup-lint
 	cd cdk-construct && npm ci --no-audit --no-fund --loglevel=error
+
+package: ## Build the npm tarball and the wheel, with release programs, into cdk-construct/dist
+	@$(S)/setup build
+	integ-tests/scripts/prepare release
+	rm -rf cdk-construct/dist
+	cd cdk-construct && SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) npm run --silent package
+	cd cdk-construct/dist && sha256sum js/*.tgz python/*.whl | tee SHA256SUMS
 
 demo: ## Deploy the example app with a real image to a local cloud and show every step (under 5 minutes after set-up)
 	@integ-tests/scripts/demo
