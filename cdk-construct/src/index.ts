@@ -1,5 +1,6 @@
 // What users can import. Nothing else is public.
 
+export * from './soci-image';
 export * from './build-options';
 export * from './soci-index-build';
 export * from './soci-index-v2-build';

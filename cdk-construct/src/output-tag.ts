@@ -7,8 +7,8 @@ import { SociIndexOptions } from './build-options';
 import { shortHash } from './short-hash';
 import { TAG_MAX } from './validate';
 
-const DEFAULT_MIN_LAYER_SIZE = Size.mebibytes(10);
-const DEFAULT_SPAN_SIZE = Size.mebibytes(4);
+export const DEFAULT_MIN_LAYER_SIZE = Size.mebibytes(10);
+export const DEFAULT_SPAN_SIZE = Size.mebibytes(4);
 
 /** `<input tag>-soci`, and a hash of the options that change the index where they are not the defaults. */
 export function defaultOutputTag(scope: Construct, inputTag: string, options: SociIndexOptions): string {

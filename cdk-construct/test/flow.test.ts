@@ -4,7 +4,8 @@ import { readdirSync, readFileSync } from 'fs';
 import { basename, join } from 'path';
 
 const ALLOWED: Record<string, string[]> = {
-  'index': ['build-options', 'soci-index-build', 'soci-index-v2-build'],
+  'index': ['build-options', 'soci-image', 'soci-index-build', 'soci-index-v2-build'],
+  'soci-image': ['build-options', 'output-tag', 'short-hash', 'soci-index-v2-build', 'validate'],
   'soci-index-v2-build': ['build-options', 'index-resource', 'output-tag', 'validate'],
   'soci-index-build': ['build-options', 'index-resource', 'validate'],
   'index-resource': ['build-options', 'builder-project', 'provider-function'],

@@ -12,8 +12,9 @@ from aws_cdk import App, Duration, RemovalPolicy, Size, Stack
 from aws_cdk.assertions import Template
 from aws_cdk.aws_codebuild import ComputeType
 from aws_cdk.aws_ecr import Repository
-from aws_cdk.aws_ecr_assets import Platform
-from soci_index_build import SociIndexBuild, SociIndexV2Build, WhenNotIndexed
+from aws_cdk.aws_ecr_assets import DockerImageAsset, Platform
+from aws_cdk.aws_ecs import ContainerImage, FargateTaskDefinition
+from soci_index_build import SociImage, SociIndexBuild, SociIndexV2Build, WhenNotIndexed
 
 ROOT = Path(__file__).parent.parent.parent
 INDEX = "Custom::SociIndexBuild"
@@ -60,6 +61,25 @@ class Constructs(unittest.TestCase):
                 "RemovalPolicy": "destroy",
             },
         )
+
+    def test_a_container_takes_an_image_with_its_index(self):
+        directory = str(ROOT / "test" / "programs" / "image")
+        asset = DockerImageAsset(self.stack, "Image", directory=directory)
+        images = [
+            SociImage.from_asset(directory, platform=Platform.LINUX_ARM64, min_layer_size=Size.mebibytes(20)),
+            SociImage.from_asset(directory),
+            SociImage.from_docker_image_asset(asset),
+            SociImage.from_ecr_repository(self.repository, "v1", output_image_tag="fast"),
+        ]
+        task_definition = FargateTaskDefinition(self.stack, "Task")
+        for at, image in enumerate(images):
+            self.assertIsInstance(image, ContainerImage)
+            task_definition.add_container(f"app-{at}", image=image)
+
+        template = Template.from_stack(self.stack)
+        template.resource_count_is(INDEX, 3)
+        template.has_resource_properties(INDEX, {"MinLayerSize": "20971520"})
+        template.has_resource_properties(INDEX, {"InputImageTag": "v1", "OutputImageTag": "fast"})
 
     def test_version_1_and_version_2_share_the_function(self):
         SociIndexBuild(self.stack, "V1", repository=self.repository, image_tag="v1")
