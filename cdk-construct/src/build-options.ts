@@ -2,7 +2,11 @@
 
 import { Duration, RemovalPolicy, Size } from 'aws-cdk-lib';
 import { ComputeType } from 'aws-cdk-lib/aws-codebuild';
+import { ISecurityGroup, IVpc, SubnetSelection } from 'aws-cdk-lib/aws-ec2';
 import { Platform } from 'aws-cdk-lib/aws-ecr-assets';
+import { IRole } from 'aws-cdk-lib/aws-iam';
+import { IKey } from 'aws-cdk-lib/aws-kms';
+import { ILogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
 
 /**
  * What to do with an image that gets no index.
@@ -17,6 +21,36 @@ export enum WhenNotIndexed {
    * Fail the deployment, with the reason in the stack's events.
    */
   FAIL = 'fail',
+}
+
+/**
+ * The sizes of CodeBuild's Lambda compute, for an aws-cdk-lib whose `ComputeType` does not name them.
+ */
+export enum LambdaComputeType {
+  /**
+   * 1 GB of memory.
+   */
+  LAMBDA_1GB = 'BUILD_LAMBDA_1GB',
+
+  /**
+   * 2 GB of memory.
+   */
+  LAMBDA_2GB = 'BUILD_LAMBDA_2GB',
+
+  /**
+   * 4 GB of memory.
+   */
+  LAMBDA_4GB = 'BUILD_LAMBDA_4GB',
+
+  /**
+   * 8 GB of memory.
+   */
+  LAMBDA_8GB = 'BUILD_LAMBDA_8GB',
+
+  /**
+   * 10 GB of memory.
+   */
+  LAMBDA_10GB = 'BUILD_LAMBDA_10GB',
 }
 
 /**
@@ -78,17 +112,26 @@ export interface SociIndexOptions {
 
   /**
    * The size of the machine that builds the index. Memory use does not grow with the image, so a larger machine only
-   * makes the build of a large image faster.
+   * makes the build of a large image faster. A `LAMBDA_…` of newer aws-cdk-lib means Lambda compute, as
+   * `lambdaComputeType` does.
    *
    * @default ComputeType.SMALL
    */
   readonly computeType?: ComputeType;
 
   /**
+   * Builds on CodeBuild's Lambda compute instead, which starts in seconds. A build takes at most 15 minutes there and
+   * cannot be in a VPC, so neither `timeout`, `queuedTimeout` nor `vpc` can be given. Not every region has it.
+   *
+   * @default - a machine of `computeType`
+   */
+  readonly lambdaComputeType?: LambdaComputeType;
+
+  /**
    * How long the build may take, in whole minutes, at least 5. Together with `queuedTimeout` it must be below 55
    * minutes, because CloudFormation waits for one hour.
    *
-   * @default Duration.minutes(45)
+   * @default Duration.minutes(45), and 15 minutes with Lambda compute
    */
   readonly timeout?: Duration;
 
@@ -98,4 +141,58 @@ export interface SociIndexOptions {
    * @default Duration.minutes(5)
    */
   readonly queuedTimeout?: Duration;
+
+  /**
+   * The VPC that the build runs in. The index waits for everything in it, such as the routes to its NAT gateways and the
+   * endpoints that were added to it.
+   *
+   * @default - no VPC: the build reaches AWS over CodeBuild's own network
+   */
+  readonly vpc?: IVpc;
+
+  /**
+   * The subnets of the VPC that the build runs in. They must be private, with a NAT gateway or with endpoints for
+   * everything that a build calls: a build has no address in public ones.
+   *
+   * @default - the private subnets of the VPC, or its isolated ones where it has no other
+   */
+  readonly subnetSelection?: SubnetSelection;
+
+  /**
+   * The security groups of the build in the VPC. It needs HTTPS to the outside and nothing else.
+   *
+   * @default - a new security group that lets everything out and nothing in
+   */
+  readonly securityGroups?: ISecurityGroup[];
+
+  /**
+   * The key of the build project and of the log group that is made for it. A key that was made in this app gets the
+   * statement that lets CloudWatch Logs use it; any other must have it already. A log group that is given keeps its own
+   * key, and so does the log group of the function that answers CloudFormation.
+   *
+   * @default - the keys of AWS
+   */
+  readonly encryptionKey?: IKey;
+
+  /**
+   * The role of the build, which `codebuild.amazonaws.com` must be allowed to assume. It gets the rights that a build
+   * needs; where it takes none (`withoutPolicyUpdates`), it must have them already.
+   *
+   * @default - a new role that may do nothing else
+   */
+  readonly role?: IRole;
+
+  /**
+   * The log group that the build logs to.
+   *
+   * @default - a new log group that ends with the stack
+   */
+  readonly logGroup?: ILogGroup;
+
+  /**
+   * How long the log group that is made for the build keeps its lines. Not with `logGroup`, which has its own.
+   *
+   * @default RetentionDays.ONE_MONTH
+   */
+  readonly logRetention?: RetentionDays;
 }

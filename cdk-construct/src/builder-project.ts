@@ -1,23 +1,22 @@
 // The CodeBuild project that builds indexes: one per stack and build environment. Gives out its name and ARN, and takes
 // the repositories that it works in. What is built comes with each build, in its environment variables.
 
-import { RemovalPolicy, Stack } from 'aws-cdk-lib';
-import { CfnProject, ComputeType } from 'aws-cdk-lib/aws-codebuild';
+import { ArnFormat, RemovalPolicy, Stack } from 'aws-cdk-lib';
+import { CfnProject } from 'aws-cdk-lib/aws-codebuild';
+import { SecurityGroup } from 'aws-cdk-lib/aws-ec2';
 import { IRepository } from 'aws-cdk-lib/aws-ecr';
-import { PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
-import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
+import { PolicyStatement, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
+import { IKey } from 'aws-cdk-lib/aws-kms';
+import { ILogGroup, LogGroup } from 'aws-cdk-lib/aws-logs';
 import { Asset } from 'aws-cdk-lib/aws-s3-assets';
-import { Construct } from 'constructs';
+import { Construct, IDependable } from 'constructs';
 import { builderDirectory } from './assets';
+import { keyOf, logRetentionOf, machineOf } from './build-environment';
 import { SociIndexOptions } from './build-options';
-import { shortHash } from './short-hash';
-import { DEFAULT_QUEUED_TIMEOUT, DEFAULT_TIMEOUT } from './validate';
+import { BuildRole } from './build-role';
 
 /** Part of the logical ids of deployed stacks: never changes. */
 const ID = 'SociIndexBuildProject';
-
-/** Amazon Linux 2023. The builder asks nothing of it but bash and glibc 2.34. */
-const IMAGE = 'aws/codebuild/amazonlinux2-x86_64-standard:5.0';
 
 /**
  * Starts the builder with one argument per line of `SOCI_ARGUMENTS`, and exports what it prints. It is one command,
@@ -44,36 +43,39 @@ export class BuilderProject extends Construct {
   /** The project of the scope's stack for this build environment; made where there is none yet. */
   public static of(scope: Construct, options: SociIndexOptions): BuilderProject {
     const stack = Stack.of(scope);
-    const environment = environmentOf(options);
-    const id = idOf(stack, environment);
-    return (
-      (stack.node.tryFindChild(id) as BuilderProject | undefined) ?? new BuilderProject(stack, id, environment)
-    );
+    const key = keyOf(stack, options);
+    const id = key === undefined ? ID : `${ID}-${key}`;
+    return (stack.node.tryFindChild(id) as BuilderProject | undefined) ?? new BuilderProject(stack, id, options);
   }
 
   public readonly projectName: string;
   public readonly projectArn: string;
-  private readonly role: Role;
+  /** What every index has to depend on: the rights and the network of a build must be there before it and until after. */
+  public readonly essentials: IDependable[];
+  private readonly role: BuildRole;
 
-  private constructor(scope: Construct, id: string, environment: Environment) {
+  private constructor(scope: Construct, id: string, options: SociIndexOptions) {
     super(scope, id);
 
+    const { encryptionKey } = options;
+    const machine = machineOf(options);
     const program = new Asset(this, 'Program', { path: builderDirectory() });
-    const logGroup = new LogGroup(this, 'LogGroup', {
-      retention: RetentionDays.ONE_MONTH,
-      removalPolicy: RemovalPolicy.DESTROY,
-    });
+    const logGroup = options.logGroup ?? this.newLogGroup(options);
 
-    this.role = new Role(this, 'Role', { assumedBy: new ServicePrincipal('codebuild.amazonaws.com') });
-    this.allow(['logs:CreateLogStream', 'logs:PutLogEvents'], logGroup.logGroupArn);
-    this.allow(['s3:GetObject', 's3:GetObjectVersion'], program.bucket.arnForObjects(program.s3ObjectKey));
-    this.allow(['s3:GetBucketAcl', 's3:GetBucketLocation'], program.bucket.bucketArn);
-    this.allow(['ecr:GetAuthorizationToken'], '*');
+    this.role = new BuildRole(this, options.role);
+    this.role.allow(['logs:CreateLogStream', 'logs:PutLogEvents'], logGroup.logGroupArn);
+    this.role.allow(['s3:GetObject', 's3:GetObjectVersion'], program.bucket.arnForObjects(program.s3ObjectKey));
+    this.role.allow(['s3:GetBucketAcl', 's3:GetBucketLocation'], program.bucket.bucketArn);
+    this.role.allow(['ecr:GetAuthorizationToken'], '*');
+    if (encryptionKey !== undefined) {
+      this.role.useKey(encryptionKey.keyArn);
+    }
+    const network = this.networkOf(options);
 
     // The Project construct would add rights that nothing here uses.
     const project = new CfnProject(this, 'Project', {
       description: 'Builds SOCI indexes of container images',
-      serviceRole: this.role.roleArn,
+      serviceRole: this.role.role.roleArn,
       source: {
         type: 'S3',
         location: `${program.s3BucketName}/${program.s3ObjectKey}`,
@@ -81,59 +83,83 @@ export class BuilderProject extends Construct {
       },
       artifacts: { type: 'NO_ARTIFACTS' },
       environment: {
-        type: 'LINUX_CONTAINER',
-        image: IMAGE,
-        computeType: environment.computeType,
+        type: machine.type,
+        image: machine.image,
+        computeType: machine.computeType,
         privilegedMode: false,
       },
       logsConfig: { cloudWatchLogs: { status: 'ENABLED', groupName: logGroup.logGroupName } },
-      timeoutInMinutes: environment.timeoutInMinutes,
-      queuedTimeoutInMinutes: environment.queuedTimeoutInMinutes,
+      timeoutInMinutes: machine.timeoutInMinutes,
+      queuedTimeoutInMinutes: machine.queuedTimeoutInMinutes,
+      encryptionKey: encryptionKey?.keyArn,
+      vpcConfig: network?.vpcConfig,
     });
+    if (network !== undefined) {
+      project.node.addDependency(network.policy);
+    }
     this.projectName = project.ref;
     this.projectArn = project.attrArn;
+
+    const given = [options.vpc, ...(options.securityGroups ?? []), options.role, options.logGroup, encryptionKey];
+    this.essentials = [this, ...given.filter((resource) => resource !== undefined)];
   }
 
   /** Lets builds read images of the repository and push indexes to it. */
   public useRepository(repository: IRepository): void {
-    repository.grant(
-      this.role,
-      'ecr:BatchCheckLayerAvailability',
-      'ecr:BatchGetImage',
-      'ecr:CompleteLayerUpload',
-      'ecr:GetDownloadUrlForLayer',
-      'ecr:InitiateLayerUpload',
-      'ecr:PutImage',
-      'ecr:UploadLayerPart',
-    );
+    this.role.useRepository(repository);
   }
 
-  private allow(actions: string[], resource: string): void {
-    this.role.addToPolicy(new PolicyStatement({ actions, resources: [resource] }));
+  private newLogGroup(options: SociIndexOptions): ILogGroup {
+    const { encryptionKey } = options;
+    if (encryptionKey !== undefined) {
+      allowLogs(Stack.of(this), encryptionKey);
+    }
+    return new LogGroup(this, 'LogGroup', {
+      retention: logRetentionOf(options),
+      removalPolicy: RemovalPolicy.DESTROY,
+      encryptionKey,
+    });
+  }
+
+  private networkOf({ vpc, subnetSelection, securityGroups }: SociIndexOptions): Network | undefined {
+    if (vpc === undefined) {
+      return undefined;
+    }
+    const subnets = vpc.selectSubnets(subnetSelection);
+    const groups = securityGroups ?? [
+      new SecurityGroup(this, 'SecurityGroup', { vpc, description: 'Builds of SOCI indexes' }),
+    ];
+    return {
+      policy: this.role.useSubnets(subnets),
+      vpcConfig: {
+        vpcId: vpc.vpcId,
+        subnets: subnets.subnetIds,
+        securityGroupIds: groups.map(({ securityGroupId }) => securityGroupId),
+      },
+    };
   }
 }
 
-interface Environment {
-  readonly computeType: string;
-  readonly timeoutInMinutes: number;
-  readonly queuedTimeoutInMinutes: number;
+interface Network {
+  readonly policy: IDependable;
+  readonly vpcConfig: CfnProject.VpcConfigProperty;
 }
 
-function environmentOf(options: SociIndexOptions): Environment {
-  return {
-    computeType: options.computeType ?? ComputeType.SMALL,
-    timeoutInMinutes: (options.timeout ?? DEFAULT_TIMEOUT).toMinutes(),
-    queuedTimeoutInMinutes: (options.queuedTimeout ?? DEFAULT_QUEUED_TIMEOUT).toMinutes(),
-  };
-}
-
-/**
- * Only what is not the default goes into the id, so that a setting that is added one day leaves all ids as they are.
- */
-function idOf(stack: Stack, environment: Environment): string {
-  const defaults = Object.entries(environmentOf({}));
-  const settings = Object.entries(environment).filter(([name, value]) =>
-    defaults.every(([otherName, usual]) => otherName !== name || usual !== value),
+/** CloudWatch Logs uses a key only where the key's own policy says so (its user guide, "Encrypt log data"). */
+function allowLogs(stack: Stack, key: IKey): void {
+  // The name of the log group comes from CloudFormation, after the key.
+  const anyGroup = stack.formatArn({
+    service: 'logs',
+    resource: 'log-group',
+    resourceName: '*',
+    arnFormat: ArnFormat.COLON_RESOURCE_NAME,
+  });
+  key.addToResourcePolicy(
+    new PolicyStatement({
+      principals: [new ServicePrincipal(`logs.${stack.region}.${stack.urlSuffix}`)],
+      actions: ['kms:Decrypt*', 'kms:Describe*', 'kms:Encrypt*', 'kms:GenerateDataKey*', 'kms:ReEncrypt*'],
+      resources: ['*'],
+      conditions: { ArnLike: { 'kms:EncryptionContext:aws:logs:arn': anyGroup } },
+    }),
   );
-  return settings.length === 0 ? ID : `${ID}-${shortHash(stack.resolve(settings))}`;
 }

@@ -1,12 +1,13 @@
 // The custom resource: properties out to the provider, attributes back. What is asked for has been checked before.
 
-import { CfnResource, RemovalPolicy, Size, Token, Tokenization } from 'aws-cdk-lib';
+import { Annotations, CfnResource, RemovalPolicy, Size, Token, Tokenization } from 'aws-cdk-lib';
 import { IRepository } from 'aws-cdk-lib/aws-ecr';
 import { ContainerDefinition, ContainerImage, ContainerImageConfig } from 'aws-cdk-lib/aws-ecs';
 import { Construct } from 'constructs';
 import { SociIndexOptions } from './build-options';
 import { BuilderProject } from './builder-project';
 import { ProviderFunction } from './provider-function';
+import { buildWarnings } from './validate-build';
 
 /** Part of deployed stacks: never changes. */
 const RESOURCE_TYPE = 'Custom::SociIndexBuild';
@@ -34,6 +35,10 @@ export class IndexResource {
     const project = BuilderProject.of(scope, options);
     project.useRepository(repository);
 
+    for (const warning of buildWarnings(options)) {
+      Annotations.of(scope).addWarning(warning);
+    }
+
     this.repository = repository;
     // Not the CustomResource construct: the oldest aws-cdk-lib has no other way to give ServiceTimeout than among the
     // properties, of which newer ones warn.
@@ -59,7 +64,7 @@ export class IndexResource {
     // References alone do not wait for the policies of the two roles: without them the first calls would be denied. On
     // delete, they keep the rights and the log groups until the resource is gone.
     this.resource.node.addDependency(
-      project,
+      ...project.essentials,
       ...provider.essentials,
       ...provider.rightsIn(repository, { isDestroyed }),
       provider.rightsOn(project.projectArn),

@@ -7,12 +7,14 @@ import { ComputeType } from 'aws-cdk-lib/aws-codebuild';
 import { IRepository } from 'aws-cdk-lib/aws-ecr';
 import { DockerImageAsset, DockerImageAssetOptions, Platform } from 'aws-cdk-lib/aws-ecr-assets';
 import { ContainerDefinition, ContainerImage, ContainerImageConfig } from 'aws-cdk-lib/aws-ecs';
+import { RetentionDays } from 'aws-cdk-lib/aws-logs';
 import { Construct } from 'constructs';
 import { WhenNotIndexed } from './build-options';
 import { DEFAULT_MIN_LAYER_SIZE, DEFAULT_SPAN_SIZE, defaultOutputTag } from './output-tag';
 import { shortHash } from './short-hash';
 import { SociIndexV2Build, SociIndexV2BuildOptions, SociIndexV2BuildProps } from './soci-index-v2-build';
-import { checkOptions, checkTag, DEFAULT_QUEUED_TIMEOUT, DEFAULT_TIMEOUT } from './validate';
+import { checkOptions, checkTag } from './validate';
+import { checkBuildOptions, DEFAULT_QUEUED_TIMEOUT, DEFAULT_TIMEOUT } from './validate-build';
 
 /** Part of the logical ids of deployed stacks: never changes. */
 const ID = 'SociImage';
@@ -222,6 +224,7 @@ const DEFAULTS: SociIndexV2BuildOptions = {
   computeType: ComputeType.SMALL,
   timeout: DEFAULT_TIMEOUT,
   queuedTimeout: DEFAULT_QUEUED_TIMEOUT,
+  logRetention: RetentionDays.ONE_MONTH,
 };
 
 /** Order and repetition make no other index. */
@@ -263,8 +266,16 @@ const INDEX_OPTIONS: Record<keyof SociIndexV2BuildOptions, true> = {
   whenUnsupported: true,
   removalPolicy: true,
   computeType: true,
+  lambdaComputeType: true,
   timeout: true,
   queuedTimeout: true,
+  vpc: true,
+  subnetSelection: true,
+  securityGroups: true,
+  encryptionKey: true,
+  role: true,
+  logGroup: true,
+  logRetention: true,
 };
 
 function split(props: SociImageAssetProps): { asset: DockerImageAssetOptions; index: SociIndexV2BuildOptions } {
@@ -277,6 +288,7 @@ function split(props: SociImageAssetProps): { asset: DockerImageAssetOptions; in
 
 function checkOptionsAndTag(options: SociIndexV2BuildOptions): void {
   checkOptions(options);
+  checkBuildOptions(options);
   if (options.outputImageTag !== undefined) {
     checkTag('outputImageTag', options.outputImageTag);
   }

@@ -8,6 +8,7 @@ import { Construct } from 'constructs';
 import { SociIndexOptions } from './build-options';
 import { IndexResource } from './index-resource';
 import { checkOptions, checkTag } from './validate';
+import { checkBuild, checkRepository } from './validate-build';
 
 const WARNING =
   'A SOCI index of version 1 is used by Fargate only in accounts that AWS has enabled for it; in all others the image is ' +
@@ -42,10 +43,10 @@ export class SociIndexBuild extends Construct {
   public static fromDockerImageAsset(
     scope: Construct,
     id: string,
-    asset: DockerImageAsset,
+    imageAsset: DockerImageAsset,
     options: SociIndexOptions = {},
   ): SociIndexBuild {
-    return new SociIndexBuild(scope, id, { ...options, repository: asset.repository, imageTag: asset.imageTag });
+    return new SociIndexBuild(scope, id, { ...options, repository: imageAsset.repository, imageTag: imageAsset.imageTag });
   }
 
   /**
@@ -65,6 +66,8 @@ export class SociIndexBuild extends Construct {
 
     checkTag('imageTag', props.imageTag);
     checkOptions(props);
+    checkBuild(this, props);
+    checkRepository(this, props.repository);
 
     this.index = new IndexResource(this, {
       version: 'v1',

@@ -9,6 +9,7 @@ import { SociIndexOptions } from './build-options';
 import { IndexResource } from './index-resource';
 import { defaultOutputTag } from './output-tag';
 import { checkOptions, checkTag } from './validate';
+import { checkBuild, checkRepository } from './validate-build';
 
 /**
  * Options of a version 2 index.
@@ -51,13 +52,13 @@ export class SociIndexV2Build extends Construct {
   public static fromDockerImageAsset(
     scope: Construct,
     id: string,
-    asset: DockerImageAsset,
+    imageAsset: DockerImageAsset,
     options: SociIndexV2BuildOptions = {},
   ): SociIndexV2Build {
     return new SociIndexV2Build(scope, id, {
       ...options,
-      repository: asset.repository,
-      inputImageTag: asset.imageTag,
+      repository: imageAsset.repository,
+      inputImageTag: imageAsset.imageTag,
     });
   }
 
@@ -83,6 +84,8 @@ export class SociIndexV2Build extends Construct {
 
     checkTag('inputImageTag', props.inputImageTag);
     checkOptions(props);
+    checkBuild(this, props);
+    checkRepository(this, props.repository);
     const outputImageTag = props.outputImageTag ?? defaultOutputTag(this, props.inputImageTag, props);
     checkTag('outputImageTag', outputImageTag);
     if (outputImageTag === props.inputImageTag && !Token.isUnresolved(outputImageTag)) {

@@ -1,7 +1,7 @@
 // Checks of what users give, before anything is defined. In: values by property name. Out: nothing, or an error that
 // quotes the value and says what would be right. A token cannot be looked into and passes. Defines no construct.
 
-import { Duration, RemovalPolicy, Size, Token } from 'aws-cdk-lib';
+import { RemovalPolicy, Size, Token } from 'aws-cdk-lib';
 import { SociIndexOptions } from './build-options';
 
 /** The longest tag that a registry takes. */
@@ -9,16 +9,6 @@ export const TAG_MAX = 128;
 
 const TAG = /^[A-Za-z0-9_][A-Za-z0-9._-]*$/;
 const PLATFORM = /^[^/\s]+\/[^/\s]+(\/[^/\s]+)?$/;
-
-/** CodeBuild's own lower bound of both timeouts. */
-const TIMEOUT_MIN_MINUTES = 5;
-
-/** The provider answers 55 minutes after the event, whatever the build does. */
-const TIMEOUTS_BELOW_MINUTES = 55;
-
-/** Both as builder-project.ts sets them where nothing is given. */
-export const DEFAULT_TIMEOUT = Duration.minutes(45);
-export const DEFAULT_QUEUED_TIMEOUT = Duration.minutes(5);
 
 /** A tag of an image. */
 export function checkTag(property: string, tag: string): void {
@@ -35,15 +25,13 @@ export function checkTag(property: string, tag: string): void {
   }
 }
 
-/** The options that all constructs share. */
+/** The options that all constructs share and that say what is indexed, and how. */
 export function checkOptions(options: SociIndexOptions): void {
   checkPlatforms(options);
   checkSize('minLayerSize', 0, options.minLayerSize);
   checkSize('spanSize', 1, options.spanSize);
   checkPrefetchFiles(options.prefetchFiles);
   checkRemovalPolicy(options.removalPolicy);
-  checkComputeType(options.computeType);
-  checkTimeouts(options);
 }
 
 function checkPlatforms({ platforms }: SociIndexOptions): void {
@@ -93,35 +81,7 @@ function checkRemovalPolicy(policy?: RemovalPolicy): void {
   }
 }
 
-function checkComputeType(computeType?: string): void {
-  if (computeType !== undefined && !Token.isUnresolved(computeType) && !computeType.startsWith('BUILD_GENERAL1_')) {
-    throw new Error(`'computeType' must be one of BUILD_GENERAL1_…, got ${quoted(computeType)}`);
-  }
-}
-
-function checkTimeouts({ timeout = DEFAULT_TIMEOUT, queuedTimeout = DEFAULT_QUEUED_TIMEOUT }: SociIndexOptions): void {
-  if (timeout.isUnresolved() || queuedTimeout.isUnresolved()) {
-    return;
-  }
-  const build = wholeMinutes('timeout', timeout);
-  const queue = wholeMinutes('queuedTimeout', queuedTimeout);
-  if (build + queue >= TIMEOUTS_BELOW_MINUTES) {
-    throw new Error(
-      `'timeout' and 'queuedTimeout' together must be below ${TIMEOUTS_BELOW_MINUTES} minutes, ` +
-        `because CloudFormation waits for one hour, got ${build} and ${queue}`,
-    );
-  }
-}
-
-function wholeMinutes(property: string, duration: Duration): number {
-  const minutes = duration.toMinutes({ integral: false });
-  if (!Number.isInteger(minutes) || minutes < TIMEOUT_MIN_MINUTES) {
-    throw new Error(`'${property}' must be whole minutes and at least ${TIMEOUT_MIN_MINUTES}, got ${minutes} minutes`);
-  }
-  return minutes;
-}
-
 /** JSON, so that quotes and control characters in the value are seen. */
-function quoted(value: string): string {
+export function quoted(value: string): string {
   return JSON.stringify(value);
 }

@@ -64,7 +64,7 @@ test('refuses an input tag that leaves no room for the default output tag, and t
 });
 
 // eslint-disable-next-line @typescript-eslint/no-unsafe-enum-assignment -- the oldest aws-cdk-lib has no name for it
-const LAMBDA = 'BUILD_LAMBDA_1GB' as ComputeType;
+const FLEET = 'ATTRIBUTE_BASED_COMPUTE' as ComputeType;
 
 const refused: [string, SociIndexOptions, string][] = [
   ['an empty list of platforms', { platforms: [] }, "'platforms' is empty"],
@@ -78,7 +78,11 @@ const refused: [string, SociIndexOptions, string][] = [
   ['a prefetch path of two lines', { prefetchFiles: ['/ok', '/a\n/b'] }, String.raw`got "/a\n/b"`],
   ['an empty prefetch path', { prefetchFiles: [''] }, `'prefetchFiles' must be paths of one line, got ""`],
   ['to keep snapshots', { removalPolicy: RemovalPolicy.SNAPSHOT }, `must be DESTROY or RETAIN, got "snapshot"`],
-  ['Lambda compute', { computeType: LAMBDA }, `'computeType' must be one of BUILD_GENERAL1_…, got "BUILD_LAMBDA_1GB"`],
+  [
+    'a machine of a fleet',
+    { computeType: FLEET },
+    `'computeType' must be one of BUILD_GENERAL1_… or BUILD_LAMBDA_…, got "ATTRIBUTE_BASED_COMPUTE"`,
+  ],
   ['a short timeout', { timeout: Duration.minutes(4) }, "'timeout' must be whole minutes and at least 5, got 4 minutes"],
   ['half minutes', { timeout: Duration.seconds(330) }, "'timeout' must be whole minutes and at least 5, got 5.5 minutes"],
   ['a short queue', { queuedTimeout: Duration.minutes(4) }, "'queuedTimeout' must be whole minutes and at least 5"],

@@ -1,0 +1,81 @@
+// Where builds run. In: checked options. Out: the settings of a project, and a key that is the same for the same
+// settings. Defines no construct.
+
+import { Stack, Token } from 'aws-cdk-lib';
+import { ComputeType } from 'aws-cdk-lib/aws-codebuild';
+import { RetentionDays } from 'aws-cdk-lib/aws-logs';
+import { IConstruct } from 'constructs';
+import { SociIndexOptions } from './build-options';
+import { shortHash } from './short-hash';
+import { DEFAULT_QUEUED_TIMEOUT, DEFAULT_TIMEOUT, isLambdaCompute } from './validate-build';
+
+/** Amazon Linux 2023. The builder asks nothing of it but bash and glibc 2.34. */
+const MACHINE_IMAGE = 'aws/codebuild/amazonlinux2-x86_64-standard:5.0';
+
+/** Also Amazon Linux 2023; of this kind there are only images for a language. */
+const LAMBDA_IMAGE = 'aws/codebuild/amazonlinux-x86_64-lambda-standard:python3.12';
+
+export interface BuildMachine {
+  readonly type: string;
+  readonly image: string;
+  readonly computeType: string;
+  readonly timeoutInMinutes?: number;
+  readonly queuedTimeoutInMinutes?: number;
+}
+
+export function machineOf(options: SociIndexOptions): BuildMachine {
+  const computeType = options.lambdaComputeType ?? options.computeType ?? ComputeType.SMALL;
+  if (isLambdaCompute(options)) {
+    return { type: 'LINUX_LAMBDA_CONTAINER', image: LAMBDA_IMAGE, computeType };
+  }
+  return {
+    type: 'LINUX_CONTAINER',
+    image: MACHINE_IMAGE,
+    computeType,
+    timeoutInMinutes: (options.timeout ?? DEFAULT_TIMEOUT).toMinutes(),
+    queuedTimeoutInMinutes: (options.queuedTimeout ?? DEFAULT_QUEUED_TIMEOUT).toMinutes(),
+  };
+}
+
+export function logRetentionOf({ logRetention = RetentionDays.ONE_MONTH }: SociIndexOptions): RetentionDays {
+  return logRetention;
+}
+
+/**
+ * Eight characters for the settings; nothing where all are the defaults. Only what is not the default counts, so that a
+ * setting that is added one day leaves all keys as they are.
+ */
+export function keyOf(stack: Stack, options: SociIndexOptions): string | undefined {
+  const defaults = new Map(Object.entries(settingsOf(stack, {})));
+  const settings = Object.entries(settingsOf(stack, options)).filter(
+    ([name, value]) => value !== undefined && value !== defaults.get(name),
+  );
+  return settings.length === 0 ? undefined : shortHash(stack.resolve(settings));
+}
+
+/** The order is part of the key: what is new goes to the end. */
+function settingsOf(stack: Stack, options: SociIndexOptions): Record<string, unknown> {
+  const { computeType, timeoutInMinutes, queuedTimeoutInMinutes } = machineOf(options);
+  const { vpc, subnetSelection, securityGroups, encryptionKey, role, logGroup } = options;
+  const name = (owner: IConstruct | undefined, text: string | undefined): unknown => nameIn(stack, owner, text);
+  return {
+    computeType,
+    timeoutInMinutes,
+    queuedTimeoutInMinutes,
+    vpc: name(vpc, vpc?.vpcId),
+    subnets: vpc?.selectSubnets(subnetSelection).subnets.map((subnet) => name(subnet, subnet.subnetId)),
+    securityGroups: securityGroups?.map((group) => name(group, group.securityGroupId)),
+    encryptionKey: name(encryptionKey, encryptionKey?.keyArn),
+    role: name(role, role?.roleArn),
+    logGroup: name(logGroup, logGroup?.logGroupName),
+    logRetention: logRetentionOf(options),
+  };
+}
+
+/** A name that is no text may only be a logical id, and those of two stacks can be the same. */
+function nameIn(stack: Stack, owner: IConstruct | undefined, name: string | undefined): unknown {
+  if (owner === undefined || !Token.isUnresolved(name) || Stack.of(owner) === stack) {
+    return name;
+  }
+  return [Stack.of(owner).node.addr, name];
+}
