@@ -13,7 +13,6 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use soci_builder::{
     oci::{Platform, Reference},
-    plan::{DEFAULT_MIN_LAYER_SIZE, DEFAULT_SPAN_SIZE},
     registry::{Client, Mirror, Options},
     ztoc::DEFAULT_BUILD_TOOL,
 };
@@ -101,10 +100,10 @@ pub(crate) struct IndexArgs {
     #[arg(long = "platform", value_name = "OS/ARCH[/VARIANT]")]
     pub(crate) platforms: Vec<Platform>,
     /// Layers smaller than this, as stored, get no index
-    #[arg(long, value_name = "SIZE", default_value_t = ByteSize(DEFAULT_MIN_LAYER_SIZE))]
+    #[arg(long, value_name = "SIZE", default_value = "10MiB")]
     pub(crate) min_layer_size: ByteSize,
     /// Plain bytes between two places where reading can start; smaller starts containers sooner and makes a larger index
-    #[arg(long, value_name = "SIZE", default_value_t = ByteSize(DEFAULT_SPAN_SIZE), value_parser = span_size)]
+    #[arg(long, value_name = "SIZE", default_value = "4MiB", value_parser = span_size)]
     pub(crate) span_size: ByteSize,
     /// A file that the container will need at once; may be given several times
     #[arg(long = "prefetch-file", value_name = "PATH")]
@@ -161,7 +160,7 @@ pub(crate) struct ZtocBuildArgs {
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: PathBuf,
     /// Plain bytes between two places where reading can start
-    #[arg(long, value_name = "SIZE", default_value_t = ByteSize(DEFAULT_SPAN_SIZE), value_parser = span_size)]
+    #[arg(long, value_name = "SIZE", default_value = "4MiB", value_parser = span_size)]
     pub(crate) span_size: ByteSize,
     /// What the ztoc says built it; part of its digest
     #[arg(long, value_name = "TEXT", default_value = DEFAULT_BUILD_TOOL)]
@@ -201,4 +200,21 @@ fn span_size(text: &str) -> Result<ByteSize, String> {
         return Err("a span size is at least 1 byte and below 8 EiB".to_owned());
     }
     Ok(size)
+}
+
+#[cfg(test)]
+mod tests {
+    use soci_builder::plan::{DEFAULT_MIN_LAYER_SIZE, DEFAULT_SPAN_SIZE};
+
+    use super::*;
+
+    #[test]
+    fn defaults_are_the_library_s() {
+        let cli = Cli::parse_from(["soci-builder", "index", "oci:image"]);
+        let Command::Index(arguments) = cli.command else {
+            panic!("another command");
+        };
+        assert_eq!(arguments.min_layer_size.as_u64(), DEFAULT_MIN_LAYER_SIZE);
+        assert_eq!(arguments.span_size.as_u64(), DEFAULT_SPAN_SIZE);
+    }
 }
