@@ -18,7 +18,7 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-use crate::loopback::{Reply, Server, free_port};
+use crate::loopback::{Reply, Server, free_port, header_texts};
 
 /// Connections that wait to be taken.
 const BACKLOG: u32 = 128;
@@ -273,16 +273,7 @@ impl Shared {
                 Down::Refused | Down::Cut => Reply::Cut,
             };
         }
-        let headers: BTreeMap<String, String> = request
-            .headers()
-            .iter()
-            .map(|(name, value)| {
-                (
-                    name.to_string(),
-                    String::from_utf8_lossy(value.as_bytes()).into_owned(),
-                )
-            })
-            .collect();
+        let headers = header_texts(request.headers());
         let fault = if request.method() != Method::PUT {
             Some("not a PUT")
         } else if headers

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use hyper::{Request, Response};
 use tokio::{sync::oneshot, time::Instant};
 
-use crate::loopback::{Reply, Server, send};
+use crate::loopback::{Reply, Server, header_texts, send};
 
 /// When a held call stands still.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -198,16 +198,7 @@ impl Shared {
     }
 
     fn record(&self, service: &'static str, request: &Request<Bytes>) -> (usize, Option<Hold>) {
-        let headers: BTreeMap<String, String> = request
-            .headers()
-            .iter()
-            .map(|(name, value)| {
-                (
-                    name.to_string(),
-                    String::from_utf8_lossy(value.as_bytes()).into_owned(),
-                )
-            })
-            .collect();
+        let headers = header_texts(request.headers());
         let operation = headers
             .get("x-amz-target")
             .and_then(|target| target.rsplit('.').next().map(str::to_owned))

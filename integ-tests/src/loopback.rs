@@ -2,6 +2,7 @@
 //! the server is dropped, its open connections included. Knows nothing of what is served.
 
 use std::{
+    collections::BTreeMap,
     future::Future,
     io,
     net::{Ipv4Addr, SocketAddr},
@@ -11,7 +12,8 @@ use std::{
 use axum::body::{self, Body};
 use bytes::Bytes;
 use hyper::{
-    Request, Response, StatusCode, body::Incoming, header, server::conn::http1, service::service_fn,
+    HeaderMap, Request, Response, StatusCode, body::Incoming, header, server::conn::http1,
+    service::service_fn,
 };
 use hyper_util::rt::TokioIo;
 use tokio::{
@@ -28,6 +30,15 @@ pub enum Reply {
     Response(Response<Bytes>),
     /// None: the connection is cut.
     Cut,
+}
+
+/// Headers as text, names in lower case; of several with one name the last.
+pub fn header_texts(headers: &HeaderMap) -> BTreeMap<String, String> {
+    let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
+    headers
+        .iter()
+        .map(|(name, value)| (name.to_string(), text(value.as_bytes())))
+        .collect()
 }
 
 impl Reply {
