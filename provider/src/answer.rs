@@ -34,27 +34,31 @@ impl Answer {
     /// The resource is there.
     #[must_use]
     pub fn done(sender: &Sender, done: &Done) -> Self {
-        let report = &done.report;
         let id = match &sender.physical_id {
             Some(old) => done.id.after(old),
             None => done.id.to_string(),
         };
-        let outcome = serde_json::to_value(report.outcome).unwrap_or_default();
         let attributes = [
             ("OutputImageTag", done.output_tag.clone()),
             ("OutputImageDigest", done.output.to_string()),
-            ("InputImageDigest", report.image_digest.to_string()),
-            ("Outcome", outcome.as_str().unwrap_or_default().to_owned()),
+            ("InputImageDigest", done.input.to_string()),
+            ("Outcome", done.outcome.clone()),
             ("BuildId", done.build_id.clone().unwrap_or_default()),
-            ("LayersIndexed", report.layers.indexed.to_string()),
-            ("LayersReused", report.layers.reused.to_string()),
-            ("BytesRead", report.bytes_read.to_string()),
+            ("LayersIndexed", done.layers.indexed.to_string()),
+            ("LayersReused", done.layers.reused.to_string()),
+            ("BytesRead", done.bytes_read.to_string()),
         ];
         let data = attributes.map(|(name, value)| (name.to_owned(), Value::String(value)));
         Self {
             data: data.into_iter().collect(),
             ..Self::of(sender, "SUCCESS", id)
         }
+    }
+
+    /// The resource is there as far as it is waited for; `note` says what is not known of it.
+    #[must_use]
+    pub fn started(sender: &Sender, done: &Done, note: &str) -> Self {
+        Self::done(sender, done).because(note, None)
     }
 
     /// The resource is gone; `note` says what of it is not.

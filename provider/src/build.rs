@@ -20,6 +20,8 @@ use crate::{
 const ARGUMENTS: &str = "SOCI_ARGUMENTS";
 const REQUEST_ID: &str = "SOCI_REQUEST_ID";
 const RESOURCE: &str = "SOCI_RESOURCE";
+/// There only where the request is answered at the build's start.
+const NOBODY_WAITS: &str = "SOCI_NOBODY_WAITS";
 /// What the buildspec exports: the builder's standard output.
 const RESULT: &str = "SOCI_RESULT";
 
@@ -169,7 +171,12 @@ impl Builds {
     ///
     /// # Errors
     /// Where CodeBuild does not start it.
-    pub async fn start(&self, sender: &Sender, arguments: &str) -> Result<String, CallError> {
+    pub async fn start(
+        &self,
+        sender: &Sender,
+        arguments: &str,
+        is_waited_for: bool,
+    ) -> Result<String, CallError> {
         const OPERATION: &str = "CodeBuild StartBuild";
         let variable = |name: &str, value: &str| {
             EnvironmentVariable::builder()
@@ -179,14 +186,20 @@ impl Builds {
                 .build()
                 .map_err(|error| CallError::new(OPERATION, error.to_string()))
         };
+        let mut variables = vec![
+            variable(ARGUMENTS, arguments)?,
+            variable(REQUEST_ID, &sender.request_id)?,
+            variable(RESOURCE, &sender.resource())?,
+        ];
+        if !is_waited_for {
+            variables.push(variable(NOBODY_WAITS, "true")?);
+        }
         let started = self
             .client
             .start_build()
             .project_name(&self.project)
             .idempotency_token(token(sender))
-            .environment_variables_override(variable(ARGUMENTS, arguments)?)
-            .environment_variables_override(variable(REQUEST_ID, &sender.request_id)?)
-            .environment_variables_override(variable(RESOURCE, &sender.resource())?)
+            .set_environment_variables_override(Some(variables))
             .send()
             .await
             .named(OPERATION)?;
@@ -245,6 +258,7 @@ fn known(build: &Build) -> Option<KnownBuild> {
             .start_time()
             .and_then(|time| SystemTime::try_from(*time).ok()),
         is_running: matches!(build.build_status(), Some(StatusType::InProgress) | None),
+        is_waited_for: value(NOBODY_WAITS).is_none(),
     })
 }
 

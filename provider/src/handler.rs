@@ -125,6 +125,9 @@ async fn guard(
     let mut task = tokio::spawn(work);
     let error = match timeout_at(schedule.hand_over.min(answer_by), &mut task).await {
         Ok(Ok(Ok(Outcome::Indexed(done)))) => return Some(Answer::done(sender, &done)),
+        Ok(Ok(Ok(Outcome::Started(done, note)))) => {
+            return Some(Answer::started(sender, &done, &note));
+        }
         Ok(Ok(Ok(Outcome::Deleted(note)))) => {
             job.log.say(&note);
             return Some(Answer::deleted(sender, &note));

@@ -30,6 +30,8 @@ pub struct KnownBuild {
     pub started: Option<SystemTime>,
     /// Whether it has not ended yet.
     pub is_running: bool,
+    /// Whether its request is answered at its end, and not at its start.
+    pub is_waited_for: bool,
 }
 
 /// What to do.
@@ -87,6 +89,19 @@ pub fn outdated(asked: &Asked, builds: &[KnownBuild]) -> Vec<String> {
         .collect()
 }
 
+/// The outdated builds of a resource that goes. Those that nobody waits for are spared: a resource's old id goes while the build of its
+/// new one, which was answered at its start, still runs.
+#[must_use]
+pub fn outdated_at_delete(asked: &Asked, builds: &[KnownBuild]) -> Vec<String> {
+    let mut outdated = outdated(asked, builds);
+    outdated.retain(|id| {
+        builds
+            .iter()
+            .any(|build| build.id == *id && build.is_waited_for)
+    });
+    outdated
+}
+
 /// The request's own builds that have not ended.
 #[must_use]
 pub fn own_running(asked: &Asked, builds: &[KnownBuild]) -> Vec<String> {
@@ -135,6 +150,7 @@ mod tests {
             resource: Some(resource.to_owned()),
             started: Some(at(started)),
             is_running,
+            is_waited_for: true,
         }
     }
 
@@ -172,6 +188,18 @@ mod tests {
             assert_eq!(planned.step, step, "{builds:?}");
             assert_eq!(planned.stop, stop, "{builds:?}");
         }
+    }
+
+    #[test]
+    fn a_delete_stops_only_what_is_waited_for() {
+        let waited = build("waited", "earlier", "stack/Index", -60, true);
+        let let_go = KnownBuild {
+            is_waited_for: false,
+            ..build("let go", "earlier", "stack/Index", -60, true)
+        };
+        let builds = [waited, let_go];
+        assert_eq!(outdated_at_delete(&asked(), &builds), ["waited"]);
+        assert_eq!(outdated(&asked(), &builds), ["waited", "let go"]);
     }
 
     #[test]

@@ -43,6 +43,8 @@ pub struct Properties {
     pub input: Input,
     /// The new image's tag; version 2 only, and always there.
     pub output_tag: Option<String>,
+    /// Whether the answer waits for the build's end.
+    pub waits: bool,
     platforms: Vec<Platform>,
     min_layer_size: Option<u64>,
     span_size: Option<u64>,
@@ -104,7 +106,15 @@ impl Properties {
             }
             (Version::V2, Some(tag)) => Some(a_tag("OutputImageTag", tag)?),
         };
+        let waits = fields.flag("WaitForIndex", true)?;
         match fields.text("RemovalPolicy")? {
+            Some(DESTROY) if !waits => {
+                return Err(refused(
+                    "RemovalPolicy",
+                    DESTROY,
+                    "not possible with WaitForIndex false: what is made is not known when the resource succeeds",
+                ));
+            }
             None | Some(RETAIN | DESTROY) => {}
             Some(other) => {
                 return Err(refused(
@@ -120,6 +130,7 @@ impl Properties {
             version,
             input,
             output_tag,
+            waits,
             platforms: fields.platforms()?,
             min_layer_size: fields.bytes("MinLayerSize", 0)?,
             span_size: fields.bytes("SpanSize", 1)?,
@@ -135,6 +146,15 @@ impl Properties {
         match &self.input {
             Input::Tag(tag) => format!("{}:{tag}", self.repository),
             Input::Digest(digest) => format!("{}@{digest}", self.repository),
+        }
+    }
+
+    /// The image's tag, where it was given by one.
+    #[must_use]
+    pub fn input_tag(&self) -> Option<&str> {
+        match &self.input {
+            Input::Tag(tag) => Some(tag),
+            Input::Digest(_) => None,
         }
     }
 

@@ -4,7 +4,7 @@
 use soci_builder::{
     digest::Digest,
     index::Version,
-    report::{Ended, Outcome, Report},
+    report::{Ended, LayerCounts, Outcome, Report},
 };
 
 use crate::{
@@ -14,15 +14,24 @@ use crate::{
     properties::Properties,
 };
 
+/// The outcome of a build that nobody waits for.
+const STARTED: &str = "started";
+
 /// A resource that is there.
 #[derive(Clone, Debug)]
 pub struct Done {
-    /// The builder's report.
-    pub report: Report,
+    /// The builder's word for what it did; one of ours where it has done nothing yet.
+    pub outcome: String,
+    /// The image that was read.
+    pub input: Digest,
     /// The image to use.
     pub output: Digest,
     /// Its tag; empty where it has none.
     pub output_tag: String,
+    /// What became of the layers.
+    pub layers: LayerCounts,
+    /// Bytes of layers that were read.
+    pub bytes_read: u64,
     /// The build, where one ran.
     pub build_id: Option<String>,
     /// The resource's id.
@@ -41,31 +50,59 @@ pub fn on_report(
     let Some(output) = report.output_digest else {
         return Err(Error::NoIndex(no_index(report.outcome)));
     };
+    let outcome = serde_json::to_value(report.outcome).unwrap_or_default();
+    let output_tag = report.output_tag.unwrap_or_default();
+    let indexes = report.indexes.iter();
+    let indexes = indexes.filter_map(|index| index.index_digest).collect();
+    Ok(Done {
+        outcome: outcome.as_str().unwrap_or_default().to_owned(),
+        input: report.image_digest,
+        output,
+        layers: report.layers,
+        bytes_read: report.bytes_read,
+        build_id: build_id.map(str::to_owned),
+        id: id(properties, &output_tag, output, indexes),
+        output_tag,
+    })
+}
+
+/// The verdict on a build that nobody waits for: the image as it is can be used at once, and the tag is where its index will be.
+#[must_use]
+pub fn on_start(properties: &Properties, build_id: &str, image: Digest) -> Done {
+    let tag = properties.output_tag.as_deref().or(properties.input_tag());
+    let output_tag = tag.unwrap_or_default().to_owned();
+    Done {
+        outcome: STARTED.to_owned(),
+        input: image,
+        output: image,
+        layers: LayerCounts::default(),
+        bytes_read: 0,
+        build_id: Some(build_id.to_owned()),
+        id: id(properties, &output_tag, image, Vec::new()),
+        output_tag,
+    }
+}
+
+fn id(
+    properties: &Properties,
+    output_tag: &str,
+    output: Digest,
+    indexes: Vec<Digest>,
+) -> PhysicalId {
     let repository = properties.repository.name.clone();
-    let output_tag = report.output_tag.clone().unwrap_or_default();
-    let id = match properties.version {
+    match properties.version {
         Version::V2 => PhysicalId::V2 {
             repository,
-            tag: output_tag.clone(),
+            tag: output_tag.to_owned(),
             output,
         },
+        // The image keeps its digest.
         Version::V1 => PhysicalId::V1 {
             repository,
-            image: report.image_digest,
-            indexes: report
-                .indexes
-                .iter()
-                .filter_map(|index| index.index_digest)
-                .collect(),
+            image: output,
+            indexes,
         },
-    };
-    Ok(Done {
-        report,
-        output,
-        output_tag,
-        build_id: build_id.map(str::to_owned),
-        id,
-    })
+    }
 }
 
 /// The verdict on a build that ended.
@@ -183,6 +220,21 @@ mod tests {
             done.id.to_string(),
             format!("team/app@{}#{}", digest("image"), digest("soci").hex())
         );
+    }
+
+    #[test]
+    fn a_start_is_the_image_as_it_is() {
+        let done = on_start(&v2(), "p:1", digest("image"));
+        assert_eq!(done.output, digest("image"));
+        assert_eq!(done.output_tag, "v1-soci");
+        assert_eq!(
+            done.id.to_string(),
+            format!("team/app:v1-soci@{}", digest("image"))
+        );
+        let v1 = properties(include_str!("../tests/events/create-v1.json"));
+        let done = on_start(&v1, "p:1", digest("image"));
+        assert_eq!(done.output_tag, "v1");
+        assert_eq!(done.id.to_string(), format!("team/app@{}", digest("image")));
     }
 
     #[test]

@@ -7,7 +7,11 @@ use std::{
     time::Duration,
 };
 
-use soci_builder::run;
+use soci_builder::{
+    oci::Selector,
+    run,
+    store::{self, ReadImages},
+};
 use tokio::time::{Instant, sleep};
 
 use crate::{
@@ -20,7 +24,7 @@ use crate::{
     pace::{Patience, Pauses},
     physical_id::PhysicalId,
     plan::{self, Asked, Step},
-    properties::{self, Properties},
+    properties::{self, Input, Properties},
     removal,
     schedule::PATIENCE,
     verdict::{self, Done},
@@ -70,6 +74,8 @@ impl Watched {
 pub enum Outcome {
     /// The index is there.
     Indexed(Box<Done>),
+    /// A build was started that nobody waits for; a sentence on it.
+    Started(Box<Done>, String),
     /// The resource is gone; a sentence on it.
     Deleted(String),
 }
@@ -102,10 +108,41 @@ async fn index(
         },
     };
     job.build.set(Some(build.clone()));
+    if !properties.waits {
+        return start_only(app, job, &properties, build).await;
+    }
     let ending = watch(app, job, &builds, &build).await?;
     job.build.set(None);
     let done = verdict::on_build(&properties, &build, &ending)?;
     Ok(Outcome::Indexed(Box::new(done)))
+}
+
+/// Leaves the build to itself. The image as it is can be used until the index is there.
+async fn start_only(
+    app: &App,
+    job: &Job,
+    properties: &Properties,
+    build: String,
+) -> Result<Outcome, Error> {
+    let image = match &properties.input {
+        Input::Digest(digest) => *digest,
+        Input::Tag(tag) => {
+            let images = app.images(&properties.repository, job.patience, &job.log);
+            let found = images.select(&Selector::Tag(tag.clone())).await;
+            let found = found.and_then(|found| {
+                found.ok_or_else(|| store::Error::NoManifest(properties.image()))
+            });
+            let image = found.map_err(|source| Error::Image {
+                image: properties.image(),
+                source: Box::new(source.into()),
+            })?;
+            image.descriptor.digest
+        }
+    };
+    job.build.set(None);
+    let note = format!("nobody waits for the build {build}: whether it ends well is in its log");
+    let done = verdict::on_start(properties, &build, image);
+    Ok(Outcome::Started(Box::new(done), note))
 }
 
 enum Found {
@@ -158,7 +195,7 @@ async fn find_or_start(
     let reuse_from = old.and_then(|old| properties.reuse_from(old));
     let arguments = properties.arguments(reuse_from.as_deref());
     let started = patiently(&job.patience, &job.log, || {
-        builds.start(&job.event.sender, &arguments)
+        builds.start(&job.event.sender, &arguments, properties.waits)
     });
     let build = started.await.map_err(|source| match source.hope() {
         Hope::Quota => Error::Quota {
@@ -237,7 +274,7 @@ async fn delete(app: &App, job: &Job, raw: &RawProperties) -> String {
     if let Some(project) = properties::project(raw) {
         let builds = app.builds(project);
         match patiently(&job.patience, &job.log, || builds.latest()).await {
-            Ok(known) => stop(job, &builds, &plan::outdated(&job.asked, &known)).await,
+            Ok(known) => stop(job, &builds, &plan::outdated_at_delete(&job.asked, &known)).await,
             // Without its project no build runs.
             Err(error) if error.is_not_found() => {}
             Err(error) => job

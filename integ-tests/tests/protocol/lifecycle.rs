@@ -1,6 +1,8 @@
 //! Create, Update, Delete, and what stays the same between them.
 
 use local_cloud::{
+    codebuild::{Phase, Script, Status},
+    faults::Gate,
     image::{Image, Layer, Types},
     stage::{Options, REPOSITORY},
 };
@@ -171,6 +173,31 @@ async fn an_image_can_be_named_by_its_digest() {
     succeeded(&answer);
     assert_eq!(answer.data("InputImageDigest"), image(1).digest());
     assert_eq!(answer.data("Outcome"), "indexed");
+}
+
+#[tokio::test]
+async fn who_does_not_wait_has_the_image_at_once_and_the_index_later() {
+    let scene = scene().await;
+    let provider = keeper(&scene).await;
+    let gate = Gate::closed();
+    let script = Script::new().held_in(Phase::Build, &gate);
+    scene.cloud.codebuild().next_build(script);
+    let event = provider.create().with("WaitForIndex", "false");
+    let answer = ask(&provider, &event).await;
+    succeeded(&answer);
+    assert_eq!(answer.data("Outcome"), "started");
+    assert_eq!(answer.data("OutputImageDigest"), image(1).digest());
+    assert_eq!(attributes(&answer), ATTRIBUTES);
+    let tag = event.property("OutputImageTag");
+    assert!(!scene.cloud.ecr().tags(REPOSITORY).contains_key(tag));
+
+    gate.open();
+    let build = &builds_of(&scene, &event)[0];
+    assert_eq!(build.finished().await, Some(Status::Succeeded));
+    let made = scene.cloud.ecr().tags(REPOSITORY)[tag].clone();
+    let again = ask(&provider, &provider.create().with("WaitForIndex", "false")).await;
+    assert_eq!(again.data("OutputImageDigest"), made);
+    assert_eq!(again.data("Outcome"), "already-there");
 }
 
 #[tokio::test]

@@ -96,6 +96,15 @@ impl<'a> Fields<'a> {
         }
     }
 
+    pub(super) fn flag(&self, property: &'static str, default: bool) -> Result<bool, Refused> {
+        match self.text(property)? {
+            None => Ok(default),
+            Some("true") => Ok(true),
+            Some("false") => Ok(false),
+            Some(other) => Err(refused(property, other, "neither true nor false")),
+        }
+    }
+
     pub(super) fn otherwise(&self, property: &'static str) -> Result<Option<Otherwise>, Refused> {
         match self.text(property)? {
             None => Ok(None),

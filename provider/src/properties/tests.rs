@@ -98,6 +98,7 @@ fn each_property_is_refused_with_its_name_and_value() {
         ("WhenTooSmall", json!("ignore"), "ignore"),
         ("WhenUnsupported", json!("ignore"), "ignore"),
         ("RemovalPolicy", json!("snapshot"), "snapshot"),
+        ("WaitForIndex", json!("no"), "neither true nor false"),
     ] {
         let refused = Properties::parse(&with(property, value)).unwrap_err();
         let text = refused.to_string();
@@ -107,6 +108,21 @@ fn each_property_is_refused_with_its_name_and_value() {
         );
         assert!(text.contains(shown), "{text}");
     }
+}
+
+#[test]
+fn what_nobody_waits_for_cannot_be_destroyed() {
+    let mut raw = with("WaitForIndex", json!("false"));
+    assert!(!Properties::parse(&raw).unwrap().waits);
+    raw.insert("RemovalPolicy".to_owned(), json!("destroy"));
+    let text = Properties::parse(&raw).unwrap_err().to_string();
+    assert!(
+        text.starts_with("the property RemovalPolicy is \"destroy\""),
+        "{text}"
+    );
+    assert!(text.contains("WaitForIndex false"), "{text}");
+    raw.insert("WaitForIndex".to_owned(), json!("true"));
+    assert!(Properties::parse(&raw).unwrap().waits);
 }
 
 #[test]
