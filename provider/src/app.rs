@@ -40,6 +40,9 @@ pub struct App {
 
 impl App {
     /// Reads the environment's credentials, region and endpoints.
+    ///
+    /// # Errors
+    /// Where there is no HTTP client.
     pub async fn load(function: String, pace: Pace) -> Result<Self, reqwest::Error> {
         let mut loader = aws_config::defaults(BehaviorVersion::latest());
         if let Ok(name) = AppName::new(function.clone()) {
@@ -50,25 +53,24 @@ impl App {
             .timeout_config(timeouts())
             .load()
             .await;
-        Self::new(config, function, pace)
+        let http = reqwest::Client::builder()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .build()?;
+        Ok(Self::new(config, http, function, pace))
     }
 
-    /// With clients of `config`.
-    ///
-    /// # Errors
-    /// Where there is no HTTP client.
-    pub fn new(config: SdkConfig, function: String, pace: Pace) -> Result<Self, reqwest::Error> {
-        Ok(Self {
+    /// With clients of `config`, and one for signed addresses.
+    #[must_use]
+    pub fn new(config: SdkConfig, http: reqwest::Client, function: String, pace: Pace) -> Self {
+        Self {
             ecr: aws_sdk_ecr::Client::new(&config),
             codebuild: aws_sdk_codebuild::Client::new(&config),
             lambda: aws_sdk_lambda::Client::new(&config),
-            http: reqwest::Client::builder()
-                .connect_timeout(CONNECT_TIMEOUT)
-                .build()?,
+            http,
             config,
             function,
             pace,
-        })
+        }
     }
 
     /// The images of a repository.

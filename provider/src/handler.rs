@@ -17,7 +17,7 @@ use tokio::{
 use crate::{
     answer::Answer,
     app::App,
-    call::CallError,
+    call::{CallError, patiently},
     delivery::{Undelivered, deliver},
     error::Error,
     event::{Incoming, Resumed, Sender},
@@ -163,16 +163,20 @@ async fn stop_own(app: &App, job: &Job, was_dropped: bool) {
         return;
     };
     let builds = app.builds(project);
+    let patience = Patience::new(app.pace, Instant::now() + STOP_TIMEOUT);
     let stopped = timeout(STOP_TIMEOUT, async {
         let own = match job.build.get() {
             Some(known) => vec![known],
             // It may have been started in the moment that the work was dropped.
-            None if was_dropped => plan::own_running(&job.asked, &builds.latest().await?),
+            None if was_dropped => {
+                let known = patiently(&patience, &job.log, || builds.latest()).await?;
+                plan::own_running(&job.asked, &known)
+            }
             None => Vec::new(),
         };
         for build in own {
             job.log.say(format_args!("stopping the build {build}"));
-            builds.stop(&build).await?;
+            patiently(&patience, &job.log, || builds.stop(&build)).await?;
         }
         Ok::<_, CallError>(())
     });
@@ -230,7 +234,12 @@ mod tests {
     fn set() -> (App, Job, Resumed) {
         let config = SdkConfig::builder().behavior_version(BehaviorVersion::latest());
         let pace = Pace::parse(Some("0.01")).unwrap();
-        let app = App::new(config.build(), "provider".to_owned(), pace).unwrap();
+        let app = App::new(
+            config.build(),
+            reqwest::Client::new(),
+            "provider".to_owned(),
+            pace,
+        );
         let mut event: Value =
             serde_json::from_str(include_str!("../tests/events/create.json")).unwrap();
         event["ResourceProperties"]["ProjectName"].take();

@@ -34,7 +34,10 @@ fn destroyed(cloud: &Cloud, digest: &str) -> Value {
 #[tokio::test]
 async fn a_create_ends_with_its_build() {
     let cloud = Cloud::start().await;
-    cloud.state().ends.insert("builder:1", (3, ends_well()));
+    cloud
+        .state()
+        .ends
+        .insert("builder:1".to_owned(), (3, ends_well()));
     let answer = cloud.answer(&cloud.event(CREATE)).await;
     assert_eq!(answer["Status"], "SUCCESS", "{answer}");
     assert_eq!(
@@ -71,7 +74,10 @@ async fn an_index_that_is_there_needs_no_build() {
 #[tokio::test]
 async fn the_same_event_again_has_the_same_answer_and_no_second_build() {
     let cloud = Cloud::start().await;
-    cloud.state().ends.insert("builder:1", (3, ends_well()));
+    cloud
+        .state()
+        .ends
+        .insert("builder:1".to_owned(), (3, ends_well()));
     let event = cloud.event(CREATE);
     let first = cloud.answer(&event).await;
     assert_eq!(cloud.answer(&event).await, first);
@@ -149,7 +155,10 @@ async fn the_end_of_an_old_id_leaves_the_build_of_the_new_one_alone() {
 #[tokio::test]
 async fn a_long_build_is_handed_over() {
     let cloud = Cloud::start().await;
-    cloud.state().ends.insert("builder:1", (60, ends_well()));
+    cloud
+        .state()
+        .ends
+        .insert("builder:1".to_owned(), (60, ends_well()));
     let answers = cloud
         .run(&cloud.event(CREATE), Duration::from_millis(900))
         .await
@@ -181,7 +190,10 @@ async fn a_hand_over_that_is_refused_for_good_ends_the_build() {
 #[tokio::test]
 async fn rights_that_come_late_are_waited_for() {
     let cloud = Cloud::start().await;
-    cloud.state().ends.insert("builder:1", (2, ends_well()));
+    cloud
+        .state()
+        .ends
+        .insert("builder:1".to_owned(), (2, ends_well()));
     for operation in ["BatchGetImage", "ListBuildsForProject", "StartBuild"] {
         cloud.refuse(operation, 5, 400, "AccessDeniedException");
     }
@@ -248,7 +260,10 @@ async fn what_does_not_exist_is_said_at_once() {
 #[tokio::test]
 async fn a_poll_that_is_throttled_is_made_again() {
     let cloud = Cloud::start().await;
-    cloud.state().ends.insert("builder:1", (2, ends_well()));
+    cloud
+        .state()
+        .ends
+        .insert("builder:1".to_owned(), (2, ends_well()));
     // For longer than the patience that other failures meet.
     cloud.refuse("BatchGetBuilds", 200, 400, "ThrottlingException");
     let answer = cloud.answer(&cloud.event(CREATE)).await;
@@ -263,7 +278,7 @@ async fn an_early_death_is_told_without_a_link_to_nowhere() {
         "phases": [{"phaseType": "SUBMITTED", "phaseStatus": "SUCCEEDED"},
                    {"phaseType": "PROVISIONING", "phaseStatus": "FAILED", "contexts": [{"statusCode": "X", "message": "no capacity"}]}],
     });
-    cloud.state().ends.insert("builder:1", (1, end));
+    cloud.state().ends.insert("builder:1".to_owned(), (1, end));
     let answer = cloud.answer(&cloud.event(CREATE)).await;
     assert_eq!(
         answer["Reason"],
@@ -279,7 +294,7 @@ async fn the_builders_words_are_told_with_the_link() {
         "phases": [{"phaseType": "BUILD", "phaseStatus": "FAILED", "contexts": [{"message": "exit status 1"}]}],
         "exportedEnvironmentVariables": [{"name": "SOCI_RESULT", "value": "{\"outcome\":\"failed\",\"error\":\"layer 3\"}"}],
     });
-    cloud.state().ends.insert("builder:1", (1, end));
+    cloud.state().ends.insert("builder:1".to_owned(), (1, end));
     let answer = cloud.answer(&cloud.event(CREATE)).await;
     assert_eq!(
         answer["Reason"],
@@ -321,7 +336,10 @@ async fn an_update_stops_the_older_build_and_reuses_the_older_index() {
         .unwrap();
     assert_eq!(cloud.state().invoked.drain(..).count(), 1);
 
-    cloud.state().ends.insert("builder:2", (1, ends_well()));
+    cloud
+        .state()
+        .ends
+        .insert("builder:2".to_owned(), (1, ends_well()));
     let mut update = cloud.event(UPDATE);
     update["RequestId"] = json!("another");
     let answer = cloud.answer(&update).await;

@@ -37,6 +37,9 @@ pub struct Cloud {
     server: JoinHandle<()>,
 }
 
+/// How a build ends, from what it was started with.
+pub type EndOf = Box<dyn FnMut(&Value) -> Option<(usize, Value)> + Send>;
+
 /// What it knows.
 #[derive(Default)]
 pub struct State {
@@ -49,7 +52,13 @@ pub struct State {
     /// Builds, oldest first.
     pub builds: Vec<Value>,
     /// How builds end, by id: the number of looks before, and what of the build is different then. One without an entry never does.
-    pub ends: BTreeMap<&'static str, (usize, Value)>,
+    pub ends: BTreeMap<String, (usize, Value)>,
+    /// Says how a build ends that has no entry, when it starts.
+    pub end_of: Option<EndOf>,
+    /// What a build that ends well puts under its output tag.
+    pub pushes: Option<Image>,
+    /// When a build starts, where that is not the real time.
+    pub clock: Option<SystemTime>,
     /// Errors to give instead of an answer, by operation: code and message.
     pub refusals: BTreeMap<String, VecDeque<(u16, &'static str)>>,
     /// The operations called, in order.
@@ -113,7 +122,12 @@ impl Cloud {
 
     /// The function, a hundred times as fast.
     pub fn app(&self) -> Arc<App> {
-        let pace = Pace::parse(Some("0.01")).unwrap();
+        self.app_at("0.01")
+    }
+
+    /// The function at a pace.
+    pub fn app_at(&self, pace: &str) -> Arc<App> {
+        let pace = Pace::parse(Some(pace)).unwrap();
         let config = SdkConfig::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(Region::new("us-east-1"))
@@ -124,7 +138,10 @@ impl Cloud {
             .retry_config(soci_provider::app::retries(pace))
             .http_client(aws_http())
             .build();
-        Arc::new(App::new(config, "provider".to_owned(), pace).unwrap())
+        // Without the certificates of the machine, which take longer to read than a test to run.
+        let http = reqwest::Client::builder().tls_certs_only([]);
+        let http = http.no_proxy().build().unwrap();
+        Arc::new(App::new(config, http, "provider".to_owned(), pace))
     }
 
     /// An event, made now, that is to be answered here.
@@ -248,9 +265,8 @@ impl State {
         if let Some(same) = self.builds.iter().find(|build| build["token"] == *token) {
             return json!({"build": same});
         }
-        let started = SystemTime::now()
-            .duration_since(SystemTime::UNIX_EPOCH)
-            .unwrap();
+        let started = self.clock.unwrap_or_else(SystemTime::now);
+        let started = started.duration_since(SystemTime::UNIX_EPOCH).unwrap();
         let build = json!({
             "id": format!("builder:{}", self.builds.len() + 1), "token": token, "buildStatus": "IN_PROGRESS",
             "currentPhase": "BUILD", "startTime": started.as_secs_f64(), "looks": 0,
@@ -258,6 +274,10 @@ impl State {
                             "environmentVariables": asked["environmentVariablesOverride"]},
         });
         self.builds.push(build.clone());
+        if let Some(end) = self.end_of.as_mut().and_then(|end_of| end_of(&build)) {
+            let id = build["id"].as_str().unwrap().to_owned();
+            self.ends.entry(id).or_insert(end);
+        }
         json!({"build": build})
     }
 
@@ -265,6 +285,7 @@ impl State {
     fn look(&mut self, asked: &Value) -> Value {
         let ids: Vec<&Value> = asked["ids"].as_array().unwrap().iter().collect();
         let mut found = Vec::new();
+        let mut pushed = Vec::new();
         for build in self
             .builds
             .iter_mut()
@@ -279,9 +300,33 @@ impl State {
             if build["buildStatus"] == "IN_PROGRESS" && looks >= *after {
                 let end = end.as_object().unwrap().clone();
                 build.as_object_mut().unwrap().extend(end);
+                if build["buildStatus"] == "SUCCEEDED" {
+                    pushed.push(argument(build, "output-tag"));
+                }
             }
             found.push(build.clone());
         }
+        for tag in pushed {
+            if let Some(image) = self.pushes.clone() {
+                image.add_to(self, &tag);
+            }
+        }
         json!({"builds": found})
     }
+}
+
+/// What a build was told to do, by the builder's option.
+pub fn argument(build: &Value, option: &str) -> String {
+    let variables = &build["environment"]["environmentVariables"];
+    let variables = variables.as_array().unwrap();
+    let arguments = variables
+        .iter()
+        .find(|variable| variable["name"] == "SOCI_ARGUMENTS")
+        .unwrap();
+    let option = format!("--{option}=");
+    let mut lines = arguments["value"].as_str().unwrap().lines();
+    lines
+        .find_map(|line| line.strip_prefix(&option))
+        .unwrap_or_default()
+        .to_owned()
 }
