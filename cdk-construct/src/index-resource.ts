@@ -12,6 +12,12 @@ import { buildWarnings } from './validate-build';
 /** Part of deployed stacks: never changes. */
 const RESOURCE_TYPE = 'Custom::SociIndexBuild';
 
+/**
+ * Part of the logical ids of deployed stacks: never changes. Not `Resource`, which leaves no trace in a logical id: the
+ * resource would then have that of deploy-time-build's, and CloudFormation changes no resource to another type.
+ */
+const ID = 'SociIndex';
+
 /** CloudFormation's longest wait, in seconds. The provider answers before. */
 const SERVICE_TIMEOUT = '3600';
 
@@ -42,7 +48,7 @@ export class IndexResource {
     this.repository = repository;
     // Not the CustomResource construct: the oldest aws-cdk-lib has no other way to give ServiceTimeout than among the
     // properties, of which newer ones warn.
-    this.resource = new CfnResource(scope, 'Resource', {
+    this.resource = new CfnResource(scope, ID, {
       type: RESOURCE_TYPE,
       properties: {
         ServiceToken: provider.functionArn,

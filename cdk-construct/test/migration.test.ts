@@ -2,11 +2,12 @@
 // says does not carry over. The compiler checks the first half of it, in `npm run lint`.
 
 import { join } from 'path';
-import { CfnOutput, CfnParameter, Stack } from 'aws-cdk-lib';
+import { CfnOutput, CfnParameter, CustomResource, Stack } from 'aws-cdk-lib';
 import { Template } from 'aws-cdk-lib/assertions';
 import { IRepository } from 'aws-cdk-lib/aws-ecr';
 import { DockerImageAsset, Platform } from 'aws-cdk-lib/aws-ecr-assets';
 import { AwsLogDriver, ContainerImage, EcrImage, FargateTaskDefinition } from 'aws-cdk-lib/aws-ecs';
+import { Construct } from 'constructs';
 import { SociIndexBuild, SociIndexBuildProps, SociIndexV2Build, SociIndexV2BuildProps } from '../src';
 import { INDEX, onlyResource, repositoryIn, requestOf, resourcesOf, templateOf } from './template';
 
@@ -116,16 +117,25 @@ describe('deploy-time-build’s use, with the import changed:', () => {
   });
 });
 
-describe('what MIGRATION.md says must change:', () => {
-  // deploy-time-build makes `Index4A79713B` of type Custom::CDKSociIndexBuild for the same id.
-  test('the id of a deployed construct, which gives the same logical id and another type', () => {
+describe('a stack that is deployed keeps its ids:', () => {
+  // CloudFormation changes no resource to another type.
+  test('under the same id, the resource has another logical id than deploy-time-build’s', () => {
     const template = templateOf((stack) => {
       new SociIndexV2Build(stack, 'Index', { repository: repositoryIn(stack), inputImageTag: 'v1' });
     });
+    const before = templateOf((stack) => {
+      // As deploy-time-build makes it.
+      const resourceType = 'Custom::CDKSociIndexBuild';
+      new CustomResource(new Construct(stack, 'Index'), 'Resource', { serviceToken: 'arn', resourceType });
+    });
 
-    expect(onlyResource(template, INDEX)).toMatchObject({ id: 'Index4A79713B', Type: 'Custom::SociIndexBuild' });
+    const theirs = Object.keys(resourcesOf(before, 'Custom::CDKSociIndexBuild'));
+    expect(theirs).toEqual(['Index4A79713B']);
+    expect(theirs).not.toContain(onlyResource(template, INDEX).id);
   });
+});
 
+describe('what MIGRATION.md says must change:', () => {
   test('code that takes the image for an EcrImage', () => {
     templateOf((stack) => {
       const index = new SociIndexV2Build(stack, 'Index', { repository: repositoryIn(stack), inputImageTag: 'v1' });

@@ -55,7 +55,7 @@ test('ids do not change from release to release', () => {
   });
 
   const ids = (type: string): string[] => Object.keys(resourcesOf(template, type)).sort();
-  expect(ids(INDEX)).toEqual(['Index4A79713B', 'Other34654A52']);
+  expect(ids(INDEX)).toEqual(['IndexSociIndex5507E314', 'OtherSociIndexF8C56409']);
   expect(ids('AWS::Lambda::Function')).toEqual(['SociIndexBuildProviderFunction0AD4B199']);
   expect(ids('AWS::CodeBuild::Project')).toEqual([
     'SociIndexBuildProject7F577793',

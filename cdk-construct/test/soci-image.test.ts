@@ -270,14 +270,14 @@ describe('ids', () => {
       );
     });
     expect(indexesOfContainers(ids)).toEqual([
-      'SociImageimage97532593660C8EEB',
-      'SociImageimage638033fbBAA14564',
-      'SociImageImage159e706156282E46',
-      'SociImageImageeef0eee1F4B0851F',
-      'SociImagev1ce8f62b95B9BFF87',
-      'SociImagefast5e9aec994CD8A558',
-      'SociImagexxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx91838cd9D13209B4',
-      'SociImage8bc7a2dcFE808666',
+      'SociImageimage97532593SociIndex0F753DB8',
+      'SociImageimage638033fbSociIndex134E619C',
+      'SociImageImage159e7061SociIndexDF149D48',
+      'SociImageImageeef0eee1SociIndex8310EE12',
+      'SociImagev1ce8f62b9SociIndex2B1A4F31',
+      'SociImagefast5e9aec99SociIndex75E38132',
+      'SociImagexxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx91838cd9SociIndexBB12FF32',
+      'SociImage8bc7a2dcSociIndex91254A0C',
     ]);
   });
 
