@@ -6,6 +6,7 @@ import { ContainerDefinition, ContainerImage, ContainerImageConfig } from 'aws-c
 import { Construct } from 'constructs';
 import { SociIndexOptions } from './build-options';
 import { BuilderProject } from './builder-project';
+import { InputImage } from './input-image';
 import { ProviderFunction } from './provider-function';
 import { buildWarnings } from './validate-build';
 
@@ -24,7 +25,7 @@ const SERVICE_TIMEOUT = '3600';
 export interface IndexRequest {
   readonly version: 'v1' | 'v2';
   readonly repository: IRepository;
-  readonly inputImageTag: string;
+  readonly input: InputImage;
   /** Version 2 only. */
   readonly outputImageTag?: string;
   readonly options: SociIndexOptions;
@@ -56,7 +57,8 @@ export class IndexResource {
         ProjectName: project.projectName,
         RepositoryUri: repository.repositoryUri,
         IndexVersion: request.version,
-        InputImageTag: request.inputImageTag,
+        InputImageTag: request.input.tag,
+        InputImageDigest: request.input.digest,
         OutputImageTag: request.outputImageTag,
         Platforms: options.platforms?.map(({ platform }) => platform),
         MinLayerSize: bytesOf(options.minLayerSize),

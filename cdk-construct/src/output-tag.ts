@@ -1,18 +1,27 @@
-// The tag of an indexed image where the user names none. In: the input tag and the options. Out: a tag that other
+// The tag of an indexed image where the user names none. In: the input image and the options. Out: a tag that other
 // options would not give, so that two indexes of one image do not fight for a tag.
 
 import { Size, Stack, Token } from 'aws-cdk-lib';
 import { Construct } from 'constructs';
 import { SociIndexOptions } from './build-options';
+import { InputImage, nameOf } from './input-image';
 import { shortHash } from './short-hash';
 import { TAG_MAX } from './validate';
 
 export const DEFAULT_MIN_LAYER_SIZE = Size.mebibytes(10);
 export const DEFAULT_SPAN_SIZE = Size.mebibytes(4);
 
-/** `<input tag>-soci`, and a hash of the options that change the index where they are not the defaults. */
-export function defaultOutputTag(scope: Construct, inputTag: string, options: SociIndexOptions): string {
-  const tag = [inputTag, 'soci', ...hashOf(scope, options)].join('-');
+/**
+ * `<input tag>-soci`, or `<digits of the digest>-soci`, and a hash of the options that change the index where they are not
+ * the defaults.
+ */
+export function defaultOutputTag(scope: Construct, input: InputImage, options: SociIndexOptions): string {
+  if (Token.isUnresolved(input.digest)) {
+    throw new Error(
+      "the default of 'outputImageTag' is made from the digest, which is known at deployment only: give 'outputImageTag'",
+    );
+  }
+  const tag = [nameOf(input), 'soci', ...hashOf(scope, options)].join('-');
   if (!Token.isUnresolved(tag) && tag.length > TAG_MAX) {
     throw new Error(
       `the default of 'outputImageTag' would be ${tag.length} characters, a tag is at most ${TAG_MAX}: ` +

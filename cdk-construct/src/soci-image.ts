@@ -1,4 +1,4 @@
-// An image for a container that brings its version 2 index with it. In: an image asset or a tag in a repository. Out: the
+// An image for a container that brings its version 2 index with it. In: an image asset, or a tag or digest in a repository. Out: the
 // indexed image by digest, and one index for each image in a stack, however many containers run it.
 
 import { basename, relative, resolve, sep } from 'path';
@@ -10,6 +10,7 @@ import { ContainerDefinition, ContainerImage, ContainerImageConfig } from 'aws-c
 import { RetentionDays } from 'aws-cdk-lib/aws-logs';
 import { Construct } from 'constructs';
 import { WhenNotIndexed } from './build-options';
+import { InputImage, nameOf, tagOrDigestOf } from './input-image';
 import { DEFAULT_MIN_LAYER_SIZE, DEFAULT_SPAN_SIZE, defaultOutputTag } from './output-tag';
 import { shortHash } from './short-hash';
 import { SociIndexV2Build, SociIndexV2BuildOptions, SociIndexV2BuildProps } from './soci-index-v2-build';
@@ -49,8 +50,8 @@ export class SociImage {
    * @param props how the image is built, and how it is indexed
    */
   public static fromAsset(directory: string, props: SociImageAssetProps = {}): ContainerImage {
-    const { asset: assetOptions, index: indexOptions } = split(props);
-    checkOptionsAndTag(indexOptions);
+    const { asset: assetOptions, index: options } = split(props);
+    checkOptionsAndTag(options);
     const assets = new WeakMap<Construct, DockerImageAsset>();
     const source = {
       name: basename(resolve(directory)),
@@ -59,7 +60,7 @@ export class SociImage {
     return new IndexedImage((scope) => {
       const asset = assets.get(scope) ?? new DockerImageAsset(scope, ASSET_ID, { ...assetOptions, directory });
       assets.set(scope, asset);
-      return { source, index: { ...indexOptions, repository: asset.repository, inputImageTag: asset.imageTag } };
+      return { source, repository: asset.repository, input: { tag: asset.imageTag }, options };
     });
   }
 
@@ -70,28 +71,36 @@ export class SociImage {
     checkOptionsAndTag(props);
     return new IndexedImage((scope) => ({
       source: { name: asset.node.id, key: ['asset', pathFrom(Stack.of(scope), asset)] },
-      index: { ...props, repository: asset.repository, inputImageTag: asset.imageTag },
+      repository: asset.repository,
+      input: { tag: asset.imageTag },
+      options: props,
     }));
   }
 
   /**
    * An image that is in a repository already. The indexed image goes into the same one.
+   *
+   * @param repository the repository of the image
+   * @param tagOrDigest the digest of the image where it begins with `sha256:`, else its tag
+   * @param props how the image is indexed
    */
   public static fromEcrRepository(
     repository: IRepository,
-    tag: string,
+    tagOrDigest: string,
     props: SociIndexV2BuildOptions = {},
   ): ContainerImage {
-    checkTag('tag', tag);
+    const input = tagOrDigestOf('tagOrDigest', tagOrDigest);
     checkOptionsAndTag(props);
-    // An output tag of the user's own is what stays where the input tag changes.
-    const name = props.outputImageTag ?? tag;
+    // An output tag of the user's own is what stays where the input changes.
+    const name = props.outputImageTag ?? nameOf(input);
     return new IndexedImage((scope) => ({
       source: {
         name: Token.isUnresolved(name) ? '' : name,
         key: ['tag', placeOf(Stack.of(scope), repository), Stack.of(scope).resolve(name)],
       },
-      index: { ...props, repository, inputImageTag: tag },
+      repository,
+      input,
+      options: props,
     }));
   }
 
@@ -101,7 +110,9 @@ export class SociImage {
 /** What is to be indexed, and where it comes from. */
 interface Image {
   readonly source: Source;
-  readonly index: SociIndexV2BuildProps;
+  readonly repository: IRepository;
+  readonly input: InputImage;
+  readonly options: SociIndexV2BuildOptions;
 }
 
 /**
@@ -130,17 +141,18 @@ class IndexedImage extends ContainerImage {
 /** The one index of an image in a stack. */
 class SharedIndex extends SociIndexV2Build {
   /** The index in the scope's stack; made where there is none yet. */
-  public static of(scope: Construct, { source, index }: Image): SharedIndex {
+  public static of(scope: Construct, { source, repository, input, options }: Image): SharedIndex {
     const stack = Stack.of(scope);
-    const outputImageTag = index.outputImageTag ?? defaultOutputTag(scope, index.inputImageTag, index);
-    const settings = settingsOf(stack, { ...index, outputImageTag });
-    const id = idOf(stack, source, index);
+    const outputImageTag = options.outputImageTag ?? defaultOutputTag(scope, input, options);
+    const props = { ...options, repository, inputImageTag: input.tag, inputImageDigest: input.digest, outputImageTag };
+    const settings = settingsOf(stack, props);
+    const id = idOf(stack, source, options);
     // The id tells sources apart. Two sources can be one image, too, which must not get two indexes under one tag.
     const found = stack.node.children.find(
       (child): child is SharedIndex => child instanceof SharedIndex && (child.node.id === id || child.isOf(settings)),
     );
     found?.checkSame(outputImageTag, settings);
-    return found ?? new SharedIndex(stack, id, { ...index, outputImageTag }, settings);
+    return found ?? new SharedIndex(stack, id, props, settings);
   }
 
   private constructor(
@@ -174,8 +186,8 @@ class SharedIndex extends SociIndexV2Build {
  * What only says where to build or what to delete stays out: it then changes the index in its place. A new index beside
  * the old one would lose its image with it.
  */
-function idOf(stack: Stack, source: Source, index: SociIndexV2BuildProps): string {
-  const kind = index.outputImageTag ?? defaultOutputTag(stack, '', { ...index });
+function idOf(stack: Stack, source: Source, options: SociIndexV2BuildOptions): string {
+  const kind = options.outputImageTag ?? defaultOutputTag(stack, { tag: '' }, options);
   const hash = shortHash(stack.resolve(plain([source.key, kind])));
   return [ID, source.name.slice(0, NAME_IN_ID), hash].filter((part) => part !== '').join('-');
 }

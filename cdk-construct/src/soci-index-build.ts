@@ -7,7 +7,8 @@ import { ContainerImage } from 'aws-cdk-lib/aws-ecs';
 import { Construct } from 'constructs';
 import { SociIndexOptions } from './build-options';
 import { IndexResource } from './index-resource';
-import { checkOptions, checkTag } from './validate';
+import { inputImageOf } from './input-image';
+import { checkOptions } from './validate';
 import { checkBuild, checkRepository } from './validate-build';
 
 const WARNING =
@@ -25,9 +26,18 @@ export interface SociIndexBuildProps extends SociIndexOptions {
   readonly repository: IRepository;
 
   /**
-   * The tag of the image to index.
+   * The tag of the image to index. Either this or `imageDigest`.
+   *
+   * @default - the image is given by `imageDigest`
    */
-  readonly imageTag: string;
+  readonly imageTag?: string;
+
+  /**
+   * The digest of the image to index (`sha256:…`). Either this or `imageTag`.
+   *
+   * @default - the image is given by `imageTag`
+   */
+  readonly imageDigest?: string;
 }
 
 /**
@@ -64,7 +74,7 @@ export class SociIndexBuild extends Construct {
   constructor(scope: Construct, id: string, props: SociIndexBuildProps) {
     super(scope, id);
 
-    checkTag('imageTag', props.imageTag);
+    const input = inputImageOf(['imageTag', 'imageDigest'], props.imageTag, props.imageDigest);
     checkOptions(props);
     checkBuild(this, props);
     checkRepository(this, props.repository);
@@ -72,7 +82,7 @@ export class SociIndexBuild extends Construct {
     this.index = new IndexResource(this, {
       version: 'v1',
       repository: props.repository,
-      inputImageTag: props.imageTag,
+      input,
       options: props,
     });
     this.repository = props.repository;

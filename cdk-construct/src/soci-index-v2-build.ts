@@ -1,4 +1,4 @@
-// Version 2: an input tag in, a new image with its index in, under an output tag and by digest.
+// Version 2: an image by tag or digest in, a new image with its index in, under an output tag and by digest.
 
 import { Token } from 'aws-cdk-lib';
 import { IRepository } from 'aws-cdk-lib/aws-ecr';
@@ -7,6 +7,7 @@ import { ContainerImage } from 'aws-cdk-lib/aws-ecs';
 import { Construct } from 'constructs';
 import { SociIndexOptions } from './build-options';
 import { IndexResource } from './index-resource';
+import { inputImageOf } from './input-image';
 import { defaultOutputTag } from './output-tag';
 import { checkOptions, checkTag } from './validate';
 import { checkBuild, checkRepository } from './validate-build';
@@ -18,8 +19,8 @@ export interface SociIndexV2BuildOptions extends SociIndexOptions {
   /**
    * The tag of the indexed image. It must not be the input tag.
    *
-   * @default - the input tag and `-soci`; where `platforms`, `minLayerSize`, `spanSize` or `prefetchFiles` are not their
-   * defaults, also `-` and eight characters of their hash
+   * @default - the input tag, or the 64 digits of the input digest, and `-soci`; where `platforms`, `minLayerSize`,
+   * `spanSize` or `prefetchFiles` are not their defaults, also `-` and eight characters of their hash
    */
   readonly outputImageTag?: string;
 }
@@ -34,9 +35,19 @@ export interface SociIndexV2BuildProps extends SociIndexV2BuildOptions {
   readonly repository: IRepository;
 
   /**
-   * The tag of the image to index.
+   * The tag of the image to index. Either this or `inputImageDigest`.
+   *
+   * @default - the image is given by `inputImageDigest`
    */
-  readonly inputImageTag: string;
+  readonly inputImageTag?: string;
+
+  /**
+   * The digest of the image to index (`sha256:…`). Either this or `inputImageTag`. One that is known at deployment only
+   * needs `outputImageTag` too.
+   *
+   * @default - the image is given by `inputImageTag`
+   */
+  readonly inputImageDigest?: string;
 }
 
 /**
@@ -82,20 +93,20 @@ export class SociIndexV2Build extends Construct {
   constructor(scope: Construct, id: string, props: SociIndexV2BuildProps) {
     super(scope, id);
 
-    checkTag('inputImageTag', props.inputImageTag);
+    const input = inputImageOf(['inputImageTag', 'inputImageDigest'], props.inputImageTag, props.inputImageDigest);
     checkOptions(props);
     checkBuild(this, props);
     checkRepository(this, props.repository);
-    const outputImageTag = props.outputImageTag ?? defaultOutputTag(this, props.inputImageTag, props);
+    const outputImageTag = props.outputImageTag ?? defaultOutputTag(this, input, props);
     checkTag('outputImageTag', outputImageTag);
-    if (outputImageTag === props.inputImageTag && !Token.isUnresolved(outputImageTag)) {
+    if (outputImageTag === input.tag && !Token.isUnresolved(outputImageTag)) {
       throw new Error(`'outputImageTag' must not be the input tag, which stays with its image, got "${outputImageTag}"`);
     }
 
     this.index = new IndexResource(this, {
       version: 'v2',
       repository: props.repository,
-      inputImageTag: props.inputImageTag,
+      input,
       outputImageTag,
       options: props,
     });

@@ -8,6 +8,7 @@ import { SociIndexOptions } from './build-options';
 export const TAG_MAX = 128;
 
 const TAG = /^[A-Za-z0-9_][A-Za-z0-9._-]*$/;
+const DIGEST = /^sha256:[0-9a-f]{64}$/;
 const PLATFORM = /^[^/\s]+\/[^/\s]+(\/[^/\s]+)?$/;
 
 /** A tag of an image. */
@@ -22,6 +23,13 @@ export function checkTag(property: string, tag: string): void {
   }
   if (tag.length > TAG_MAX) {
     throw new Error(`'${property}' is at most ${TAG_MAX} characters, got ${tag.length}: ${quoted(tag)}`);
+  }
+}
+
+/** A digest of an image. */
+export function checkDigest(property: string, digest: string): void {
+  if (!Token.isUnresolved(digest) && !DIGEST.test(digest)) {
+    throw new Error(`'${property}' must be 'sha256:' and 64 lower-case hex digits, got ${quoted(digest)}`);
   }
 }
 

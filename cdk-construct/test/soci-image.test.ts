@@ -486,7 +486,7 @@ describe('refuses', () => {
   });
 
   test('a bad tag', () => {
-    expect(() => SociImage.fromEcrRepository(repositoryIn(new Stack()), 'a/b')).toThrow(/^'tag' must be.*got "a\/b"$/);
+    expect(() => SociImage.fromEcrRepository(repositoryIn(new Stack()), 'a/b')).toThrow(/^'tagOrDigest' must be.*got "a\/b"$/);
   });
 
   test('to put the index on the input tag', () => {

@@ -1,0 +1,44 @@
+// The image to index, by its tag or by its digest. In: what a user gives. Out: exactly one of the two, checked.
+
+import { checkDigest, checkTag, quoted } from './validate';
+
+/** What every digest begins with, and no tag can. */
+const DIGEST = 'sha256:';
+
+export type InputImage =
+  | { readonly tag: string; readonly digest?: undefined }
+  | { readonly tag?: undefined; readonly digest: string };
+
+/** From two properties by these names. */
+export function inputImageOf(properties: [string, string], tag?: string, digest?: string): InputImage {
+  const [tagProperty, digestProperty] = properties;
+  if (tag !== undefined && digest !== undefined) {
+    throw new Error(
+      `'${tagProperty}' and '${digestProperty}' exclude each other: give one, got ${quoted(tag)} and ${quoted(digest)}`,
+    );
+  }
+  if (tag !== undefined) {
+    checkTag(tagProperty, tag);
+    return { tag };
+  }
+  if (digest !== undefined) {
+    checkDigest(digestProperty, digest);
+    return { digest };
+  }
+  throw new Error(`'${tagProperty}' or '${digestProperty}' must say which image to index, got neither`);
+}
+
+/** From a property that takes both. */
+export function tagOrDigestOf(property: string, text: string): InputImage {
+  if (text.startsWith(DIGEST)) {
+    checkDigest(property, text);
+    return { digest: text };
+  }
+  checkTag(property, text);
+  return { tag: text };
+}
+
+/** What can stand in a tag. */
+export function nameOf({ tag, digest }: InputImage): string {
+  return tag ?? digest.slice(DIGEST.length);
+}
