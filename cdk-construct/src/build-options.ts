@@ -111,6 +111,16 @@ export interface SociIndexOptions {
   readonly removalPolicy?: RemovalPolicy;
 
   /**
+   * Whether the deployment waits for the index. With `false`, for development stacks, the resource succeeds as soon as the
+   * build has started, and the image to run is the original one where the index is not there yet: its tasks start as
+   * without this library. A build that fails after that says so in its log only. The output tag may not be there yet, so
+   * take the image by its digest. Not together with the removal policy `DESTROY`.
+   *
+   * @default true
+   */
+  readonly waitForIndex?: boolean;
+
+  /**
    * The size of the machine that builds the index. Memory use does not grow with the image, so a larger machine only
    * makes the build of a large image faster. A `LAMBDA_…` of newer aws-cdk-lib means Lambda compute, as
    * `lambdaComputeType` does.

@@ -67,6 +67,7 @@ export class IndexResource {
         WhenTooSmall: options.whenTooSmall,
         WhenUnsupported: options.whenUnsupported,
         RemovalPolicy: isDestroyed ? 'destroy' : undefined,
+        WaitForIndex: options.waitForIndex === false ? 'false' : undefined,
       },
     });
     // References alone do not wait for the policies of the two roles: without them the first calls would be denied. On
@@ -79,12 +80,12 @@ export class IndexResource {
     );
   }
 
-  /** The tag, known when the index is there: who uses it waits. */
+  /** The tag, known when the resource is there: who uses it waits. */
   public get outputImageTag(): string {
     return Token.asString(this.resource.getAtt('OutputImageTag'));
   }
 
-  /** The digest, known when the index is there: who uses it waits. */
+  /** The digest, known when the resource is there: who uses it waits. */
   public get outputImageDigest(): string {
     return Token.asString(this.resource.getAtt('OutputImageDigest'));
   }

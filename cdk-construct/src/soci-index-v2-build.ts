@@ -54,7 +54,7 @@ export interface SociIndexV2BuildProps extends SociIndexV2BuildOptions {
  * Builds a SOCI index, version 2, while the stack is deployed: a new image with the layers of the input image and their
  * index. The input image stays as it is.
  *
- * Whatever uses the outputs is created only after the index is there.
+ * Whatever uses the outputs is created only after the index is there, unless `waitForIndex` is false.
  */
 export class SociIndexV2Build extends Construct {
   /**
@@ -80,11 +80,13 @@ export class SociIndexV2Build extends Construct {
 
   /**
    * The tag of the indexed image. Its value is known when the index is there, so whatever uses it waits for the index.
+   * With `waitForIndex: false` it is the tag that the index will be under, and may not be there yet.
    */
   public readonly outputImageTag: string;
 
   /**
-   * The digest of the indexed image (`sha256:…`). Whatever uses it waits for the index.
+   * The digest of the indexed image (`sha256:…`). Whatever uses it waits for the index. With `waitForIndex: false` it is
+   * that of the original image where the index is not there yet.
    */
   public readonly outputImageDigest: string;
 

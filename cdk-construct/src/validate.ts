@@ -40,6 +40,7 @@ export function checkOptions(options: SociIndexOptions): void {
   checkSize('spanSize', 1, options.spanSize);
   checkPrefetchFiles(options.prefetchFiles);
   checkRemovalPolicy(options.removalPolicy);
+  checkWaiting(options);
 }
 
 function checkPlatforms({ platforms }: SociIndexOptions): void {
@@ -86,6 +87,15 @@ function checkPrefetchFiles(paths: string[] = []): void {
 function checkRemovalPolicy(policy?: RemovalPolicy): void {
   if (policy !== undefined && policy !== RemovalPolicy.DESTROY && policy !== RemovalPolicy.RETAIN) {
     throw new Error(`'removalPolicy' must be DESTROY or RETAIN, got ${quoted(policy)}`);
+  }
+}
+
+function checkWaiting({ waitForIndex, removalPolicy }: SociIndexOptions): void {
+  if (waitForIndex === false && removalPolicy === RemovalPolicy.DESTROY) {
+    throw new Error(
+      `'waitForIndex' cannot be false with the removal policy DESTROY, got false and ${quoted(removalPolicy)}: what the ` +
+        `build makes is not known when the resource succeeds, so it could not be deleted. Wait for the index, or retain it`,
+    );
   }
 }
 

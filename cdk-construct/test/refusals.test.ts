@@ -77,6 +77,11 @@ const refused: [string, SociIndexOptions, string][] = [
   ['layers that no number holds', { minLayerSize: Size.pebibytes(9) }, "'minLayerSize' must be from 0 to"],
   ['a prefetch path of two lines', { prefetchFiles: ['/ok', '/a\n/b'] }, String.raw`got "/a\n/b"`],
   ['an empty prefetch path', { prefetchFiles: [''] }, `'prefetchFiles' must be paths of one line, got ""`],
+  [
+    'to delete what it does not wait for',
+    { waitForIndex: false, removalPolicy: RemovalPolicy.DESTROY },
+    `'waitForIndex' cannot be false with the removal policy DESTROY, got false and "destroy": what the build makes is not`,
+  ],
   ['to keep snapshots', { removalPolicy: RemovalPolicy.SNAPSHOT }, `must be DESTROY or RETAIN, got "snapshot"`],
   [
     'a machine of a fleet',
@@ -96,6 +101,14 @@ const refused: [string, SociIndexOptions, string][] = [
 test.each(refused)('refuses %s', (_, options, message) => {
   expect(() => v2('v1', options)).toThrow(message);
   expect(() => v1('v1', options)).toThrow(message);
+});
+
+test.each<[string, SociIndexOptions]>([
+  ['to delete what it waits for', { waitForIndex: true, removalPolicy: RemovalPolicy.DESTROY }],
+  ['not to wait for what it keeps', { waitForIndex: false, removalPolicy: RemovalPolicy.RETAIN }],
+])('takes %s', (_, options) => {
+  expect(() => v2('v1', options)).not.toThrow();
+  expect(() => v1('v1', options)).not.toThrow();
 });
 
 test('takes what is just within the limits', () => {

@@ -208,6 +208,7 @@ describe('one image is one index', () => {
         whenTooSmall: WhenNotIndexed.USE_ORIGINAL,
         whenUnsupported: WhenNotIndexed.FAIL,
         removalPolicy: RemovalPolicy.RETAIN,
+        waitForIndex: true,
         computeType: ComputeType.SMALL,
         timeout: Duration.seconds(45 * 60),
         queuedTimeout: Duration.minutes(5),
@@ -352,6 +353,7 @@ describe('ids', () => {
   test.each<[string, SociIndexV2BuildOptions]>([
     ['the removal policy', { removalPolicy: RemovalPolicy.DESTROY }],
     ['the machine', { computeType: ComputeType.LARGE, timeout: Duration.minutes(20) }],
+    ['whether to wait', { waitForIndex: false }],
     ['what happens without an index', { whenTooSmall: WhenNotIndexed.FAIL }],
   ])('stay where only %s changes: a new index would lose its image when the old one ends', (_, options) => {
     const idsWith = (given: SociIndexV2BuildOptions): unknown[] =>
@@ -474,6 +476,7 @@ describe('refuses', () => {
     ['an empty list of platforms', { platforms: [] }, "'platforms' is empty"],
     ['Windows', { platforms: [Platform.custom('windows/amd64')] }, "'platforms' cannot be Windows"],
     ['spans of nothing', { spanSize: Size.bytes(0) }, "'spanSize' must be from 1"],
+    ['not to wait for what it deletes', { waitForIndex: false, removalPolicy: RemovalPolicy.DESTROY }, "'waitForIndex'"],
     ['long timeouts', { timeout: Duration.minutes(50) }, 'together must be below 55 minutes'],
   ];
 
@@ -502,6 +505,7 @@ describe('refuses', () => {
   test.each<[string, SociIndexV2BuildOptions, string]>([
     ['removal policies', { removalPolicy: RemovalPolicy.DESTROY }, `got "destroy" after "retain"`],
     ['machines', { computeType: ComputeType.LARGE }, `got "BUILD_GENERAL1_LARGE" after "BUILD_GENERAL1_SMALL"`],
+    ['ways to wait', { waitForIndex: false }, `got false after true`],
     ['timeouts', { timeout: Duration.minutes(20) }, `got 20 after 45`],
   ])('two %s for one image in a stack', (_, options, message) => {
     const stack = new Stack();

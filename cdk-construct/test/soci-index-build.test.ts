@@ -18,6 +18,14 @@ test('asks for an index of the image as it is', () => {
   expect(onlyResource(template, INDEX).DependsOn).toEqual(expect.arrayContaining(policies));
 });
 
+test('does not wait where it is told so', () => {
+  const template = templateOf((stack) => {
+    new SociIndexBuild(stack, 'Index', { repository: repositoryIn(stack), imageTag: 'v1', waitForIndex: false });
+  });
+
+  expect(requestOf(template)).toEqual({ IndexVersion: 'v1', InputImageTag: 'v1', WaitForIndex: 'false' });
+});
+
 test('indexes an image asset, with options', () => {
   const template = templateOf((stack) => {
     const asset = new DockerImageAsset(stack, 'Image', { directory: join(__dirname, 'programs', 'image') });

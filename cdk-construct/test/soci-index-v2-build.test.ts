@@ -69,6 +69,17 @@ test('asks for everything that is given', () => {
   });
 });
 
+test.each([
+  [false, { WaitForIndex: 'false' }],
+  [true, {}],
+  [undefined, {}],
+])('with waitForIndex %s, asks for the same index and only whether to wait is another', (waitForIndex, waiting) => {
+  const template = templateOf((stack) => indexIn(stack, { waitForIndex }));
+
+  const request = { IndexVersion: 'v2', InputImageTag: 'v1', OutputImageTag: 'v1-soci' };
+  expect(requestOf(template)).toEqual({ ...request, ...waiting });
+});
+
 test('passes tokens on', () => {
   const template = templateOf((stack) => {
     const tag = new CfnParameter(stack, 'Tag').valueAsString;
