@@ -2,12 +2,14 @@
 
 import { Annotations, CfnResource, RemovalPolicy, Size, Token, Tokenization } from 'aws-cdk-lib';
 import { IRepository } from 'aws-cdk-lib/aws-ecr';
+import { Platform } from 'aws-cdk-lib/aws-ecr-assets';
 import { ContainerDefinition, ContainerImage, ContainerImageConfig } from 'aws-cdk-lib/aws-ecs';
 import { Construct } from 'constructs';
 import { SociIndexOptions } from './build-options';
 import { BuilderProject } from './builder-project';
 import { InputImage } from './input-image';
 import { ProviderFunction } from './provider-function';
+import { checkTaskOfIndex } from './task';
 import { buildWarnings } from './validate-build';
 
 /** Part of deployed stacks: never changes. */
@@ -33,6 +35,7 @@ export interface IndexRequest {
 
 export class IndexResource {
   private readonly repository: IRepository;
+  private readonly platforms?: Platform[];
   private readonly resource: CfnResource;
 
   constructor(scope: Construct, request: IndexRequest) {
@@ -47,6 +50,7 @@ export class IndexResource {
     }
 
     this.repository = repository;
+    this.platforms = options.platforms;
     // Not the CustomResource construct: the oldest aws-cdk-lib has no other way to give ServiceTimeout than among the
     // properties, of which newer ones warn.
     this.resource = new CfnResource(scope, ID, {
@@ -92,7 +96,7 @@ export class IndexResource {
 
   /** The image for a container: by digest, so that a task never gets anything else. */
   public toContainerImage(): ContainerImage {
-    return new DigestImage(this.repository, this.outputImageDigest);
+    return new DigestImage(this.repository, this.outputImageDigest, this.platforms);
   }
 }
 
@@ -101,11 +105,13 @@ class DigestImage extends ContainerImage {
   constructor(
     private readonly repository: IRepository,
     private readonly digest: string,
+    private readonly platforms?: Platform[],
   ) {
     super();
   }
 
   public bind(_scope: Construct, container: ContainerDefinition): ContainerImageConfig {
+    checkTaskOfIndex(container, this.platforms);
     this.repository.grantPull(container.taskDefinition.obtainExecutionRole());
     return { imageName: `${this.repository.repositoryUri}@${this.digest}` };
   }

@@ -14,6 +14,7 @@ import { InputImage, nameOf, tagOrDigestOf } from './input-image';
 import { DEFAULT_MIN_LAYER_SIZE, DEFAULT_SPAN_SIZE, defaultOutputTag } from './output-tag';
 import { shortHash } from './short-hash';
 import { SociIndexV2Build, SociIndexV2BuildOptions, SociIndexV2BuildProps } from './soci-index-v2-build';
+import { checkTaskOfBuild } from './task';
 import { checkOptions, checkTag } from './validate';
 import { checkBuildOptions, DEFAULT_QUEUED_TIMEOUT, DEFAULT_TIMEOUT } from './validate-build';
 
@@ -57,11 +58,12 @@ export class SociImage {
       name: basename(resolve(directory)),
       key: ['directory', relative('.', directory).split(sep).join('/'), whatIsBuilt(assetOptions)],
     };
-    return new IndexedImage((scope) => {
+    const imageIn = (scope: Construct): Image => {
       const asset = assets.get(scope) ?? new DockerImageAsset(scope, ASSET_ID, { ...assetOptions, directory });
       assets.set(scope, asset);
       return { source, repository: asset.repository, input: { tag: asset.imageTag }, options };
-    });
+    };
+    return new IndexedImage(imageIn, assetOptions.platform);
   }
 
   /**
@@ -128,12 +130,18 @@ interface Source {
 
 /** `SociImage` cannot be this class: its makers would override those of `ContainerImage` with other parameters. */
 class IndexedImage extends ContainerImage {
-  constructor(private readonly imageIn: (scope: Construct) => Image) {
+  constructor(
+    private readonly imageIn: (scope: Construct) => Image,
+    private readonly builtFor?: Platform,
+  ) {
     super();
   }
 
   public bind(scope: Construct, containerDefinition: ContainerDefinition): ContainerImageConfig {
     const index = SharedIndex.of(scope, this.imageIn(scope));
+    if (this.builtFor !== undefined) {
+      checkTaskOfBuild(containerDefinition, this.builtFor);
+    }
     return index.toEcsDockerImageCode().bind(scope, containerDefinition);
   }
 }

@@ -7,9 +7,10 @@ import { ContainerImage } from 'aws-cdk-lib/aws-ecs';
 import { Construct } from 'constructs';
 import { SociIndexOptions } from './build-options';
 import { IndexResource } from './index-resource';
-import { inputImageOf } from './input-image';
+import { InputImage, inputImageOf } from './input-image';
+import { functionsThatRun } from './lambda-functions';
 import { defaultOutputTag } from './output-tag';
-import { checkOptions, checkTag } from './validate';
+import { checkOptions, checkTag, quoted } from './validate';
 import { checkBuild, checkRepository } from './validate-build';
 
 /**
@@ -112,6 +113,7 @@ export class SociIndexV2Build extends Construct {
       outputImageTag,
       options: props,
     });
+    this.node.addValidation({ validate: () => this.wrongFunctions(outputImageTag, input) });
     this.repository = props.repository;
     this.outputImageTag = this.index.outputImageTag;
     this.outputImageDigest = this.index.outputImageDigest;
@@ -123,5 +125,15 @@ export class SociIndexV2Build extends Construct {
    */
   public toEcsDockerImageCode(): ContainerImage {
     return this.index.toContainerImage();
+  }
+
+  /** What is wrong with Lambda functions that would run the indexed image. */
+  private wrongFunctions(outputImageTag: string, input: InputImage): string[] {
+    const shown = (text: string): string => (Token.isUnresolved(text) ? 'of a tag known at deployment' : quoted(text));
+    return functionsThatRun(this, this.repository.repositoryUriForTag(outputImageTag)).map(
+      (path) =>
+        `The Lambda function ${path} would run the indexed image ${shown(outputImageTag)}, but Lambda takes no image ` +
+        `with an index of version 2: give it the image as it was, ${shown(input.tag ?? input.digest)}`,
+    );
   }
 }

@@ -11,7 +11,7 @@ import { ComputeType } from 'aws-cdk-lib/aws-codebuild';
 import { Repository as CodeRepository } from 'aws-cdk-lib/aws-codecommit';
 import { Repository } from 'aws-cdk-lib/aws-ecr';
 import { DockerImageAsset, NetworkMode, Platform } from 'aws-cdk-lib/aws-ecr-assets';
-import { ContainerImage, FargateTaskDefinition } from 'aws-cdk-lib/aws-ecs';
+import { ContainerImage, CpuArchitecture, FargateTaskDefinition } from 'aws-cdk-lib/aws-ecs';
 import {
   ApplicationLoadBalancedFargateService,
   NetworkLoadBalancedFargateService,
@@ -132,7 +132,8 @@ test('takes the options of the index and those of the asset', () => {
     timeout: Duration.minutes(30),
     queuedTimeout: Duration.minutes(10),
   });
-  task(stack, 'Task', image);
+  const runtimePlatform = { cpuArchitecture: CpuArchitecture.ARM64 };
+  new FargateTaskDefinition(stack, 'Task', { runtimePlatform }).addContainer('app', { image });
 
   const template = Template.fromStack(stack);
   expect(requestOf(template)).toMatchObject({

@@ -1,0 +1,161 @@
+// A Lambda function that would run an indexed image of version 2 fails synth, wherever it is and however it names the image.
+
+import { join } from 'path';
+import { App, CfnParameter, CfnResource, Lazy, NestedStack, Stack, Stage } from 'aws-cdk-lib';
+import { IRepository, Repository } from 'aws-cdk-lib/aws-ecr';
+import { DockerImageAsset } from 'aws-cdk-lib/aws-ecr-assets';
+import { FargateTaskDefinition } from 'aws-cdk-lib/aws-ecs';
+import { CfnFunction, DockerImageCode, DockerImageFunction } from 'aws-cdk-lib/aws-lambda';
+import { Construct } from 'constructs';
+import { SociImage, SociIndexBuild, SociIndexV2Build, SociIndexV2BuildOptions } from '../src';
+import { repositoryIn } from './template';
+
+function indexIn(stack: Stack, repository: IRepository, options: SociIndexV2BuildOptions = {}): SociIndexV2Build {
+  return new SociIndexV2Build(stack, 'Index', { repository, inputImageTag: 'v1', ...options });
+}
+
+/** A function that runs this image, as `DockerImageCode.fromEcr` puts it, and as anyone can write it. */
+function functionIn(stack: Construct, repository: IRepository, tagOrDigest: string): void {
+  new DockerImageFunction(stack, 'Function', { code: DockerImageCode.fromEcr(repository, { tagOrDigest }) });
+}
+
+function rawFunctionIn(stack: Construct, imageUri: string): CfnFunction {
+  return new CfnFunction(stack, 'Raw', { role: 'arn', packageType: 'Image', code: { imageUri } });
+}
+
+function synthOf(define: (stack: Stack, repository: IRepository, app: App) => void): () => void {
+  const app = new App();
+  const stack = new Stack(app, 'Stack');
+  define(stack, repositoryIn(stack), app);
+  return () => app.synth();
+}
+
+const problem = (path: string, tag = '"v1-soci"', input = '"v1"'): string =>
+  `[Stack/Index] The Lambda function ${path} would run the indexed image ${tag}, but Lambda takes no image with an index of ` +
+  `version 2: give it the image as it was, ${input}`;
+
+describe('refuses a function', () => {
+  test('that uses the output tag', () => {
+    const synth = synthOf((stack, repository) => {
+      functionIn(stack, repository, indexIn(stack, repository).outputImageTag);
+    });
+    expect(synth).toThrow(problem('Stack/Function/Resource'));
+  });
+
+  test('that uses the digest', () => {
+    const synth = synthOf((stack, repository) => {
+      const { outputImageDigest } = indexIn(stack, repository);
+      rawFunctionIn(stack, `${repository.repositoryUri}@${outputImageDigest}`);
+    });
+    expect(synth).toThrow(problem('Stack/Raw'));
+  });
+
+  test('that uses the output later than it is defined', () => {
+    const synth = synthOf((stack, repository) => {
+      const index = indexIn(stack, repository);
+      rawFunctionIn(stack, '').code = Lazy.any({ produce: () => ({ imageUri: index.outputImageTag }) });
+    });
+    expect(synth).toThrow(problem('Stack/Raw'));
+  });
+
+  test('that names the output tag itself', () => {
+    const synth = synthOf((stack, repository) => {
+      indexIn(stack, repository, { outputImageTag: 'fast' });
+      functionIn(stack, repository, 'fast');
+    });
+    expect(synth).toThrow(problem('Stack/Function/Resource', '"fast"'));
+  });
+
+  test('that names a tag which is known at deployment', () => {
+    const synth = synthOf((stack, repository) => {
+      const tag = new CfnParameter(stack, 'Tag').valueAsString;
+      indexIn(stack, repository, { outputImageTag: tag });
+      functionIn(stack, repository, tag);
+    });
+    expect(synth).toThrow(problem('Stack/Function/Resource', 'of a tag known at deployment'));
+  });
+
+  test.each<[string, (stack: Stack, app: App) => Construct]>([
+    ['another stack', (_, app) => new Stack(app, 'Other')],
+    ['a nested stack', (stack) => new NestedStack(stack, 'Other')],
+  ])('of %s', (_, scopeIn) => {
+    const byOutput = synthOf((stack, repository, app) => {
+      functionIn(scopeIn(stack, app), repository, indexIn(stack, repository).outputImageTag);
+    });
+    expect(byOutput).toThrow(/The Lambda function (Stack\/)?Other\/Function\/Resource would run the indexed image "v1-soci"/);
+
+    const byName = synthOf((stack, repository, app) => {
+      indexIn(stack, repository);
+      functionIn(scopeIn(stack, app), repository, 'v1-soci');
+    });
+    expect(byName).toThrow(/The Lambda function (Stack\/)?Other\/Function\/Resource would run the indexed image "v1-soci"/);
+  });
+
+  test('of another stack, from a repository of a third', () => {
+    const synth = synthOf((stack, _, app) => {
+      const repository = new Repository(new Stack(app, 'Images'), 'Repository');
+      indexIn(stack, repository);
+      functionIn(new Stack(app, 'Other'), repository, 'v1-soci');
+    });
+    expect(synth).toThrow(problem('Other/Function/Resource'));
+  });
+
+  test('of a stage', () => {
+    const stage = new Stage(new App(), 'Prod');
+    const stack = new Stack(stage, 'Stack');
+    const repository = repositoryIn(stack);
+    functionIn(new Stack(stage, 'Other'), repository, indexIn(stack, repository).outputImageTag);
+
+    expect(() => stage.synth()).toThrow('The Lambda function Prod/Other/Function/Resource would run');
+  });
+
+  test('that runs the image of a container', () => {
+    const synth = synthOf((stack, repository) => {
+      const task = new FargateTaskDefinition(stack, 'Task');
+      task.addContainer('app', { image: SociImage.fromEcrRepository(repository, 'v1') });
+      functionIn(stack, repository, 'v1-soci');
+    });
+    expect(synth).toThrow('The Lambda function Stack/Function/Resource would run the indexed image "v1-soci"');
+  });
+});
+
+describe('takes a function', () => {
+  test('with the original image, by tag or as an asset', () => {
+    const synth = synthOf((stack, repository) => {
+      indexIn(stack, repository);
+      functionIn(stack, repository, 'v1');
+      const directory = join(__dirname, 'programs', 'image');
+      const asset = new DockerImageAsset(stack, 'Image', { directory });
+      SociIndexV2Build.fromDockerImageAsset(stack, 'AssetIndex', asset);
+      new DockerImageFunction(stack, 'OfAsset', { code: DockerImageCode.fromImageAsset(directory) });
+      functionIn(new Construct(stack, 'ByTag'), asset.repository, asset.imageTag);
+    });
+    expect(synth).not.toThrow();
+  });
+
+  test('with the same tag of another repository, also where the other has the same logical id', () => {
+    const synth = synthOf((stack, _, app) => {
+      indexIn(stack, new Repository(stack, 'Repository'));
+      const other = new Stack(app, 'Other');
+      functionIn(other, new Repository(other, 'Repository'), 'v1-soci');
+      functionIn(new Construct(stack, 'Here'), repositoryIn(stack, 'other'), 'v1-soci');
+    });
+    expect(synth).not.toThrow();
+  });
+
+  test('with an image of version 1, which stays what it was', () => {
+    const synth = synthOf((stack, repository) => {
+      const { outputImageDigest } = new SociIndexBuild(stack, 'V1', { repository, imageTag: 'v1' });
+      rawFunctionIn(stack, `${repository.repositoryUri}@${outputImageDigest}`);
+    });
+    expect(synth).not.toThrow();
+  });
+
+  test('that is written without its class', () => {
+    const synth = synthOf((stack, repository) => {
+      indexIn(stack, repository);
+      new CfnResource(stack, 'Plain', { type: 'AWS::Lambda::Function', properties: { Code: { ZipFile: '' } } });
+    });
+    expect(synth).not.toThrow();
+  });
+});
