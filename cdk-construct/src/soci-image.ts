@@ -1,28 +1,20 @@
-// An image for a container that brings its version 2 index with it. In: an image asset, or a tag or digest in a repository. Out: the
-// indexed image by digest, and one index for each image in a stack, however many containers run it.
+// An image for a container that brings its version 2 index with it. In: an image asset, or a tag or digest in a repository.
+// Out: the indexed image by digest, and one index for each image in a stack, however many containers run it.
 
 import { basename, relative, resolve, sep } from 'path';
-import { Duration, RemovalPolicy, Size, Stack, Stage, Token } from 'aws-cdk-lib';
-import { ComputeType } from 'aws-cdk-lib/aws-codebuild';
+import { Stack, Token } from 'aws-cdk-lib';
 import { IRepository } from 'aws-cdk-lib/aws-ecr';
 import { DockerImageAsset, DockerImageAssetOptions, Platform } from 'aws-cdk-lib/aws-ecr-assets';
 import { ContainerDefinition, ContainerImage, ContainerImageConfig } from 'aws-cdk-lib/aws-ecs';
-import { RetentionDays } from 'aws-cdk-lib/aws-logs';
 import { Construct } from 'constructs';
-import { WhenNotIndexed } from './build-options';
+import { idOf, pathFrom, placeOf, Source, whatIsBuilt } from './image-id';
+import { isSame, Settings, settingsOf, shown } from './image-settings';
 import { InputImage, nameOf, tagOrDigestOf } from './input-image';
-import { DEFAULT_MIN_LAYER_SIZE, DEFAULT_SPAN_SIZE, defaultOutputTag } from './output-tag';
-import { shortHash } from './short-hash';
+import { defaultOutputTag } from './output-tag';
 import { SociIndexV2Build, SociIndexV2BuildOptions, SociIndexV2BuildProps } from './soci-index-v2-build';
 import { checkTaskOfBuild } from './task';
 import { checkOptions, checkTag } from './validate';
-import { checkBuildOptions, DEFAULT_QUEUED_TIMEOUT, DEFAULT_TIMEOUT } from './validate-build';
-
-/** Part of the logical ids of deployed stacks: never changes. */
-const ID = 'SociImage';
-
-/** So much of a name stands in an id. */
-const NAME_IN_ID = 32;
+import { checkBuildOptions } from './validate-build';
 
 /** Where `ContainerImage.fromAsset` has its asset too. */
 const ASSET_ID = 'AssetImage';
@@ -117,17 +109,6 @@ interface Image {
   readonly options: SociIndexV2BuildOptions;
 }
 
-/**
- * Where an image comes from: the same when its content changes, so that the index is updated and not replaced. An update
- * reuses what the index before knows of layers that are still there.
- */
-interface Source {
-  /** For readers. */
-  readonly name: string;
-  /** Another for each source of a stack. The same on every machine and in every stage. */
-  readonly key: unknown[];
-}
-
 /** `SociImage` cannot be this class: its makers would override those of `ContainerImage` with other parameters. */
 class IndexedImage extends ContainerImage {
   constructor(
@@ -183,97 +164,11 @@ class SharedIndex extends SociIndexV2Build {
       if (!isSame(before, now)) {
         throw new Error(
           `'${name}' must be the same wherever this stack uses the indexed image '${outputImageTag}', ` +
-            `got ${JSON.stringify(now)} after ${JSON.stringify(before)}; for two indexes give each its own 'outputImageTag'`,
+            `got ${shown(now)} after ${shown(before)}; for two indexes give each its own 'outputImageTag'`,
         );
       }
     }
   }
-}
-
-/**
- * What only says where to build or what to delete stays out: it then changes the index in its place. A new index beside
- * the old one would lose its image with it.
- */
-function idOf(stack: Stack, source: Source, options: SociIndexV2BuildOptions): string {
-  const kind = options.outputImageTag ?? defaultOutputTag(stack, { tag: '' }, options);
-  const hash = shortHash(stack.resolve(plain([source.key, kind])));
-  return [ID, source.name.slice(0, NAME_IN_ID), hash].filter((part) => part !== '').join('-');
-}
-
-/** What stands above the stack or its stage stays out: ids are the same in every stage. */
-function pathFrom(stack: Stack, construct: Construct): string {
-  const owner = Stack.of(construct);
-  const above = owner === stack ? stack : Stage.of(owner);
-  return construct.node.path.slice(above?.node.path.length ?? 0);
-}
-
-/** The environment stays out where it is that of the stack. */
-function placeOf(stack: Stack, { repositoryName, stack: owner, env }: IRepository): unknown[] {
-  const elsewhere = (place: string, own: string): string => (place === own || Token.isUnresolved(place) ? '' : place);
-  return [
-    pathFrom(stack, owner),
-    owner.resolve(repositoryName),
-    elsewhere(env.account, stack.account),
-    elsewhere(env.region, stack.region),
-  ];
-}
-
-/** The options that make another image: a cache or a name does not. */
-function whatIsBuilt(options: DockerImageAssetOptions): unknown {
-  const others = ['assetName', 'cacheDisabled', 'cacheFrom', 'cacheTo', 'displayName', 'invalidation'];
-  const entries = Object.entries(options).filter(([name, value]) => !others.includes(name) && value !== undefined);
-  return plain(Object.fromEntries(entries.sort(([one], [other]) => (one < other ? -1 : 1))));
-}
-
-type Settings = Record<string, unknown>;
-
-/** What is asked for, in plain values that can be compared, with the defaults where nothing is given. */
-function settingsOf(stack: Stack, image: SociIndexV2BuildProps): Settings {
-  const given = Object.entries(image).filter(([, value]) => value !== undefined);
-  const settings = { ...DEFAULTS, ...Object.fromEntries(given), platforms: namesOf(image.platforms) };
-  return stack.resolve(plain({ ...settings, repository: placeOf(stack, image.repository) })) as Settings;
-}
-
-const DEFAULTS: SociIndexV2BuildOptions = {
-  minLayerSize: DEFAULT_MIN_LAYER_SIZE,
-  spanSize: DEFAULT_SPAN_SIZE,
-  prefetchFiles: [],
-  whenTooSmall: WhenNotIndexed.USE_ORIGINAL,
-  whenUnsupported: WhenNotIndexed.FAIL,
-  removalPolicy: RemovalPolicy.RETAIN,
-  waitForIndex: true,
-  computeType: ComputeType.SMALL,
-  timeout: DEFAULT_TIMEOUT,
-  queuedTimeout: DEFAULT_QUEUED_TIMEOUT,
-  logRetention: RetentionDays.ONE_MONTH,
-};
-
-/** Order and repetition make no other index. */
-function namesOf(platforms?: Platform[]): string[] | undefined {
-  return platforms && [...new Set(platforms.map(({ platform }) => platform))].sort();
-}
-
-function isSame(one: unknown, other: unknown): boolean {
-  return JSON.stringify(one) === JSON.stringify(other);
-}
-
-function plain(value: unknown): unknown {
-  if (value instanceof Size) {
-    return value.toBytes();
-  }
-  if (value instanceof Duration) {
-    return value.toMinutes();
-  }
-  if (Array.isArray(value)) {
-    return value.map(plain);
-  }
-  if (value instanceof Construct) {
-    return value.node.path;
-  }
-  if (typeof value === 'object' && value !== null) {
-    return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, plain(inner)]));
-  }
-  return value;
 }
 
 /** All options of an index, so that none of them gets to the asset, which takes no tokens. */

@@ -5,8 +5,34 @@ import { basename, join } from 'path';
 
 const ALLOWED: Record<string, string[]> = {
   'index': ['build-options', 'soci-image', 'soci-index-build', 'soci-index-v2-build'],
-  'soci-image': ['build-options', 'input-image', 'output-tag', 'short-hash', 'soci-index-v2-build', 'task', 'validate', 'validate-build'],
-  'soci-index-v2-build': ['build-options', 'index-resource', 'input-image', 'lambda-functions', 'output-tag', 'validate', 'validate-build'],
+  'soci-image': [
+    'image-id',
+    'image-settings',
+    'input-image',
+    'output-tag',
+    'soci-index-v2-build',
+    'task',
+    'validate',
+    'validate-build',
+  ],
+  'image-settings': [
+    'build-options',
+    'image-id',
+    'output-tag',
+    'plain',
+    'soci-index-v2-build',
+    'validate-build',
+  ],
+  'image-id': ['output-tag', 'plain', 'short-hash', 'soci-index-v2-build'],
+  'soci-index-v2-build': [
+    'build-options',
+    'index-resource',
+    'input-image',
+    'lambda-functions',
+    'output-tag',
+    'validate',
+    'validate-build',
+  ],
   'soci-index-build': ['build-options', 'index-resource', 'input-image', 'validate', 'validate-build'],
   'index-resource': ['build-options', 'builder-project', 'input-image', 'provider-function', 'task', 'validate-build'],
   'provider-function': ['assets', 'short-hash'],
@@ -21,6 +47,7 @@ const ALLOWED: Record<string, string[]> = {
   'validate': ['build-options'],
   'build-options': [],
   'assets': [],
+  'plain': [],
   'short-hash': [],
 };
 

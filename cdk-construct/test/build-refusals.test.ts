@@ -1,0 +1,106 @@
+// Where no build can run: one refusal for each thing that cannot work.
+
+import { App, Duration, Stack } from 'aws-cdk-lib';
+import { ComputeType } from 'aws-cdk-lib/aws-codebuild';
+import { SecurityGroup, Subnet, SubnetType } from 'aws-cdk-lib/aws-ec2';
+import { Role } from 'aws-cdk-lib/aws-iam';
+import { Key } from 'aws-cdk-lib/aws-kms';
+import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
+import { LambdaComputeType, SociIndexBuild, SociIndexV2Build } from '../src';
+import { HERE, Options, vpcIn } from './build';
+import { repositoryIn } from './template';
+
+const LAMBDA = LambdaComputeType.LAMBDA_1GB;
+
+const refused: [string, Options, string][] = [
+  [
+    'two compute types',
+    { computeType: ComputeType.LARGE, lambdaComputeType: LAMBDA },
+    `'computeType' and 'lambdaComputeType' exclude each other: give one, got "BUILD_GENERAL1_LARGE" and "BUILD_LAMBDA_1GB"`,
+  ],
+  [
+    'Lambda compute with a timeout',
+    { lambdaComputeType: LAMBDA, timeout: Duration.minutes(10) },
+    `'timeout' cannot be set with Lambda compute, where a build ends after 15 minutes, got 10 minutes: leave it out, or`,
+  ],
+  [
+    'Lambda compute with a queue timeout',
+    { lambdaComputeType: LAMBDA, queuedTimeout: Duration.minutes(5) },
+    `'queuedTimeout' cannot be set with Lambda compute`,
+  ],
+  [
+    'Lambda compute in a VPC',
+    (stack) => ({ lambdaComputeType: LAMBDA, vpc: vpcIn(stack) }),
+    `'vpc' cannot be used with Lambda compute, which runs in no VPC, got "Stack/Vpc": leave it out, or`,
+  ],
+  [
+    'a VPC with public subnets only',
+    (stack) => ({ vpc: vpcIn(stack, SubnetType.PUBLIC) }),
+    `'vpc' must give the build private subnets, got public ones (Stack/Vpc/PublicSubnet1, Stack/Vpc/PublicSubnet2)`,
+  ],
+  [
+    'public subnets that are asked for',
+    (stack) => ({ vpc: vpcIn(stack), subnetSelection: { subnetType: SubnetType.PUBLIC } }),
+    `'vpc' must give the build private subnets, got public ones`,
+  ],
+  [
+    'a selection of no subnet',
+    (stack) => ({ vpc: vpcIn(stack), subnetSelection: { subnets: [] } }),
+    `'subnetSelection' selects no subnet of the VPC "Stack/Vpc"`,
+  ],
+  [
+    'subnets without a VPC',
+    (stack) => ({ subnetSelection: { subnets: [Subnet.fromSubnetId(stack, 'Subnet', 'subnet-1')] } }),
+    `'subnetSelection' needs a 'vpc', got "subnets" without`,
+  ],
+  [
+    'security groups without a VPC',
+    (stack) => ({ securityGroups: [SecurityGroup.fromSecurityGroupId(stack, 'Group', 'sg-1')] }),
+    `'securityGroups' need a 'vpc', got "Stack/Group" without`,
+  ],
+  [
+    'no security group',
+    (stack) => ({ vpc: vpcIn(stack), securityGroups: [] }),
+    `'securityGroups' is empty: leave it out to get a new security group`,
+  ],
+  [
+    'a retention of a log group that is given',
+    (stack) => ({ logGroup: new LogGroup(stack, 'Given'), logRetention: RetentionDays.ONE_YEAR }),
+    `'logRetention' is for the log group that is made for the build, got 365 and the 'logGroup' "Stack/Given"`,
+  ],
+  [
+    'a log group in another region',
+    (stack) => ({
+      logGroup: LogGroup.fromLogGroupArn(stack, 'Given', 'arn:aws:logs:us-east-1:111111111111:log-group:builds:*'),
+    }),
+    `'logGroup' must be in the region of its stack ("eu-west-1"), got "us-east-1"`,
+  ],
+  [
+    'a log group of another account',
+    (stack) => ({
+      logGroup: LogGroup.fromLogGroupArn(stack, 'Given', 'arn:aws:logs:eu-west-1:222222222222:log-group:builds:*'),
+    }),
+    `'logGroup' must be in the account of its stack ("111111111111"), got "222222222222"`,
+  ],
+  [
+    'a key in another region',
+    (stack) => ({ encryptionKey: Key.fromKeyArn(stack, 'Given', 'arn:aws:kms:us-east-1:111111111111:key/1') }),
+    `'encryptionKey' must be in the region of its stack ("eu-west-1"), got "us-east-1"`,
+  ],
+  [
+    'a role of another account',
+    (stack) => ({ role: Role.fromRoleArn(stack, 'Given', 'arn:aws:iam::222222222222:role/builds') }),
+    `'role' must be in the account of its stack ("111111111111"), got "222222222222"`,
+  ],
+];
+
+test.each(refused)('refuses %s, before anything is defined', (_, options, message) => {
+  const stack = new Stack(new App(), 'Stack', { env: HERE });
+  const given = typeof options === 'function' ? options(stack) : options;
+  const repository = repositoryIn(stack);
+  const before = stack.node.children.length;
+
+  expect(() => new SociIndexV2Build(stack, 'Index', { repository, inputImageTag: 'v1', ...given })).toThrow(message);
+  expect(() => new SociIndexBuild(stack, 'V1', { repository, imageTag: 'v1', ...given })).toThrow(message);
+  expect(stack.node.children).toHaveLength(before + 2);
+});
