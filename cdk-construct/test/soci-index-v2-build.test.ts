@@ -1,7 +1,8 @@
 // Version 2: what it asks of the provider, its tags, and how others use it.
 
 import { join } from 'path';
-import { CfnParameter, Duration, RemovalPolicy, Size, Stack, Token } from 'aws-cdk-lib';
+import { App, CfnParameter, Duration, NestedStack, RemovalPolicy, Size, Stack, Token } from 'aws-cdk-lib';
+import { Template } from 'aws-cdk-lib/assertions';
 import { ComputeType } from 'aws-cdk-lib/aws-codebuild';
 import { DockerImageAsset, Platform } from 'aws-cdk-lib/aws-ecr-assets';
 import { FargateTaskDefinition } from 'aws-cdk-lib/aws-ecs';
@@ -200,6 +201,30 @@ describe('who uses the index waits for it', () => {
     );
     expect(JSON.stringify(policy)).toContain('ecr:BatchGetImage');
     expect(JSON.stringify(policy)).toContain('repository/app');
+  });
+
+  test('a task of another stack, through an export', () => {
+    const app = new App();
+    const index = indexIn(new Stack(app, 'Images'));
+    const service = new Stack(app, 'Service');
+    new FargateTaskDefinition(service, 'Task').addContainer('app', { image: index.toEcsDockerImageCode() });
+
+    const task = onlyResource(Template.fromStack(service), 'AWS::ECS::TaskDefinition');
+    expect(JSON.stringify(task.Properties['ContainerDefinitions'])).toMatch(
+      /"Fn::ImportValue":"Images:ExportsOutputFnGetAttIndexSociIndex[0-9A-F]{8}OutputImageDigest/,
+    );
+  });
+
+  test('a task of a nested stack, through a parameter', () => {
+    const parent = new Stack(new App(), 'Parent');
+    const nested = new NestedStack(parent, 'Nested');
+    const image = indexIn(parent).toEcsDockerImageCode();
+    new FargateTaskDefinition(nested, 'Task').addContainer('app', { image });
+
+    const task = onlyResource(Template.fromStack(nested), 'AWS::ECS::TaskDefinition');
+    expect(JSON.stringify(task.Properties['ContainerDefinitions'])).toMatch(
+      /@",\{"Ref":"referencetoParentIndexSociIndex[0-9A-F]{8}OutputImageDigest"\}/,
+    );
   });
 
   test('by the tag and the digest', () => {
