@@ -66,7 +66,7 @@ class Constructs(unittest.TestCase):
         directory = str(ROOT / "test" / "programs" / "image")
         asset = DockerImageAsset(self.stack, "Image", directory=directory)
         images = [
-            SociImage.from_asset(directory, platform=Platform.LINUX_ARM64, min_layer_size=Size.mebibytes(20)),
+            SociImage.from_asset(directory, platform=Platform.LINUX_AMD64, min_layer_size=Size.mebibytes(20)),
             SociImage.from_asset(directory),
             SociImage.from_docker_image_asset(asset),
             SociImage.from_ecr_repository(self.repository, "v1", output_image_tag="fast"),
