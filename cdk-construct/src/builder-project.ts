@@ -14,6 +14,7 @@ import { builderDirectory } from './assets';
 import { keyOf, logRetentionOf, machineOf } from './build-environment';
 import { SociIndexOptions } from './build-options';
 import { BuildRole } from './build-role';
+import { acceptFindings } from './nag';
 
 /** Part of the logical ids of deployed stacks: never changes. */
 const ID = 'SociIndexBuildProject';
@@ -66,7 +67,7 @@ export class BuilderProject extends Construct {
     this.role.allow(['logs:CreateLogStream', 'logs:PutLogEvents'], logGroup.logGroupArn);
     this.role.allow(['s3:GetObject', 's3:GetObjectVersion'], program.bucket.arnForObjects(program.s3ObjectKey));
     this.role.allow(['s3:GetBucketAcl', 's3:GetBucketLocation'], program.bucket.bucketArn);
-    this.role.allow(['ecr:GetAuthorizationToken'], '*');
+    this.role.useRegistry();
     if (encryptionKey !== undefined) {
       this.role.useKey(encryptionKey.keyArn);
     }
@@ -96,6 +97,10 @@ export class BuilderProject extends Construct {
     });
     if (network !== undefined) {
       project.node.addDependency(network.policy);
+    }
+    if (encryptionKey === undefined) {
+      const reason = 'The builds have no artifacts and no cache, which is what the key of a project encrypts';
+      acceptFindings(project, [{ id: 'AwsSolutions-CB4', reason }]);
     }
     this.projectName = project.ref;
     this.projectArn = project.attrArn;
