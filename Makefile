@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 S := builder/scripts
 
-.PHONY: help setup build test lint package demo demo-builder bench clean
+.PHONY: help setup build test lint package reproducible demo demo-builder bench clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
@@ -35,12 +35,17 @@ setup-lint:
 cdk-construct/node_modules/.package-lock.json: cdk-construct/package-lock.json | setup-lint
 	cd cdk-construct && npm ci --no-audit --no-fund --loglevel=error
 
-package: ## Build the npm tarball and the wheel, with release programs, into cdk-construct/dist
+package: ## Build the npm tarball and the wheel, with release programs (ARCH=aarch64: for ARM), into cdk-construct/dist
 	@$(S)/setup build
-	integ-tests/scripts/prepare release
+	integ-tests/scripts/prepare package
 	rm -rf cdk-construct/dist
 	cd cdk-construct && SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) npm run --silent package
+	cdk-construct/scripts/check-sizes
 	cd cdk-construct/dist && sha256sum js/*.tgz python/*.whl | tee SHA256SUMS
+
+reproducible: ## Build the package twice, from cold, in two folders, and compare (10 minutes and more)
+	@$(S)/setup build
+	cdk-construct/scripts/reproducible
 
 demo: ## Deploy the example app with a real image to a local cloud and show every step (under 5 minutes after set-up)
 	@integ-tests/scripts/demo
