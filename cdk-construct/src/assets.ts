@@ -1,11 +1,19 @@
-// Where the two programs of this package are. They are built from Rust and copied here by scripts/assets; a published
-// package carries them.
+// Where the two programs of this package are, and for which machines. They are built from Rust and copied here by
+// scripts/assets; a published package carries them.
 
 import { existsSync } from 'fs';
 import { join } from 'path';
 
-/** The architecture of the machines that run the programs; that of the image does not matter. */
-const ARCHITECTURE = 'x86_64';
+/** Of the machines that run the programs; that of the image does not matter. */
+export type ProgramArchitecture = 'x86_64' | 'aarch64';
+
+/** A package has one of them. */
+const ARCHITECTURES: ProgramArchitecture[] = ['x86_64', 'aarch64'];
+
+/** The architecture that the package was made for. */
+export function programArchitecture(): ProgramArchitecture {
+  return ARCHITECTURES.find((each) => existsSync(join(pathOf('provider', each), 'bootstrap'))) ?? ARCHITECTURES[0];
+}
 
 /** The directory that is the code of the provider function: `bootstrap`. */
 export function providerDirectory(): string {
@@ -18,7 +26,7 @@ export function builderDirectory(): string {
 }
 
 function directoryOf(part: string, program: string): string {
-  const directory = join(__dirname, '..', 'assets', part, ARCHITECTURE);
+  const directory = pathOf(part, programArchitecture());
   if (!existsSync(join(directory, program))) {
     throw new Error(
       `soci-index-build: the program '${join(directory, program)}' is missing. A published package has it; ` +
@@ -26,4 +34,8 @@ function directoryOf(part: string, program: string): string {
     );
   }
   return directory;
+}
+
+function pathOf(part: string, architecture: ProgramArchitecture): string {
+  return join(__dirname, '..', 'assets', part, architecture);
 }

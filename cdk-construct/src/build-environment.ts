@@ -5,15 +5,22 @@ import { Stack, Token } from 'aws-cdk-lib';
 import { ComputeType } from 'aws-cdk-lib/aws-codebuild';
 import { RetentionDays } from 'aws-cdk-lib/aws-logs';
 import { IConstruct } from 'constructs';
+import { ProgramArchitecture } from './assets';
 import { SociIndexOptions } from './build-options';
 import { shortHash } from './short-hash';
 import { DEFAULT_QUEUED_TIMEOUT, DEFAULT_TIMEOUT, isLambdaCompute } from './validate-build';
 
 /** Amazon Linux 2023. The builder asks nothing of it but bash and glibc 2.34. */
-const MACHINE_IMAGE = 'aws/codebuild/amazonlinux2-x86_64-standard:5.0';
+const MACHINES = {
+  x86_64: { type: 'LINUX_CONTAINER', image: 'aws/codebuild/amazonlinux2-x86_64-standard:5.0' },
+  aarch64: { type: 'ARM_CONTAINER', image: 'aws/codebuild/amazonlinux2-aarch64-standard:3.0' },
+};
 
 /** Also Amazon Linux 2023; of this kind there are only images for a language. */
-const LAMBDA_IMAGE = 'aws/codebuild/amazonlinux-x86_64-lambda-standard:python3.12';
+const LAMBDA_MACHINES = {
+  x86_64: { type: 'LINUX_LAMBDA_CONTAINER', image: 'aws/codebuild/amazonlinux-x86_64-lambda-standard:python3.12' },
+  aarch64: { type: 'ARM_LAMBDA_CONTAINER', image: 'aws/codebuild/amazonlinux-aarch64-lambda-standard:python3.12' },
+};
 
 export interface BuildMachine {
   readonly type: string;
@@ -23,14 +30,13 @@ export interface BuildMachine {
   readonly queuedTimeoutInMinutes?: number;
 }
 
-export function machineOf(options: SociIndexOptions): BuildMachine {
+export function machineOf(options: SociIndexOptions, architecture: ProgramArchitecture): BuildMachine {
   const computeType = options.lambdaComputeType ?? options.computeType ?? ComputeType.SMALL;
   if (isLambdaCompute(options)) {
-    return { type: 'LINUX_LAMBDA_CONTAINER', image: LAMBDA_IMAGE, computeType };
+    return { ...LAMBDA_MACHINES[architecture], computeType };
   }
   return {
-    type: 'LINUX_CONTAINER',
-    image: MACHINE_IMAGE,
+    ...MACHINES[architecture],
     computeType,
     timeoutInMinutes: (options.timeout ?? DEFAULT_TIMEOUT).toMinutes(),
     queuedTimeoutInMinutes: (options.queuedTimeout ?? DEFAULT_QUEUED_TIMEOUT).toMinutes(),
@@ -45,17 +51,25 @@ export function logRetentionOf({ logRetention = RetentionDays.ONE_MONTH }: SociI
  * Eight characters for the settings; nothing where all are the defaults. Only what is not the default counts, so that a
  * setting that is added one day leaves all keys as they are.
  */
-export function keyOf(stack: Stack, options: SociIndexOptions): string | undefined {
-  const defaults = new Map(Object.entries(settingsOf(stack, {})));
-  const settings = Object.entries(settingsOf(stack, options)).filter(
+export function keyOf(
+  stack: Stack,
+  options: SociIndexOptions,
+  architecture: ProgramArchitecture,
+): string | undefined {
+  const defaults = new Map(Object.entries(settingsOf(stack, {}, 'x86_64')));
+  const settings = Object.entries(settingsOf(stack, options, architecture)).filter(
     ([name, value]) => value !== undefined && value !== defaults.get(name),
   );
   return settings.length === 0 ? undefined : shortHash(stack.resolve(settings));
 }
 
 /** The order is part of the key: what is new goes to the end. */
-function settingsOf(stack: Stack, options: SociIndexOptions): Record<string, unknown> {
-  const { computeType, timeoutInMinutes, queuedTimeoutInMinutes } = machineOf(options);
+function settingsOf(
+  stack: Stack,
+  options: SociIndexOptions,
+  architecture: ProgramArchitecture,
+): Record<string, unknown> {
+  const { computeType, timeoutInMinutes, queuedTimeoutInMinutes } = machineOf(options, architecture);
   const { vpc, subnetSelection, securityGroups, encryptionKey, role, logGroup } = options;
   const name = (owner: IConstruct | undefined, text: string | undefined): unknown => nameIn(stack, owner, text);
   return {
@@ -69,6 +83,7 @@ function settingsOf(stack: Stack, options: SociIndexOptions): Record<string, unk
     role: name(role, role?.roleArn),
     logGroup: name(logGroup, logGroup?.logGroupName),
     logRetention: logRetentionOf(options),
+    architecture,
   };
 }
 

@@ -10,7 +10,7 @@ import { IKey } from 'aws-cdk-lib/aws-kms';
 import { ILogGroup, LogGroup } from 'aws-cdk-lib/aws-logs';
 import { Asset } from 'aws-cdk-lib/aws-s3-assets';
 import { Construct, IDependable } from 'constructs';
-import { builderDirectory } from './assets';
+import { builderDirectory, programArchitecture } from './assets';
 import { keyOf, logRetentionOf, machineOf } from './build-environment';
 import { SociIndexOptions } from './build-options';
 import { BuildRole } from './build-role';
@@ -44,7 +44,7 @@ export class BuilderProject extends Construct {
   /** The project of the scope's stack for this build environment; made where there is none yet. */
   public static of(scope: Construct, options: SociIndexOptions): BuilderProject {
     const stack = Stack.of(scope);
-    const key = keyOf(stack, options);
+    const key = keyOf(stack, options, programArchitecture());
     const id = key === undefined ? ID : `${ID}-${key}`;
     return (stack.node.tryFindChild(id) as BuilderProject | undefined) ?? new BuilderProject(stack, id, options);
   }
@@ -59,7 +59,7 @@ export class BuilderProject extends Construct {
     super(scope, id);
 
     const { encryptionKey } = options;
-    const machine = machineOf(options);
+    const machine = machineOf(options, programArchitecture());
     const program = new Asset(this, 'Program', { path: builderDirectory() });
     const logGroup = options.logGroup ?? this.newLogGroup(options);
 

@@ -7,7 +7,7 @@ import { Policy, PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws
 import { Architecture, CfnFunction, Code, Function, Runtime, RuntimeFamily } from 'aws-cdk-lib/aws-lambda';
 import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
 import { Construct, IDependable } from 'constructs';
-import { providerDirectory } from './assets';
+import { programArchitecture, providerDirectory } from './assets';
 import { shortHash } from './short-hash';
 
 /** Part of the logical ids of deployed stacks: never changes. */
@@ -43,7 +43,7 @@ export class ProviderFunction extends Construct {
     const handler = new Function(this, 'Function', {
       description: 'Builds SOCI indexes through CodeBuild and answers CloudFormation',
       runtime: new Runtime('provided.al2023', RuntimeFamily.OTHER),
-      architecture: Architecture.X86_64,
+      architecture: programArchitecture() === 'aarch64' ? Architecture.ARM_64 : Architecture.X86_64,
       handler: 'bootstrap',
       code: Code.fromAsset(providerDirectory()),
       memorySize: 128,

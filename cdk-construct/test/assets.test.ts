@@ -6,26 +6,40 @@ import { join } from 'path';
 jest.mock('fs', () => ({ ...jest.requireActual<typeof import('fs')>('fs'), existsSync: jest.fn() }));
 
 const assets = jest.requireActual<typeof import('../src/assets')>('../src/assets');
-const exists = jest.mocked(existsSync);
 const root = join(__dirname, '..', 'assets');
+const provider = (architecture: string): string => join(root, 'provider', architecture, 'bootstrap');
+const builder = (architecture: string): string => join(root, 'builder', architecture, 'soci-builder');
 
-test('the programs are in the package, by architecture', () => {
-  exists.mockReturnValue(true);
+function thereAre(...files: string[]): void {
+  jest.mocked(existsSync).mockImplementation((path) => files.includes(String(path)));
+}
 
-  expect(assets.providerDirectory()).toBe(join(root, 'provider', 'x86_64'));
-  expect(assets.builderDirectory()).toBe(join(root, 'builder', 'x86_64'));
-  expect(exists.mock.calls).toEqual([
-    [join(root, 'provider', 'x86_64', 'bootstrap')],
-    [join(root, 'builder', 'x86_64', 'soci-builder')],
-  ]);
+test.each(['x86_64', 'aarch64'])('the programs of a package for %s', (architecture) => {
+  thereAre(provider(architecture), builder(architecture));
+
+  expect(assets.programArchitecture()).toBe(architecture);
+  expect(assets.providerDirectory()).toBe(join(root, 'provider', architecture));
+  expect(assets.builderDirectory()).toBe(join(root, 'builder', architecture));
+});
+
+test('x86_64 comes first, as in a published package', () => {
+  thereAre(...['aarch64', 'x86_64'].flatMap((each) => [provider(each), builder(each)]));
+
+  expect(assets.programArchitecture()).toBe('x86_64');
 });
 
 test('a program that is missing is named, with what to do', () => {
-  exists.mockReturnValue(false);
+  thereAre();
 
   expect(() => assets.providerDirectory()).toThrow(
-    `the program '${join(root, 'provider', 'x86_64', 'bootstrap')}' is missing. ` +
+    `the program '${provider('x86_64')}' is missing. ` +
       `A published package has it; in a checkout, build the programs and run 'scripts/assets'`,
   );
-  expect(() => assets.builderDirectory()).toThrow('soci-builder');
+  expect(() => assets.builderDirectory()).toThrow(`'${builder('x86_64')}'`);
+});
+
+test('both programs are of one architecture', () => {
+  thereAre(provider('aarch64'), builder('x86_64'));
+
+  expect(() => assets.builderDirectory()).toThrow(`'${builder('aarch64')}'`);
 });

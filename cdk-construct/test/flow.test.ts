@@ -37,7 +37,7 @@ const ALLOWED: Record<string, string[]> = {
   'index-resource': ['build-options', 'builder-project', 'input-image', 'provider-function', 'task', 'validate-build'],
   'provider-function': ['assets', 'short-hash'],
   'builder-project': ['assets', 'build-environment', 'build-options', 'build-role', 'nag'],
-  'build-environment': ['build-options', 'short-hash', 'validate-build'],
+  'build-environment': ['assets', 'build-options', 'short-hash', 'validate-build'],
   'build-role': ['nag'],
   'nag': [],
   'lambda-functions': [],

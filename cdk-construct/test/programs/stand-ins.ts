@@ -4,6 +4,7 @@
 import { join } from 'path';
 
 jest.mock('../../src/assets', () => ({
+  programArchitecture: jest.fn(() => 'x86_64'),
   providerDirectory: () => join(__dirname, 'provider'),
   builderDirectory: () => join(__dirname, 'builder'),
 }));
