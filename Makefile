@@ -15,10 +15,13 @@ build: ## Build the programs (release) and the constructs with them
 	@$(S)/setup build
 	integ-tests/scripts/prepare release
 
-test: ## Run all tests: constructs (TypeScript, Python), then every Rust part, whole deployments included
+test: ## Run all tests: constructs (TypeScript, Python), packages as installed, then every Rust part, whole deployments included
 	@$(S)/setup test
 	integ-tests/scripts/prepare debug
-	cd cdk-construct && npm test && npm run test:python
+	cd cdk-construct && npm test
+	cdk-construct/scripts/package ../target/packages
+	cdk-construct/scripts/test-python ../target/packages
+	integ-tests/scripts/installed target/packages
 	cargo test --workspace
 
 lint: setup-lint cdk-construct/node_modules/.package-lock.json ## Check formatting, lints and scripts
@@ -38,8 +41,7 @@ cdk-construct/node_modules/.package-lock.json: cdk-construct/package-lock.json |
 package: ## Build the npm tarball and the wheel, with release programs (ARCH=aarch64: for ARM), into cdk-construct/dist
 	@$(S)/setup build
 	integ-tests/scripts/prepare package
-	rm -rf cdk-construct/dist
-	cd cdk-construct && SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) npm run --silent package
+	cdk-construct/scripts/package
 	cdk-construct/scripts/check-sizes
 	cd cdk-construct/dist && sha256sum js/*.tgz python/*.whl | tee SHA256SUMS
 

@@ -3,5 +3,7 @@ module.exports = {
   testEnvironment: 'node',
   roots: ['<rootDir>/src', '<rootDir>/test'],
   transform: { '\\.ts$': ['ts-jest', { tsconfig: 'test/tsconfig.json' }] },
+  // As the example imports it.
+  moduleNameMapper: { '^soci-index-build$': '<rootDir>/src' },
   setupFilesAfterEnv: ['<rootDir>/test/programs/stand-ins.ts'],
 };
