@@ -3,7 +3,7 @@ import { defineConfig, globalIgnores } from 'eslint/config';
 import tseslint from 'typescript-eslint';
 
 export default defineConfig([
-  globalIgnores(['assets/', 'coverage/', 'dist/', 'lib/', '**/.venv/', '**/cdk.out/']),
+  globalIgnores(['assets/', 'coverage/', 'dist/', 'integ/', 'lib/', '**/.venv/', '**/cdk.out/']),
   {
     files: ['**/*.js'],
     extends: [js.configs.recommended],
