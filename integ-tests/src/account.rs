@@ -1,10 +1,14 @@
 //! What an AWS account knows, as far as CodeBuild, ECR and IAM ask: repositories, projects, objects, roles and their policies.
 //! Two kinds: the emulator's (`control_plane`), and one with given contents for tests of a single part (`template`).
 
-use std::{collections::BTreeMap, future::Future, pin::Pin, time::Duration};
+mod project;
+
+use std::{future::Future, pin::Pin};
 
 use bytes::Bytes;
 use serde_json::Value;
+
+pub use project::{Machine, Network, Project};
 
 /// The account of every local run.
 pub const ACCOUNT_ID: &str = "000000000000";
@@ -19,27 +23,6 @@ pub type Later<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 pub struct Repository {
     /// Whether a tag that is there may not be put again.
     pub immutable_tags: bool,
-}
-
-/// A CodeBuild project, all references resolved.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Project {
-    /// Its name.
-    pub name: String,
-    /// Bucket and key of its source, a zip.
-    pub source: (String, String),
-    /// Its buildspec, as the template has it (YAML, or JSON, which is YAML).
-    pub buildspec: String,
-    /// ARN of the role that its builds have.
-    pub service_role: String,
-    /// Its environment variables.
-    pub environment: BTreeMap<String, String>,
-    /// How long a build may run.
-    pub timeout: Duration,
-    /// How long a build may wait for its start.
-    pub queued_timeout: Duration,
-    /// Its CloudWatch log group.
-    pub log_group: Option<String>,
 }
 
 /// What an account holds. Nothing is `None` but what is not there.

@@ -16,6 +16,7 @@ mod images;
 mod lambda_door;
 mod local_cloud;
 mod policies;
+mod project_door;
 pub mod secrets;
 mod stacks;
 mod tools;

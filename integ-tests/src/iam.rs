@@ -14,6 +14,7 @@ use hyper::HeaderMap;
 
 use crate::account::{ACCOUNT_ID, Account};
 pub use caller::Caller;
+pub use policy::Context;
 use policy::{Verdict, judge, matches};
 
 /// Why not. Its text is AWS's.
@@ -212,12 +213,27 @@ impl Iam {
         action: &str,
         resource: &str,
     ) -> Result<(), Refusal> {
+        let context = Context::new();
+        self.check_in(caller, action, resource, &context).await
+    }
+
+    /// The same, where more than that is known: what conditions of policies may ask.
+    ///
+    /// # Errors
+    /// Where not; the text is AWS's.
+    pub async fn check_in(
+        &self,
+        caller: &Caller,
+        action: &str,
+        resource: &str,
+        context: &Context,
+    ) -> Result<(), Refusal> {
         let (role, policies) = match caller {
             Caller::Deployer => return Ok(()),
             Caller::Unknown { what } => (what.as_str(), Vec::new()),
             Caller::Role { arn, .. } => (arn.as_str(), self.account.policies(arn).await),
         };
-        let verdict = judge(&policies, action, resource);
+        let verdict = judge(&policies, action, resource, context);
         let mut state = self.state();
         let withheld = state.withholds(role, action);
         state.record.push(Decision {

@@ -9,7 +9,6 @@ use std::{
     fs, io,
     path::Path,
     sync::{Mutex, MutexGuard, OnceLock, PoisonError},
-    time::Duration,
 };
 
 use bytes::Bytes;
@@ -305,32 +304,9 @@ fn documents(stack: &Stack, role_id: &str) -> Result<Vec<Value>, Unresolved> {
 }
 
 fn project(stack: &Stack, id: &str, properties: &Value) -> Result<Project, Unresolved> {
-    let location = stack.text(&properties["Source"]["Location"])?;
-    let (bucket, key) = location.split_once('/').unwrap_or((&location, ""));
-    let mut environment = BTreeMap::new();
-    for variable in list(&properties["Environment"]["EnvironmentVariables"]) {
-        environment.insert(
-            stack.text(&variable["Name"])?,
-            stack.text(&variable["Value"])?,
-        );
-    }
-    let minutes = |field: &str, usual: u64| {
-        Duration::from_secs(60 * properties[field].as_u64().unwrap_or(usual))
-    };
-    Ok(Project {
-        name: stack.name_of(id)?,
-        source: (bucket.to_owned(), key.to_owned()),
-        buildspec: stack.text(&properties["Source"]["BuildSpec"])?,
-        service_role: stack.text(&properties["ServiceRole"])?,
-        environment,
-        // CodeBuild's own defaults.
-        timeout: minutes("TimeoutInMinutes", 60),
-        queued_timeout: minutes("QueuedTimeoutInMinutes", 480),
-        log_group: match &properties["LogsConfig"]["CloudWatchLogs"]["GroupName"] {
-            Value::Null => None,
-            group => Some(stack.text(group)?),
-        },
-    })
+    let name = stack.name_of(id)?;
+    let project = Project::from_properties(&name, &stack.resolve(properties)?);
+    project.ok_or_else(|| stack.unresolved(&format!("{id} as a project")))
 }
 
 /// The real builder as the project's source; read and packed once.

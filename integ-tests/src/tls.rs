@@ -2,7 +2,9 @@
 //! In: host names. Out: the authority's file, for `SSL_CERT_FILE`, and acceptors. Knows nothing of what is served.
 
 use std::{
-    fs, io,
+    fs::{self, Permissions},
+    io,
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -47,7 +49,10 @@ impl Authority {
         own.distinguished_name
             .push(DnType::CommonName, "local cloud");
         let key = KeyPair::generate()?;
-        let folder = TempDir::new()?;
+        // Builds on Lambda compute have a user of their own, and must be able to read it.
+        let folder = tempfile::Builder::new()
+            .permissions(Permissions::from_mode(0o755))
+            .tempdir()?;
         let file = folder.path().join("authority.pem");
         fs::write(&file, own.self_signed(&key)?.pem())?;
         Ok(Self {

@@ -230,3 +230,63 @@ async fn callers_are_known_by_their_keys() {
     let keys = iam.open_session(build.clone());
     assert_eq!(caller(&keys.access_key_id, "").await, build);
 }
+
+#[tokio::test]
+async fn conditions_are_asked_of_what_is_known() {
+    let subnet = "arn:aws:ec2:us-east-1:000000000000:subnet/subnet-1";
+    let role = role_arn("builder");
+    let known = [
+        ("ec2:Subnet", subnet),
+        ("ec2:AuthorizedService", "codebuild.amazonaws.com"),
+    ];
+    let known = known
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .into();
+    for (condition, expected) in [
+        (
+            json!({"StringEquals": {"ec2:AuthorizedService": "codebuild.amazonaws.com"}}),
+            true,
+        ),
+        (
+            json!({"StringEquals": {"ec2:AuthorizedService": "codebuild.*"}}),
+            false,
+        ),
+        (
+            json!({"StringLike": {"ec2:AuthorizedService": ["other", "codebuild.*"]}}),
+            true,
+        ),
+        (
+            json!({"ArnEquals": {"EC2:subnet": [subnet, "arn:aws:ec2:::x"]}}),
+            true,
+        ),
+        (
+            json!({"ArnLike": {"ec2:Subnet": "arn:aws:ec2:*:*:subnet/*"}}),
+            true,
+        ),
+        // No wildcard reaches from one part of an ARN into the next.
+        (json!({"ArnLike": {"ec2:Subnet": "arn:*:subnet/*"}}), false),
+        (
+            json!({"ArnEquals": {"ec2:Subnet": format!("{subnet}0")}}),
+            false,
+        ),
+        // All have to hold, and what is not known holds for nothing.
+        (
+            json!({"ArnEquals": {"ec2:Subnet": subnet}, "StringEquals": {"ec2:AuthorizedService": "x"}}),
+            false,
+        ),
+        (json!({"StringEquals": {"ec2:Vpc": "vpc-1"}}), false),
+        (json!({}), true),
+    ] {
+        let mut statement = allow(&["ec2:CreateNetworkInterfacePermission"], "*");
+        statement["Condition"] = condition.clone();
+        let iam = Iam::new(Arc::new(Given::new().role(&role, statement)));
+        let caller = Caller::role(&role, "session");
+        let action = "ec2:CreateNetworkInterfacePermission";
+        let told = iam.check_in(&caller, action, REPOSITORY, &known).await;
+        assert_eq!(told.is_ok(), expected, "{condition}: {told:?}");
+        assert!(
+            !matches!(told, Err(Refusal::Unjudged { .. })),
+            "{condition}"
+        );
+    }
+}

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 use zip::{ZipWriter, write::SimpleFileOptions};
 
-use crate::account::{ACCOUNT_ID, Account, Later, Project, REGION, Repository};
+use crate::account::{ACCOUNT_ID, Account, Later, Machine, Project, REGION, Repository};
 
 /// The contents.
 #[derive(Clone, Debug, Default)]
@@ -82,9 +82,17 @@ pub fn project(name: &str, buildspec: &str) -> Project {
         buildspec: buildspec.to_owned(),
         service_role: role_arn(&format!("{name}-role")),
         environment: BTreeMap::new(),
-        timeout: Duration::from_secs(45 * 60),
-        queued_timeout: Duration::from_secs(5 * 60),
+        machine: Machine {
+            kind: "LINUX_CONTAINER".to_owned(),
+            image: "aws/codebuild/amazonlinux2-x86_64-standard:5.0".to_owned(),
+            compute_type: "BUILD_GENERAL1_SMALL".to_owned(),
+            privileged: false,
+        },
+        timeout: Some(Duration::from_secs(45 * 60)),
+        queued_timeout: Some(Duration::from_secs(5 * 60)),
         log_group: Some(format!("/builds/{name}")),
+        network: None,
+        encryption_key: None,
     }
 }
 

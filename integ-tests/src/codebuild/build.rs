@@ -14,9 +14,12 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::watch;
 
-use super::script::{Death, Phase, Status};
+use super::{
+    machine,
+    script::{Death, Phase, Status},
+};
 use crate::{
-    account::{ACCOUNT_ID, Project, REGION},
+    account::{ACCOUNT_ID, Network, Project, REGION},
     faults::Gate,
 };
 
@@ -60,7 +63,8 @@ impl Build {
         initiator: String,
         environment: BTreeMap<String, String>,
     ) -> io::Result<Self> {
-        let folder = TempDir::new()?;
+        // There everybody may write; on Lambda compute, builds may nowhere else.
+        let folder = TempDir::new_in("/tmp")?;
         File::create(folder.path().join("log"))?;
         let random = format!("{:032x}", fastrand::u128(..));
         // As a UUID is written.
@@ -109,6 +113,11 @@ impl Build {
     /// Its environment as `BatchGetBuilds` shows it: the project's variables with the overrides.
     pub fn environment(&self) -> &BTreeMap<String, String> {
         &self.environment
+    }
+
+    /// Where in a VPC it runs.
+    pub fn network(&self) -> Option<&Network> {
+        self.project.network.as_ref()
     }
 
     /// What was printed so far.
@@ -250,6 +259,9 @@ impl Build {
         let (bucket, key) = &self.project.source;
         let minutes = |duration: std::time::Duration| duration.as_secs() / 60;
         let last = state.phases.last();
+        let machine = &self.project.machine;
+        let aws_key = || format!("arn:aws:kms:{REGION}:{ACCOUNT_ID}:alias/aws/s3");
+        let encryption_key = self.project.encryption_key.clone();
         let mut json = json!({
             "id": self.id,
             "arn": self.arn(),
@@ -264,22 +276,29 @@ impl Build {
             "artifacts": {"location": ""},
             "cache": {"type": "NO_CACHE"},
             "environment": {
-                "type": "LINUX_CONTAINER",
-                "image": "local",
-                "computeType": "BUILD_GENERAL1_SMALL",
+                "type": machine.kind,
+                "image": machine.image,
+                "computeType": machine.compute_type,
                 "environmentVariables": variables,
-                "privilegedMode": false,
+                "privilegedMode": machine.privileged,
             },
             "serviceRole": self.project.service_role,
             "logs": self.logs(state.stream.as_deref()),
-            "timeoutInMinutes": minutes(self.project.timeout),
-            "queuedTimeoutInMinutes": minutes(self.project.queued_timeout),
+            "timeoutInMinutes": minutes(machine::timeout(&self.project)),
+            "queuedTimeoutInMinutes": minutes(machine::queued_timeout(&self.project)),
             "initiator": self.initiator,
-            "encryptionKey": format!("arn:aws:kms:{REGION}:{ACCOUNT_ID}:alias/aws/s3"),
+            "encryptionKey": encryption_key.unwrap_or_else(aws_key),
             "exportedEnvironmentVariables": exported,
         });
         if let Some(ended_at) = state.ended_at {
             json["endTime"] = ended_at.into();
+        }
+        if let Some(network) = &self.project.network {
+            json["vpcConfig"] = json!({
+                "vpcId": network.vpc,
+                "subnets": network.subnets,
+                "securityGroupIds": network.security_groups,
+            });
         }
         json
     }
@@ -306,7 +325,8 @@ impl Build {
         }
     }
 
-    pub(super) fn log_group(&self) -> String {
+    /// The log group that it logs to.
+    pub fn log_group(&self) -> String {
         let own = self.project.log_group.clone();
         own.unwrap_or_else(|| format!("/aws/codebuild/{}", self.project.name))
     }

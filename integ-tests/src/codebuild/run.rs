@@ -1,13 +1,15 @@
 //! One run of a build, phase by phase.
 //! In: a build and what is to happen to it. Out: the build's end. Its commands have what CodeBuild gives them, and nothing of ours.
 
-use std::{collections::BTreeMap, io, path::Path, sync::Arc};
+use std::{collections::BTreeMap, fs, io, os::unix::fs::MetadataExt, path::Path, sync::Arc};
 
 use super::{
     State,
-    build::{Build, log_stream_arn},
+    build::Build,
     buildspec::{Buildspec, Commands},
     credentials::Credentials,
+    machine,
+    rights::{self, Needed},
     script::{Death, Exports, Phase, Script, Status},
     shell::Shell,
     source,
@@ -19,6 +21,8 @@ use crate::{
 
 /// Where CodeBuild's images have their programs.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+/// Who runs builds on Lambda compute: nobody that this machine knows, so that nothing but `/tmp` lets them write.
+const LAMBDA_USER: u32 = 64_993;
 
 fn failed(code: &str, message: impl Into<String>) -> Death {
     Death {
@@ -44,11 +48,11 @@ pub(super) async fn run(state: Arc<State>, build: Arc<Build>, script: Script) {
         message: "Build has timed out.".to_owned(),
     };
     let runs = async {
-        let queued_timeout = pace(build.project.queued_timeout);
+        let queued_timeout = pace(machine::queued_timeout(&build.project));
         tokio::time::timeout(queued_timeout, run.through(Phase::Queued))
             .await
             .unwrap_or_else(|_| Err(timed_out()))?;
-        let timeout = pace(build.project.timeout);
+        let timeout = pace(machine::timeout(&build.project));
         tokio::time::timeout(timeout, run.after_the_queue())
             .await
             .unwrap_or_else(|_| Err(timed_out()))
@@ -126,13 +130,21 @@ impl Run<'_> {
         Ok(status)
     }
 
-    /// The role is assumed and the log stream is made.
+    /// The role is assumed, the network is entered and the log stream is made.
     async fn provision(&self) -> Result<Caller, Death> {
+        let project = &self.build.project;
         let uuid = self.build.id().rsplit(':').next().unwrap_or_default();
-        let role = &self.build.project.service_role;
+        let role = &project.service_role;
         let caller = Caller::role(role, &format!("AWSCodeBuild-{uuid}"));
-        let group = self.build.log_group();
-        let stream = log_stream_arn(&group, uuid);
+
+        let mut network = rights::to_see_the_network(project);
+        network.extend(rights::to_enter_the_network(project));
+        let unauthorized = |_| {
+            let message = "Unexpected EC2 error: UnauthorizedOperation";
+            failed("VPC_CLIENT_ERROR", message)
+        };
+        self.may(&caller, network).await.map_err(unauthorized)?;
+
         let denied = |what: &str, refusal: Refusal| {
             failed(
                 "ACCESS_DENIED",
@@ -142,40 +154,38 @@ impl Run<'_> {
                 ),
             )
         };
-        let create = "create Amazon CloudWatch Logs log streams";
-        let write = "write to Amazon CloudWatch Logs log streams";
-        for (action, what) in [
-            ("logs:CreateLogStream", create),
-            ("logs:PutLogEvents", write),
-        ] {
-            let allowed = self.state.iam.check(&caller, action, &stream).await;
-            allowed.map_err(|refusal| denied(what, refusal))?;
-        }
+        let use_key = "use its AWS KMS key";
+        let encrypt = rights::to_encrypt(project);
+        let refused = self.may(&caller, encrypt).await;
+        refused.map_err(|refusal| denied(use_key, refusal))?;
+        let write_log = "create Amazon CloudWatch Logs log streams";
+        let log = rights::to_log(&self.build.log_group(), uuid);
+        let refused = self.may(&caller, log).await;
+        refused.map_err(|refusal| denied(write_log, refusal))?;
         self.build.stream_named(uuid);
         Ok(caller)
     }
 
-    async fn download(&self, caller: &Caller, to: &Path) -> Result<(), Death> {
-        let (bucket, key) = &self.build.project.source;
-        let (bucket_arn, object_arn) = (
-            format!("arn:aws:s3:::{bucket}"),
-            format!("arn:aws:s3:::{bucket}/{key}"),
-        );
-        // All that CodeBuild's documentation asks of a service role with a source in S3.
-        for (action, arn) in [
-            ("s3:GetBucketAcl", &bucket_arn),
-            ("s3:GetBucketLocation", &bucket_arn),
-            ("s3:GetObject", &object_arn),
-            ("s3:GetObjectVersion", &object_arn),
-        ] {
-            let allowed = self.state.iam.check(caller, action, arn).await;
-            allowed.map_err(|refusal| {
-                failed(
-                    "CLIENT_ERROR",
-                    format!("AccessDenied: {refusal} for primary source"),
-                )
-            })?;
+    /// Asks IAM for all of these.
+    async fn may(&self, caller: &Caller, all: Vec<Needed>) -> Result<(), Refusal> {
+        let iam = &self.state.iam;
+        for one in all {
+            iam.check_in(caller, one.action, &one.resource, &one.context)
+                .await?;
         }
+        Ok(())
+    }
+
+    async fn download(&self, caller: &Caller, to: &Path) -> Result<(), Death> {
+        let project = &self.build.project;
+        let (bucket, key) = &project.source;
+        let refused = self.may(caller, rights::to_download(project)).await;
+        refused.map_err(|refusal| {
+            failed(
+                "CLIENT_ERROR",
+                format!("AccessDenied: {refusal} for primary source"),
+            )
+        })?;
         let zip = self.state.account.object(bucket, key).await;
         let zip = zip.ok_or_else(|| {
             let message = "NoSuchKey: The specified key does not exist. for primary source";
@@ -198,8 +208,11 @@ impl Run<'_> {
     ) -> io::Result<Shell> {
         let folder = self.build.folder();
         let home = folder.join("home");
-        for folder in [source, &home] {
-            std::fs::create_dir_all(folder)?;
+        fs::create_dir_all(source)?;
+        let is_lambda = machine::is_lambda(&self.build.project);
+        // On Lambda compute nothing is said of a home: there is none.
+        if !is_lambda {
+            fs::create_dir_all(&home)?;
         }
         let text = |path: &Path| path.display().to_string();
         let mut environment = BTreeMap::from([
@@ -225,7 +238,12 @@ impl Run<'_> {
         environment.extend(self.build.environment().clone());
         environment.extend(credentials.variables().clone());
         let log = self.build.log_file()?;
-        Ok(Shell::new(&spec.shell, environment, source, folder, log))
+        let mut shell = Shell::new(&spec.shell, environment, source, folder, log);
+        // Who is not root can become nobody else, and is no root either.
+        if is_lambda && fs::metadata(folder)?.uid() == 0 {
+            shell.become_user(LAMBDA_USER)?;
+        }
+        Ok(shell)
     }
 
     /// The phases that have commands.

@@ -19,6 +19,8 @@ pub(super) struct Shell {
     /// For our own files.
     folder: PathBuf,
     log: File,
+    /// Whose processes they are, where not ours.
+    user: Option<u32>,
     commands: usize,
 }
 
@@ -36,8 +38,23 @@ impl Shell {
             directory: directory.to_owned(),
             folder: folder.to_owned(),
             log,
+            user: None,
             commands: 0,
         }
+    }
+
+    /// Runs the commands as this user, who gets all that is in the folder.
+    pub(super) fn become_user(&mut self, user: u32) -> io::Result<()> {
+        let owner = format!("{user}:{user}");
+        let given = std::process::Command::new("chown")
+            .args(["-R", &owner])
+            .arg(&self.folder)
+            .status()?;
+        if !given.success() {
+            return Err(io::Error::other(format!("chown ended with {given}")));
+        }
+        self.user = Some(user);
+        Ok(())
     }
 
     /// Sets a variable for the commands to come.
@@ -65,7 +82,11 @@ impl Shell {
             quoted(&directory),
             quoted(&script)
         );
-        let mut child = Command::new(&self.program)
+        let mut process = Command::new(&self.program);
+        if let Some(user) = self.user {
+            process.uid(user).gid(user);
+        }
+        let mut child = process
             .args(["-c", &text])
             .current_dir(&self.directory)
             .env_clear()

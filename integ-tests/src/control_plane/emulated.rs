@@ -1,6 +1,9 @@
 //! The account that the emulator keeps: what CodeBuild, ECR and IAM of ours ask it. In: its address. Out: plain data.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
 
 use bytes::Bytes;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
@@ -12,17 +15,16 @@ use crate::account::{Account, Later, Project, REGION, Repository};
 const CODEBUILD: &str = "CodeBuild_20161006";
 const ECR: &str = "AmazonEC2ContainerRegistry_V20150921";
 const LOGS: &str = "Logs_20140328";
-/// CodeBuild's own limits, where a template names none.
-const TIMEOUT_MINUTES: u64 = 60;
-const QUEUED_TIMEOUT_MINUTES: u64 = 480;
 
 /// The emulator, asked as the account.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Emulated {
     client: reqwest::Client,
     address: String,
     iam: aws_sdk_iam::Client,
     stacks: Stacks,
+    /// Its CodeBuild projects, by name, as it was asked to make them.
+    kept: Mutex<BTreeMap<String, Project>>,
 }
 
 impl Emulated {
@@ -50,6 +52,7 @@ impl Emulated {
             iam: aws_sdk_iam::Client::new(&config),
             stacks: Stacks::new(aws_sdk_cloudformation::Client::new(&config)),
             address,
+            kept: Mutex::default(),
         })
     }
 
@@ -200,31 +203,18 @@ impl Emulated {
         answer.bytes().await.map(Some).map_err(Error::refused(path))
     }
 
-    async fn find_project(&self, name: &str) -> Option<Project> {
-        let body = json!({ "names": [name] });
-        let found = self
-            .call("codebuild", CODEBUILD, "BatchGetProjects", &body)
-            .await;
-        let project = found.ok()?["projects"].get(0)?.clone();
-        // The emulator forgets what it does not use; the deployed template has it.
-        let template = self.stacks.properties_of(name).await.unwrap_or_default();
-        let location = project["source"]["location"].as_str()?.split_once('/')?;
-        let variables = project["environment"]["environmentVariables"].as_array();
-        let pair = |each: &Value| Some((text(&each["name"])?, text(&each["value"])?));
-        Some(Project {
-            name: name.into(),
-            source: (location.0.into(), location.1.into()),
-            buildspec: text(&project["source"]["buildspec"])?,
-            service_role: text(&project["serviceRole"])?,
-            environment: variables
-                .into_iter()
-                .flatten()
-                .filter_map(pair)
-                .collect::<BTreeMap<_, _>>(),
-            timeout: minutes(&template["TimeoutInMinutes"], TIMEOUT_MINUTES),
-            queued_timeout: minutes(&template["QueuedTimeoutInMinutes"], QUEUED_TIMEOUT_MINUTES),
-            log_group: text(&template["LogsConfig"]["CloudWatchLogs"]["GroupName"]),
-        })
+    /// Remembers a project that the emulator makes or changes.
+    pub(super) fn keep_project(&self, project: Project) {
+        self.kept().insert(project.name.clone(), project);
+    }
+
+    /// Forgets a project that the emulator deletes.
+    pub(super) fn forget_project(&self, name: &str) {
+        self.kept().remove(name);
+    }
+
+    fn kept(&self) -> MutexGuard<'_, BTreeMap<String, Project>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -244,7 +234,8 @@ impl Account for Emulated {
     }
 
     fn project<'a>(&'a self, name: &'a str) -> Later<'a, Option<Project>> {
-        Box::pin(self.find_project(name))
+        let project = self.kept().get(name).cloned();
+        Box::pin(async { project })
     }
 
     fn object<'a>(&'a self, bucket: &'a str, key: &'a str) -> Later<'a, Option<Bytes>> {
@@ -294,9 +285,4 @@ fn names(list: &Value, key: &str) -> Vec<String> {
 
 fn text(value: &Value) -> Option<String> {
     value.as_str().map(str::to_owned)
-}
-
-fn minutes(value: &Value, default: u64) -> Duration {
-    let given = value.as_u64().or_else(|| value.as_str()?.parse().ok());
-    Duration::from_secs(60 * given.unwrap_or(default))
 }

@@ -3,6 +3,7 @@
 
 use std::{
     fs::{self, File},
+    net::SocketAddr,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
@@ -15,6 +16,7 @@ use super::{
 use crate::account::{ACCOUNT_ID, REGION};
 
 const LAUNCH: &str = include_str!("launch.py");
+const PROJECTS: &str = include_str!("projects.py");
 /// Measured: 2 to 5 s; a machine that compiles meanwhile needs longer.
 const READY_WITHIN: Duration = Duration::from_secs(60);
 const STOPPED_WITHIN: Duration = Duration::from_secs(10);
@@ -28,18 +30,21 @@ pub struct Emulator {
 }
 
 impl Emulator {
-    /// Starts it on `port` with `folder` for its files, and waits until it answers. `functions`: environment of its functions.
+    /// Starts it on `port` with `folder` for its files, and waits until it answers. `projects`: who is told of its CodeBuild
+    /// projects; `functions`: environment of its functions.
     ///
     /// # Errors
     /// It does not start, or does not answer within a minute.
     pub async fn start(
         tools: &Tools,
         port: u16,
+        projects: SocketAddr,
         folder: &Path,
         functions: &[(String, String)],
     ) -> Result<Self, Error> {
         let launch = folder.join("launch.py");
         tools::write(&launch, LAUNCH)?;
+        tools::write(&folder.join("projects.py"), PROJECTS)?;
         let log = folder.join("emulator.log");
         let out = File::create(&log).and_then(|out| Ok((out.try_clone()?, out)));
         let (out, errors) = out.map_err(|source| Error::Write {
@@ -49,6 +54,7 @@ impl Emulator {
         let mut command = Command::new("python3");
         command
             .arg(launch)
+            .arg(format!("http://{projects}"))
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("HOME", folder)

@@ -1,6 +1,6 @@
 """Runs the emulator until standard input closes; then ends all that it started, and itself.
 
-In: standard input, which whoever wants the emulator holds open. Out: nothing is left running, however that one ended.
+In: standard input, which whoever wants the emulator holds open; an address that is told of projects. Out: nothing is left running, however that one ended.
 The emulator's own way to stop can hang while functions are warm, so they are ended first.
 """
 
@@ -9,6 +9,8 @@ import runpy
 import signal
 import sys
 import threading
+
+import projects
 
 
 def children():
@@ -41,5 +43,6 @@ def end_with_input():
 
 
 threading.Thread(target=end_with_input, daemon=True).start()
+projects.tell(sys.argv[1])
 sys.argv = ["ministack"]
 runpy.run_module("ministack", run_name="__main__")

@@ -9,7 +9,7 @@ use super::{
     Answered, Cdk, DEPLOYER, Emulated, Emulator, Error, Stacks, Tools,
     answer_door::{self, AnswerDoor},
     images::ImageStore,
-    lambda_door, tools,
+    lambda_door, project_door, tools,
 };
 use crate::{
     cloud::{self, Cloud},
@@ -29,6 +29,7 @@ pub struct Options {
 pub struct LocalCloud {
     emulator: Emulator,
     _lambda_door: Server,
+    _project_door: Server,
     answer_door: AnswerDoor,
     cloud: Cloud,
     account: Arc<Emulated>,
@@ -57,10 +58,14 @@ impl LocalCloud {
             .await
             .map_err(Error::cloud)?;
         let answer_door = AnswerDoor::open(listener).map_err(Error::cloud)?;
+        let project_door = project_door::open(Arc::clone(&account), Arc::clone(cloud.iam()))
+            .await
+            .map_err(Error::cloud)?;
         let shared = shared_environment(&account, &cloud);
         let mut functions = shared.clone();
         functions.extend(function_environment(&lambda_door, options.provider_pace));
-        let emulator = Emulator::start(&tools, port, folder.path(), &functions).await?;
+        let projects = project_door.address();
+        let emulator = Emulator::start(&tools, port, projects, folder.path(), &functions).await?;
 
         let images = ImageStore::new(folder.path())?;
         let mut environment = shared;
@@ -69,6 +74,7 @@ impl LocalCloud {
         Ok(Self {
             emulator,
             _lambda_door: lambda_door,
+            _project_door: project_door,
             answer_door,
             cloud,
             account,

@@ -6,7 +6,6 @@ use aws_sdk_cloudformation::{
     Client,
     types::{ResourceStatus, Stack, StackEvent, StackResource},
 };
-use serde_json::Value;
 
 use super::Error;
 
@@ -139,45 +138,6 @@ impl Stacks {
     pub async fn physical_ids(&self, stack: &str, kind: &str) -> Vec<String> {
         let found = self.resources(stack).await.into_iter();
         found.filter(|row| row.1 == kind).map(|row| row.2).collect()
-    }
-
-    /// The template that was deployed.
-    ///
-    /// # Errors
-    /// There is no such stack.
-    pub async fn template(&self, stack: &str) -> Result<Value, Error> {
-        let found = self.client.get_template().stack_name(stack).send().await;
-        let body = found.map_err(Error::refused("GetTemplate"))?.template_body;
-        serde_json::from_str(&body.unwrap_or_default()).map_err(Error::refused("GetTemplate"))
-    }
-
-    /// What the template says of the resource with this physical id, references to other resources resolved.
-    pub(super) async fn properties_of(&self, physical_id: &str) -> Option<Value> {
-        // The emulator cannot be asked which stack has it.
-        for stack in self.names().await.ok()? {
-            let resources = self.resources(&stack).await;
-            if let Some((id, ..)) = resources.iter().find(|row| row.2 == physical_id) {
-                let mut template = self.template(&stack).await.ok()?;
-                let mut properties = template["Resources"].get_mut(id)?["Properties"].take();
-                resolve(&mut properties, &resources);
-                return Some(properties);
-            }
-        }
-        None
-    }
-}
-
-/// Puts physical ids where the template says `Ref`.
-fn resolve(value: &mut Value, resources: &[(String, String, String)]) {
-    let id = value.get("Ref").and_then(Value::as_str);
-    if let Some(row) = id.and_then(|id| resources.iter().find(|row| row.0 == id)) {
-        *value = row.2.clone().into();
-        return;
-    }
-    match value {
-        Value::Array(items) => items.iter_mut().for_each(|item| resolve(item, resources)),
-        Value::Object(map) => map.values_mut().for_each(|item| resolve(item, resources)),
-        _ => {}
     }
 }
 

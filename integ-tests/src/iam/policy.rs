@@ -1,7 +1,12 @@
 //! Policy documents: what they allow and deny.
-//! In: documents, an action, a resource. Out: allowed, denied, or not mentioned. Pure.
+//! In: documents, an action, a resource, and what is known besides. Out: allowed, denied, or not mentioned. Pure.
+
+use std::collections::BTreeMap;
 
 use serde_json::Value;
+
+/// What is known of a call besides action and resource, by condition key.
+pub type Context = BTreeMap<String, String>;
 
 /// What documents say of an action on a resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,10 +44,15 @@ pub enum Error {
 ///
 /// # Errors
 /// Where a document is not understood.
-pub fn judge(documents: &[Value], action: &str, resource: &str) -> Result<Verdict, Error> {
+pub fn judge(
+    documents: &[Value],
+    action: &str,
+    resource: &str,
+    context: &Context,
+) -> Result<Verdict, Error> {
     let mut verdict = Verdict::Silent;
     for statement in documents.iter().flat_map(|one| list(&one["Statement"])) {
-        match speaks(statement, action, resource)? {
+        match speaks(statement, action, resource, context)? {
             Some(true) if verdict == Verdict::Silent => verdict = Verdict::Allowed,
             Some(false) => verdict = Verdict::Denied,
             _ => {}
@@ -52,7 +62,12 @@ pub fn judge(documents: &[Value], action: &str, resource: &str) -> Result<Verdic
 }
 
 /// Whether the statement allows (`true`) or denies it, where it speaks of it.
-fn speaks(statement: &Value, action: &str, resource: &str) -> Result<Option<bool>, Error> {
+fn speaks(
+    statement: &Value,
+    action: &str,
+    resource: &str,
+    context: &Context,
+) -> Result<Option<bool>, Error> {
     let wrong = |part| Error::Wrong {
         part,
         statement: statement.to_string(),
@@ -79,13 +94,47 @@ fn speaks(statement: &Value, action: &str, resource: &str) -> Result<Option<bool
         return Ok(None);
     }
     // Only here: a condition on something else is none of this call's business.
-    if statement.get("Condition").is_some() {
-        return Err(Error::Unplayed {
-            part: "Condition".to_owned(),
-            statement: statement.to_string(),
-        });
+    let unplayed = || Error::Unplayed {
+        part: "Condition".to_owned(),
+        statement: statement.to_string(),
+    };
+    let conditions = &statement["Condition"];
+    let holds = conditions.is_null() || hold(conditions, context).ok_or_else(unplayed)?;
+    Ok(holds.then_some(allows))
+}
+
+/// Whether all conditions hold; none where one is not understood. A key that the call does not have holds for nothing.
+fn hold(conditions: &Value, context: &Context) -> Option<bool> {
+    let mut all = true;
+    for (operator, keys) in conditions.as_object()? {
+        let compare: fn(&str, &str) -> bool = match operator.as_str() {
+            "StringEquals" => |pattern, text| pattern == text,
+            "StringLike" => matches,
+            "ArnEquals" | "ArnLike" => arn_matches,
+            _ => return None,
+        };
+        for (key, values) in keys.as_object()? {
+            let mut known = context.iter();
+            let known = known.find(|(name, _)| name.eq_ignore_ascii_case(key));
+            let any = any(values, |value| {
+                known.is_some_and(|(_, text)| compare(value, text))
+            });
+            all &= any?;
+        }
     }
-    Ok(Some(allows))
+    Some(all)
+}
+
+/// Each part between colons for itself; no wildcard reaches over a colon.
+fn arn_matches(pattern: &str, arn: &str) -> bool {
+    let (mut patterns, mut parts) = (pattern.splitn(6, ':'), arn.splitn(6, ':'));
+    loop {
+        match (patterns.next(), parts.next()) {
+            (None, None) => return true,
+            (Some(pattern), Some(part)) if matches(pattern, part) => {}
+            _ => return false,
+        }
+    }
 }
 
 /// A list, or one thing without a list around it.

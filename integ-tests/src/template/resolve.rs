@@ -193,7 +193,7 @@ impl Stack {
         })
     }
 
-    fn unresolved(&self, what: &str) -> Unresolved {
+    pub(super) fn unresolved(&self, what: &str) -> Unresolved {
         Unresolved {
             stack: self.name.clone(),
             what: what.to_owned(),

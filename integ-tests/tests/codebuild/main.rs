@@ -3,5 +3,6 @@
 
 mod calls;
 mod ends;
+mod places;
 mod runs;
 mod support;
