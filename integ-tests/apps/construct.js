@@ -13,4 +13,7 @@ module.exports = {
   ecr: here('aws-cdk-lib/aws-ecr'),
   assets: here('aws-cdk-lib/aws-ecr-assets'),
   ecs: here('aws-cdk-lib/aws-ecs'),
+  iam: here('aws-cdk-lib/aws-iam'),
+  kms: here('aws-cdk-lib/aws-kms'),
+  logs: here('aws-cdk-lib/aws-logs'),
 };

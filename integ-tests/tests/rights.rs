@@ -3,7 +3,7 @@
 
 mod support;
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use futures_util::{StreamExt, stream};
 use local_cloud::{
@@ -18,8 +18,24 @@ use tokio::time::timeout;
 
 use support::{LIMIT, builds_of, scene, templates};
 
-/// What the stacks with the most rights are to do; they have every right that there is.
-const STACKS: [&str; 2] = ["Destroy", "DestroyV1"];
+/// The stacks with the most rights, where builds run by default; they have every right that there is.
+const USUAL: [&str; 2] = ["Destroy", "DestroyV1"];
+/// The same with every other place for builds: in a VPC with a key, a role and a log group that are given, on Lambda compute.
+const ELSEWHERE: [&str; 2] = ["Private", "Lambda"];
+
+/// What is allowed on everything, as the construct's README says: IAM knows no resource for these, or none with a name.
+const OPEN: [&str; 8] = [
+    "ec2:CreateNetworkInterface",
+    "ec2:DeleteNetworkInterface",
+    "ec2:DescribeDhcpOptions",
+    "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeSecurityGroups",
+    "ec2:DescribeSubnets",
+    "ec2:DescribeVpcs",
+    "ecr:GetAuthorizationToken",
+];
+/// And this on any network interface, but in the build's subnets.
+const IN_SUBNETS: &str = "ec2:CreateNetworkInterfacePermission";
 
 /// Denials are waited for by nobody here: two minutes are 0.24 s.
 const QUICK: Options = Options {
@@ -89,10 +105,10 @@ async fn life(scene: &Scene, stack: &str) -> Done<()> {
         .create()
         .with("SpanSize", "8192")
         .field("LogicalResourceId", "Long");
-    let long = if stack == "Destroy" {
-        long.with("OutputImageTag", "long")
-    } else {
+    let long = if stack == "DestroyV1" {
         long
+    } else {
+        long.with("OutputImageTag", "long")
     };
     let mut handed_over =
         provider
@@ -116,10 +132,10 @@ async fn life(scene: &Scene, stack: &str) -> Done<()> {
         .create()
         .with("SpanSize", "16384")
         .field("LogicalResourceId", "GivenUp");
-    let given_up = if stack == "Destroy" {
-        given_up.with("OutputImageTag", "given-up")
-    } else {
+    let given_up = if stack == "DestroyV1" {
         given_up
+    } else {
+        given_up.with("OutputImageTag", "given-up")
     };
     provider.deliver(&given_up);
     timeout(LIMIT, gate.reached())
@@ -159,7 +175,7 @@ async fn life(scene: &Scene, stack: &str) -> Done<()> {
 
 #[tokio::test]
 async fn the_rights_are_enough_and_all_are_used() {
-    for stack in STACKS {
+    for stack in USUAL.into_iter().chain(ELSEWHERE) {
         let scene = scene().await;
         life(&scene, stack)
             .await
@@ -180,28 +196,62 @@ async fn the_rights_are_enough_and_all_are_used() {
 #[tokio::test]
 async fn without_any_one_right_something_fails() {
     // Both versions do the same calls; that both use all rights is tested above.
-    let stack = STACKS[0];
+    let stack = USUAL[0];
     let rights = templates().rights(stack).unwrap();
-    let lives = rights.into_iter().map(|right| async move {
+    let needless = needless(rights, async |scene| life(scene, stack).await).await;
+    assert!(needless.is_empty(), "{stack} works without {needless:#?}");
+}
+
+#[tokio::test]
+async fn without_any_right_to_its_place_no_build_runs() {
+    let templates = templates();
+    let actions = |rights: &[Right]| -> BTreeSet<String> {
+        rights.iter().map(|right| right.action.clone()).collect()
+    };
+    let usual = actions(&templates.rights(USUAL[0]).unwrap());
+    let mut added = templates.rights(ELSEWHERE[0]).unwrap();
+    added.retain(|right| !usual.contains(&right.action));
+    assert_eq!(actions(&added).len(), 8 + 6, "{added:#?}");
+    // Lambda compute asks for no right of its own.
+    let lambda = actions(&templates.rights(ELSEWHERE[1]).unwrap());
+    assert_eq!(lambda, usual);
+
+    let needless = needless(added, async |scene| {
+        let provider = scene.provider(ELSEWHERE[0], QUICK).await;
+        let provider = provider.map_err(|error| error.to_string())?;
+        let create = provider.create();
+        provider.deliver(&create);
+        let created = good(&provider, &create).await;
+        // Whoever deploys reads in the stack's event what CodeBuild says.
+        if let Err(why) = &created {
+            let told = why.contains("UnauthorizedOperation") || why.contains("kms:");
+            assert!(why.contains("PROVISIONING") && told, "{why}");
+        }
+        created.map(|_| ())
+    })
+    .await;
+    assert!(needless.is_empty(), "builds run without {needless:#?}");
+}
+
+/// The rights without which all is done nevertheless.
+async fn needless(rights: Vec<Right>, doing: impl AsyncFn(&Scene) -> Done<()>) -> Vec<Right> {
+    let doing = &doing;
+    let tries = rights.into_iter().map(|right| async move {
         let scene = scene().await;
         scene
             .cloud
             .iam()
             .withhold(&right.role, &right.action, Lasts::UntilLifted);
-        let lived = life(&scene, stack).await;
-        (right, lived)
+        let done = doing(&scene).await;
+        (right, done)
     });
-    let lived: Vec<(Right, Done<()>)> = stream::iter(lives).buffer_unordered(3).collect().await;
-    for (right, lived) in &lived {
+    let tried: Vec<(Right, Done<()>)> = stream::iter(tries).buffer_unordered(3).collect().await;
+    for (right, done) in &tried {
         let (role, action) = (&right.role, &right.action);
-        eprintln!("without {action} of {role}: {lived:?}");
+        eprintln!("without {action} of {role}: {done:?}");
     }
-    let needless = lived
-        .into_iter()
-        .filter(|(_, lived)| lived.is_ok())
-        .map(|(right, _)| right);
-    let needless: Vec<Right> = needless.collect();
-    assert!(needless.is_empty(), "{stack} works without {needless:#?}");
+    let needless = tried.into_iter().filter(|(_, done)| done.is_ok());
+    needless.map(|(right, _)| right).collect()
 }
 
 #[test]
@@ -209,13 +259,15 @@ fn rights_name_what_they_are_for() {
     let templates = templates();
     for stack in templates.stacks() {
         for right in templates.rights(&stack).unwrap() {
-            let is_named =
-                !right.resource.trim_end_matches(":*").contains('*') && !right.action.contains('*');
-            assert_eq!(
-                is_named,
-                right.action != "ecr:GetAuthorizationToken",
-                "{stack}: {right:?}"
-            );
+            // The streams of a log group are all of its own.
+            let resource = right.resource.trim_end_matches(":*");
+            let is_open = OPEN.contains(&right.action.as_str());
+            let is_as_documented = match right.action.as_str() {
+                IN_SUBNETS => resource.ends_with(":network-interface/*"),
+                _ if is_open => resource == "*",
+                action => !resource.contains('*') && !action.contains('*'),
+            };
+            assert!(is_as_documented, "{stack}: {right:?}");
         }
     }
 }

@@ -8,6 +8,7 @@
 )]
 
 mod deployment;
+mod environments;
 mod hand_over;
 mod lifecycle;
 mod many;

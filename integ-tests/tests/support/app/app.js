@@ -2,8 +2,12 @@
 // each way of use; every stack names the same repository.
 
 const { App, DefaultStackSynthesizer, RemovalPolicy, Size, Stack } = require('aws-cdk-lib');
+const { SecurityGroup, Vpc } = require('aws-cdk-lib/aws-ec2');
 const { Repository } = require('aws-cdk-lib/aws-ecr');
-const { SociIndexBuild, SociIndexV2Build } = require(process.env.SOCI_INDEX_BUILD_PACKAGE);
+const { Role, ServicePrincipal } = require('aws-cdk-lib/aws-iam');
+const { Key } = require('aws-cdk-lib/aws-kms');
+const { LogGroup } = require('aws-cdk-lib/aws-logs');
+const { LambdaComputeType, SociIndexBuild, SociIndexV2Build } = require(process.env.SOCI_INDEX_BUILD_PACKAGE);
 
 // Images of tests are small: with the usual minimum nothing would be indexed.
 const options = { minLayerSize: Size.bytes(1024) };
@@ -38,6 +42,34 @@ stack('DestroyV1', (scope, repository) => {
     repository,
     imageTag: 'v1',
     removalPolicy: RemovalPolicy.DESTROY,
+  });
+});
+stack('Private', (scope, repository) => {
+  const vpc = Vpc.fromVpcAttributes(scope, 'Vpc', {
+    vpcId: 'vpc-1',
+    availabilityZones: ['us-east-1a', 'us-east-1b'],
+    privateSubnetIds: ['subnet-1', 'subnet-2'],
+    privateSubnetRouteTableIds: ['rtb-1', 'rtb-2'],
+  });
+  new SociIndexV2Build(scope, 'Index', {
+    ...options,
+    repository,
+    inputImageTag: 'v1',
+    removalPolicy: RemovalPolicy.DESTROY,
+    vpc,
+    securityGroups: ['sg-1', 'sg-2'].map((id) => SecurityGroup.fromSecurityGroupId(scope, id, id)),
+    encryptionKey: Key.fromKeyArn(scope, 'Key', 'arn:aws:kms:us-east-1:000000000000:key/one'),
+    role: new Role(scope, 'Role', { assumedBy: new ServicePrincipal('codebuild.amazonaws.com') }),
+    logGroup: new LogGroup(scope, 'Log'),
+  });
+});
+stack('Lambda', (scope, repository) => {
+  new SociIndexV2Build(scope, 'Index', {
+    ...options,
+    repository,
+    inputImageTag: 'v1',
+    removalPolicy: RemovalPolicy.DESTROY,
+    lambdaComputeType: LambdaComputeType.LAMBDA_1GB,
   });
 });
 
