@@ -89,8 +89,8 @@ mod tests {
     fn what_does_not_go_together_is_refused() {
         assert_eq!(refusal(&project("p", "")), None);
         assert_eq!(refusal(&lambda()), None);
-        type Change = fn(&mut Project);
-        let changes: [(&str, fn() -> Project, Change); 9] = [
+        type Case = (&'static str, fn() -> Project, fn(&mut Project));
+        let changes: [Case; 9] = [
             (
                 "compute type",
                 || project("p", ""),
