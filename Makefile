@@ -27,7 +27,7 @@ test: ## Run all tests: constructs (TypeScript, Python), packages as installed, 
 lint: setup-lint cdk-construct/node_modules/.package-lock.json ## Check formatting, lints and scripts
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
-	cd cdk-construct && npm run lint && npm run docgen:check && npm run rosetta:check
+	cd cdk-construct && npm run lint && npm run docgen:check && npm run rosetta:check && npm run integ:check
 	@$(S)/lint-scripts
 
 .PHONY: setup-lint
