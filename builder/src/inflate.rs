@@ -113,6 +113,14 @@ pub enum Error<E> {
     Sink(E),
 }
 
+impl Boundary {
+    /// The first compressed byte that is needed from here on: the one before, where some of its bits are still to be used.
+    pub fn first_byte(self) -> CompressedAt {
+        let unused = u64::from(self.bits > 0);
+        CompressedAt(self.compressed_at.0.saturating_sub(unused))
+    }
+}
+
 impl fmt::Display for CompressedAt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
@@ -140,6 +148,16 @@ pub struct Gunzip {
     member_floor: usize,
     compressed: CompressedAt,
     plain: PlainAt,
+    start: Start,
+}
+
+/// Where decoding starts.
+#[derive(Clone, Copy)]
+enum Start {
+    /// At a member's header.
+    Header,
+    /// Between two blocks. Of the first byte, this many bits are still to be used: 0 for all of them.
+    Block { bits: u8 },
 }
 
 impl Default for Gunzip {
@@ -155,6 +173,7 @@ impl Default for Gunzip {
             member_floor: WINDOW,
             compressed: CompressedAt(0),
             plain: PlainAt(0),
+            start: Start::Header,
         }
     }
 }
@@ -168,16 +187,43 @@ fn zeros<const N: usize>() -> Box<[u8; N]> {
 }
 
 impl Gunzip {
+    /// Goes on at a checkpoint, as if all before it had been decoded: offsets run on from there. Its source starts with
+    /// [`Boundary::first_byte`]. The member it lies in began earlier, so that member's CRC-32 and length are not checked.
+    pub fn resume(from: Boundary, window: &[u8; WINDOW]) -> Self {
+        let mut gunzip = Self {
+            compressed: from.first_byte(),
+            plain: from.plain_at,
+            start: Start::Block { bits: from.bits },
+            ..Self::default()
+        };
+        gunzip.output[..WINDOW].copy_from_slice(window);
+        gunzip
+    }
+
     /// Decodes all of `source` into `sink`. Gives the plain length.
     pub fn run<S: Sink>(
         &mut self,
         source: &mut impl io::Read,
         sink: &mut S,
     ) -> Result<PlainAt, Error<S::Error>> {
+        if let Start::Block { bits } = self.start {
+            self.start = Start::Header;
+            if bits > 0 {
+                let byte = self
+                    .next_byte(source, sink)?
+                    .ok_or_else(|| self.fault(Fault::Truncated))?;
+                self.engine.go_on(byte, bits);
+            }
+            // Any of the window may belong to the member.
+            self.member_floor = 0;
+            self.member(source, sink, None)?;
+        }
         while self.header(source, sink)? {
             self.engine.restart();
             sink.boundary(self.here(), self.window());
-            self.member(source, sink)?;
+            self.member_floor = self.output_at;
+            let checks = Some((crc32fast::Hasher::new(), self.plain));
+            self.member(source, sink, checks)?;
         }
         Ok(self.plain)
     }
@@ -219,14 +265,14 @@ impl Gunzip {
         }
     }
 
+    /// Decodes a member's blocks and reads its trailer. `checks` is the checksum and where its plain bytes start; nothing
+    /// where decoding did not start there.
     fn member<S: Sink>(
         &mut self,
         source: &mut impl io::Read,
         sink: &mut S,
+        mut checks: Option<(crc32fast::Hasher, PlainAt)>,
     ) -> Result<(), Error<S::Error>> {
-        let mut checksum = crc32fast::Hasher::new();
-        let started = self.plain;
-        self.member_floor = self.output_at;
         loop {
             let (in_from, out_from) = (self.input_at, self.output_at);
             let input = raw::Input {
@@ -251,7 +297,9 @@ impl Gunzip {
             // What stands before any other fault goes out first: if the sink refuses it, that is what the stream's reader
             // meets first, however the bytes arrived.
             let plain = &self.output[out_from..self.output_at];
-            checksum.update(plain);
+            if let Some((checksum, _)) = &mut checks {
+                checksum.update(plain);
+            }
             self.plain.0 += plain.len() as u64;
             sink.plain(plain).map_err(Error::Sink)?;
             match stop.map_err(|fault| self.fault(fault))? {
@@ -263,14 +311,16 @@ impl Gunzip {
                 Stop::End => break,
             }
         }
-        let (checksum, length) = (checksum.finalize(), self.plain.0 - started.0);
-        let mut trailer = gzip::Trailer::default();
+        let ended = self.plain;
+        let mut trailer = gzip::Trailer::of(
+            checks.map(|(checksum, started)| (checksum.finalize(), ended.0 - started.0)),
+        );
         loop {
             let byte = self
                 .next_byte(source, sink)?
                 .ok_or_else(|| self.fault(Fault::Truncated))?;
             if trailer
-                .push(byte, checksum, length)
+                .push(byte)
                 .map_err(|fault| self.fault_before(fault))?
             {
                 return Ok(());

@@ -8,7 +8,6 @@
 
 mod auth;
 mod blobs;
-mod challenge;
 mod credentials;
 mod ecr;
 mod endpoint;
@@ -20,6 +19,10 @@ mod retry;
 mod secret;
 mod stream;
 mod transport;
+
+pub mod challenge;
+pub mod error_body;
+pub mod link;
 
 use std::{
     collections::HashMap,

@@ -2,13 +2,22 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-#[path = "../fuzz/checks.rs"]
+#[path = "../fuzz/checks/mod.rs"]
 mod checks;
 
 use std::{fs, path::Path};
 
-/// Runs `check` on each seed, and then on `rounds` variations.
-fn vary(check: impl Fn(&[u8]), rounds: usize, dictionary: &[&[u8]], seeds: &[Vec<u8>]) {
+/// Runs `check` on each input that a fuzzer once found, on each seed, and then on `rounds` variations.
+fn vary(
+    target: &str,
+    check: impl Fn(&[u8]),
+    rounds: usize,
+    dictionary: &[&[u8]],
+    seeds: &[Vec<u8>],
+) {
+    files(&format!("tests/data/fuzz/{target}"))
+        .iter()
+        .for_each(|found| check(found));
     let mut random = fastrand::Rng::with_seed(1);
     assert!(!seeds.is_empty());
     seeds.iter().for_each(|seed| check(seed));
@@ -34,6 +43,15 @@ fn vary(check: impl Fn(&[u8]), rounds: usize, dictionary: &[&[u8]], seeds: &[Vec
     }
 }
 
+/// Every file of a folder; none where there is no such folder.
+fn files(folder: &str) -> Vec<Vec<u8>> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+    let entries = fs::read_dir(folder).into_iter().flatten();
+    let mut paths: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    paths.iter().map(|path| fs::read(path).unwrap()).collect()
+}
+
 /// These files of all golden cases of a kind, as far as they are short.
 fn golden(kind: &str, file: &str) -> Vec<Vec<u8>> {
     let cases = Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -52,6 +70,7 @@ fn golden(kind: &str, file: &str) -> Vec<Vec<u8>> {
 fn inflate() {
     let words = [&[0x1f, 0x8b, 8][..], &[0, 0, 0, 0xff, 0xff], &[3, 0]];
     vary(
+        "inflate",
         checks::inflate,
         3_000,
         &words,
@@ -68,13 +87,78 @@ fn tar() {
         b"GNU.sparse.",
         &[0; 512],
     ];
-    vary(checks::tar, 3_000, &words, &golden("layers", "layer.tar"));
+    vary(
+        "tar",
+        checks::tar,
+        3_000,
+        &words,
+        &golden("layers", "layer.tar"),
+    );
 }
 
 #[test]
 fn ztoc() {
     let words = [&[0; 4][..], &[255; 4], &[4, 0, 0, 0], b"sha256:"];
-    vary(checks::ztoc, 3_000, &words, &golden("layers", "ztoc-65536"));
+    vary(
+        "ztoc",
+        checks::ztoc,
+        3_000,
+        &words,
+        &golden("layers", "ztoc-65536"),
+    );
+}
+
+#[test]
+fn pax() {
+    let words = [
+        &b"12 path=a/b\n"[..],
+        b"11 size=10\n",
+        b"mtime=",
+        b"linkpath=",
+        b"GNU.sparse.",
+        b"\n",
+        b"=",
+        b"9",
+    ];
+    let seeds = [b"30 mtime=1350244992.023960108\n17 path=a/b/c/d/e\n".to_vec()];
+    vary("pax", checks::pax, 20_000, &words, &seeds);
+}
+
+#[test]
+fn zinfo() {
+    let words = [
+        &[0; 8][..],
+        &[255; 8],
+        &[1],
+        &[7],
+        &[3, 0],
+        &[1, 0, 0, 255, 255],
+    ];
+    let checkpoints = [[0; 17], [1; 17]].concat();
+    let seeds = [[&[2][..], &checkpoints, &[3, 0]].concat()];
+    vary("zinfo", checks::zinfo, 2_000, &words, &seeds);
+}
+
+#[test]
+fn registry() {
+    let words = [
+        &b"Bearer "[..],
+        b"realm=\"",
+        b"\\\"",
+        b"\n",
+        b"<",
+        b">; rel=next",
+        b"{\"errors\":[",
+        b"\\u0007",
+        b"\xff",
+    ];
+    vary(
+        "registry",
+        checks::registry,
+        20_000,
+        &words,
+        &files("fuzz/seeds/registry"),
+    );
 }
 
 #[test]
@@ -92,7 +176,7 @@ fn manifest() {
     for case in golden_manifests() {
         seeds.push(case);
     }
-    vary(checks::manifest, 5_000, &words, &seeds);
+    vary("manifest", checks::manifest, 5_000, &words, &seeds);
 }
 
 /// Every manifest that the golden images hold.
@@ -123,18 +207,11 @@ fn reference() {
         b".",
         b"[",
     ];
-    let digest = "0".repeat(64);
-    let seeds = [
-        "registry.example/app:v1".to_owned(),
-        format!("localhost:5000/team/app@sha256:{digest}"),
-        format!("10.0.0.1:80/app:v1@sha256:{digest}"),
-        "oci:layout:v1".to_owned(),
-        "oci-archive:/tmp/image.tar".to_owned(),
-    ];
     vary(
+        "reference",
         checks::reference,
         50_000,
         &words,
-        &seeds.map(String::into_bytes),
+        &files("fuzz/seeds/reference"),
     );
 }

@@ -80,6 +80,9 @@ pub enum ZinfoError {
         /// Bytes that are there.
         found: usize,
     },
+    /// An offset that is negative: the format has 64 bits with a sign.
+    #[error("checkpoint {0} has a negative offset")]
+    Negative(usize),
     /// Offsets that do not rise, or more than 7 bits.
     #[error("checkpoint {0} does not lie behind the one before it")]
     Order(usize),
@@ -117,6 +120,10 @@ impl<'a> Zinfo<'a> {
             plain_at: PlainAt(0),
         };
         for (i, (boundary, _)) in zinfo.iter().enumerate() {
+            let offsets = [boundary.compressed_at.0, boundary.plain_at.0];
+            if offsets.iter().any(|&at| i64::try_from(at).is_err()) {
+                return Err(ZinfoError::Negative(i));
+            }
             if boundary.bits > 7
                 || boundary.compressed_at < before.compressed_at
                 || boundary.plain_at < before.plain_at
@@ -130,7 +137,7 @@ impl<'a> Zinfo<'a> {
     }
 
     /// The checkpoints and their windows, in order.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = (Boundary, &'a [u8])> {
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (Boundary, &'a [u8; WINDOW])> {
         let number = |bytes: &[u8]| {
             bytes
                 .iter()
@@ -140,7 +147,9 @@ impl<'a> Zinfo<'a> {
         self.checkpoints
             .chunks_exact(FIXED + WINDOW)
             .map(move |checkpoint| {
-                let (fixed, window) = checkpoint.split_at(FIXED);
+                let (fixed, window) = checkpoint
+                    .split_last_chunk()
+                    .expect("a checkpoint is longer than its window");
                 let boundary = Boundary {
                     compressed_at: CompressedAt(number(&fixed[..8])),
                     bits: fixed[16],

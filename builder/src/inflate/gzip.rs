@@ -99,31 +99,38 @@ impl Header {
 }
 
 /// Reads a member's trailer: CRC-32 and length of its plain bytes.
-#[derive(Default)]
 pub(super) struct Trailer {
+    /// What it must say, where that is known.
+    expected: Option<(u32, u64)>,
     bytes: [u8; 8],
     read: usize,
 }
 
 impl Trailer {
+    /// A trailer that must say this checksum and length.
+    pub(super) fn of(expected: Option<(u32, u64)>) -> Self {
+        Self {
+            expected,
+            bytes: [0; 8],
+            read: 0,
+        }
+    }
+
     /// Takes the next byte. After the eighth, compares with what the member really held; true when that was well.
-    pub(super) fn push(
-        &mut self,
-        byte: u8,
-        checksum: u32,
-        plain_length: u64,
-    ) -> Result<bool, Fault> {
+    pub(super) fn push(&mut self, byte: u8) -> Result<bool, Fault> {
         self.bytes[self.read] = byte;
         self.read += 1;
         let [c0, c1, c2, c3, l0, l1, l2, l3] = self.bytes;
-        match self.read {
-            4 if u32::from_le_bytes([c0, c1, c2, c3]) != checksum => Err(Fault::Checksum),
-            // The field holds the length modulo 2^32 (RFC 1952, 2.3.1).
-            8 if u64::from(u32::from_le_bytes([l0, l1, l2, l3])) != plain_length & 0xffff_ffff => {
-                Err(Fault::Length)
+        if let Some((checksum, plain_length)) = self.expected {
+            if self.read == 4 && u32::from_le_bytes([c0, c1, c2, c3]) != checksum {
+                return Err(Fault::Checksum);
             }
-            8 => Ok(true),
-            _ => Ok(false),
+            // The field holds the length modulo 2^32 (RFC 1952, 2.3.1).
+            let length = u64::from(u32::from_le_bytes([l0, l1, l2, l3]));
+            if self.read == 8 && length != plain_length & 0xffff_ffff {
+                return Err(Fault::Length);
+            }
         }
+        Ok(self.read == 8)
     }
 }

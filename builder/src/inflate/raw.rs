@@ -86,6 +86,13 @@ impl Engine {
         self.count = 0;
     }
 
+    /// Goes on between two blocks, with the upper `count` bits of `byte` still to be used.
+    pub(super) fn go_on(&mut self, byte: u8, count: u8) {
+        self.restart();
+        self.count = u32::from(count);
+        self.bits = u64::from(byte) >> (8 - self.count);
+    }
+
     /// Bits of the byte before the input position that are still to be used: 0..7.
     pub(super) fn unused_bits(&self) -> u8 {
         self.count as u8

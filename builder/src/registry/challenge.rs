@@ -1,17 +1,18 @@
 //! Challenges: what a registry wants to see before it answers (RFC 9110, section 11).
-//! In: `WWW-Authenticate` headers. Out: the challenges we can meet.
+//! In: the values of `WWW-Authenticate` headers. Out: the challenge we can meet. Pure, and public for the fuzz targets.
 
 use std::collections::BTreeMap;
 
-use reqwest::header::{HeaderMap, WWW_AUTHENTICATE};
-
 /// A way to say who we are.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Challenge {
+pub enum Challenge {
     /// A token of the service at `realm`.
     Bearer {
+        /// Address of the service.
         realm: String,
+        /// What the service calls the registry.
         service: Option<String>,
+        /// What the token must allow.
         scope: Option<String>,
     },
     /// User and password.
@@ -19,10 +20,10 @@ pub(super) enum Challenge {
 }
 
 /// The challenge to meet: tokens before passwords, as they go to fewer places.
-pub(super) fn choose(headers: &HeaderMap) -> Option<Challenge> {
+pub fn choose<'a>(values: impl IntoIterator<Item = &'a [u8]>) -> Option<Challenge> {
     let mut basic = None;
-    for value in headers.get_all(WWW_AUTHENTICATE) {
-        for (scheme, mut parameters) in parse(&String::from_utf8_lossy(value.as_bytes())) {
+    for value in values {
+        for (scheme, mut parameters) in parse(&String::from_utf8_lossy(value)) {
             match scheme.as_str() {
                 "bearer" => {
                     if let Some(realm) = parameters.remove("realm") {
@@ -92,11 +93,7 @@ mod tests {
     use super::*;
 
     fn chosen(values: &[&str]) -> Option<Challenge> {
-        let mut headers = HeaderMap::new();
-        for value in values {
-            headers.append(WWW_AUTHENTICATE, value.parse().unwrap());
-        }
-        choose(&headers)
+        choose(values.iter().map(|value| value.as_bytes()))
     }
 
     fn bearer(realm: &str, service: Option<&str>, scope: Option<&str>) -> Option<Challenge> {

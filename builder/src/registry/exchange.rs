@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use reqwest::{
     Method, StatusCode,
-    header::{HeaderMap, HeaderName, HeaderValue, LOCATION},
+    header::{HeaderMap, HeaderName, HeaderValue, LOCATION, WWW_AUTHENTICATE},
 };
 use url::Url;
 
@@ -107,13 +107,15 @@ impl Registry {
             return answer.successful().await;
         }
         answer.drain().await;
+        let challenges = answer.headers().get_all(WWW_AUTHENTICATE);
+        let challenge = challenge::choose(challenges.iter().map(HeaderValue::as_bytes));
         let fresh = self
             .auth
             .renew(
                 &self.transport,
                 &call.scope,
                 grant.as_ref(),
-                challenge::choose(answer.headers()),
+                challenge,
                 &answer.request,
             )
             .await?;

@@ -8,12 +8,7 @@ use reqwest::{
 };
 use serde::Deserialize;
 
-use super::{
-    Repository,
-    error::Error,
-    exchange::Call,
-    transport::{Answer, printable},
-};
+use super::{Repository, error::Error, error_body::printable, exchange::Call, transport::Answer};
 use crate::{
     digest::Digest,
     oci::{Descriptor, MANIFEST_BYTES_MAX, Selector, media_type},

@@ -6,14 +6,14 @@ use std::collections::HashSet;
 use bytes::Bytes;
 use reqwest::{
     Method,
-    header::{ACCEPT, LINK},
+    header::{ACCEPT, HeaderValue, LINK},
 };
 use serde_json::{Map, Value, json};
 
 use super::{
     Repository,
     error::{Error, Request},
-    transport::Answer,
+    link::next_page,
 };
 use crate::{
     digest::Digest,
@@ -101,7 +101,8 @@ impl Repository {
                     source,
                 })?;
             found.extend(page.manifests);
-            match next_page(&answer) {
+            let links = answer.headers().get_all(LINK);
+            match next_page(links.iter().map(HeaderValue::as_bytes)) {
                 Some(next) => call.url = self.registry.linked(&answer, &next)?,
                 None => return Ok(found),
             }
@@ -177,16 +178,6 @@ fn replace(index: &mut Map<String, Value>, referrer: &Descriptor) -> bool {
     entries.retain(|other| !same(other));
     entries.push(entry);
     true
-}
-
-/// The target of `Link: <target>; rel="next"`.
-fn next_page(answer: &Answer) -> Option<String> {
-    answer.headers().get_all(LINK).iter().find_map(|value| {
-        let (target, parameters) = value.to_str().ok()?.split_once('<')?.1.split_once('>')?;
-        let parameters = parameters.to_ascii_lowercase().replace('"', "");
-        let is_next = parameters.split(';').any(|one| one.trim() == "rel=next");
-        is_next.then(|| target.to_owned())
-    })
 }
 
 #[cfg(test)]

@@ -9,12 +9,12 @@ use reqwest::{
     header::{CONTENT_LENGTH, HeaderMap, HeaderName, RETRY_AFTER},
     redirect,
 };
-use serde::Deserialize;
 use url::Url;
 
 use super::{
     endpoint::is_loopback,
     error::{Error, Request, Status},
+    error_body::told,
 };
 
 /// Longer than any healthy handshake, far shorter than a build.
@@ -25,9 +25,6 @@ const SLOWEST_UPLOAD: u64 = 100 << 10;
 
 /// Error bodies are a few hundred bytes of JSON; HTML error pages may be longer and are of no use.
 const ERROR_BODY_MAX: u64 = 64 << 10;
-
-/// Enough of a message for any registry's sentence.
-const MESSAGE_MAX: usize = 500;
 
 /// The HTTP clients, one for this machine and one, through proxies where the environment names them, for the rest.
 pub(super) struct Transport {
@@ -201,69 +198,5 @@ impl Answer {
             request: self.request.clone(),
             reason: reason.into(),
         }
-    }
-}
-
-/// Code and message of an error body: the distribution specification's form, or that of AWS services.
-fn told(body: &[u8]) -> (String, String) {
-    #[derive(Deserialize)]
-    struct Errors {
-        errors: Vec<One>,
-    }
-    #[derive(Deserialize)]
-    struct One {
-        #[serde(default, alias = "__type")]
-        code: Option<String>,
-        #[serde(default, alias = "Message", alias = "details")]
-        message: Option<String>,
-    }
-    let one = match serde_json::from_slice::<Errors>(body) {
-        Ok(many) => many.errors.into_iter().next(),
-        Err(_) => serde_json::from_slice::<One>(body).ok(),
-    };
-    one.map(|one| {
-        let code = one.code.unwrap_or_default();
-        // AWS prefixes some names with a namespace.
-        let code = code.rsplit('#').next().unwrap_or_default();
-        (printable(code), printable(&one.message.unwrap_or_default()))
-    })
-    .unwrap_or_default()
-}
-
-/// One line of bounded length, whatever the registry sent.
-pub(super) fn printable(text: &str) -> String {
-    let mut line: String = text
-        .chars()
-        .map(|found| if found.is_control() { ' ' } else { found })
-        .take(MESSAGE_MAX)
-        .collect();
-    if line.len() < text.len() {
-        line.push('…');
-    }
-    line.trim().to_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn both_forms_of_error_are_read() {
-        let oci = br#"{"errors":[{"code":"DENIED","message":"no\u0007\nway","detail":{"a":1}},{"code":"OTHER"}]}"#;
-        assert_eq!(told(oci), ("DENIED".to_owned(), "no  way".to_owned()));
-        let aws = br#"{"__type":"com.amazonaws#ThrottlingException","Message":"Rate exceeded"}"#;
-        assert_eq!(
-            told(aws),
-            ("ThrottlingException".to_owned(), "Rate exceeded".to_owned())
-        );
-        for other in [&b"<html>"[..], b"", b"[]", b"{}", br#"{"errors":[]}"#] {
-            assert_eq!(told(other), Default::default());
-        }
-    }
-
-    #[test]
-    fn a_long_message_is_cut() {
-        let line = printable(&"é".repeat(10_000));
-        assert_eq!(line.chars().count(), MESSAGE_MAX + 1);
     }
 }

@@ -1,0 +1,111 @@
+//! What must hold for any bytes at all. The fuzz targets call it, and so does `tests/fuzz.rs` with a fixed seed, so that it is
+//! kept true where no fuzzer can run.
+
+use serde_json::{Value, json};
+use soci_provider::{
+    answer::Answer,
+    build::{End, Ending},
+    event::{Incoming, Kind, Resumed},
+    properties::{self, Properties},
+    verdict,
+};
+
+/// A signature that must never be shown.
+const SECRET: &str = "c0ffee";
+
+/// An event that parses is the same event after it was handed over; whoever can be answered is; nothing secret is shown.
+pub(crate) fn event(bytes: &[u8]) {
+    let Ok(payload) = serde_json::from_slice::<Value>(bytes) else {
+        return;
+    };
+    let incoming = match Incoming::parse(payload) {
+        Ok(incoming) => incoming,
+        Err(unreadable) => {
+            if let Some(sender) = unreadable.sender {
+                is_json(&Answer::failed(&sender, &unreadable.why, None).body());
+            }
+            return;
+        }
+    };
+    let event = &incoming.event;
+    // The signature stands in the address; an input that repeats it elsewhere shows no leak.
+    let text = String::from_utf8_lossy(bytes);
+    if text.matches(SECRET).count() == 1
+        && event.sender.response_url.secret().as_str().contains(SECRET)
+    {
+        let shown = format!("{incoming:?}");
+        assert!(!shown.contains(SECRET), "{shown}");
+    }
+    let _ = event.sender.response_url.made();
+    if let Some(resumed) = &incoming.resumed {
+        again(&incoming, resumed);
+    }
+    let raw = event.properties();
+    let _ = (properties::is_destroyed(raw), properties::project(raw));
+    let _ = (properties::repository(raw), properties::input(raw));
+    match Properties::parse(raw) {
+        Ok(properties) => {
+            let old = match &event.kind {
+                Kind::Update { old, .. } => properties.reuse_from(old),
+                Kind::Create(_) | Kind::Delete(_) => None,
+            };
+            let arguments = properties.arguments(old.as_deref());
+            assert!(arguments.lines().count() >= 2);
+            let _ = properties.image();
+            let _ = properties.request();
+        }
+        Err(refused) => {
+            is_json(&Answer::failed(&event.sender, &refused.to_string(), None).body());
+        }
+    }
+}
+
+/// The continuation reads back as the same event with what was known.
+fn again(incoming: &Incoming, resumed: &Resumed) {
+    let continuation = incoming.event.continuation(resumed);
+    let again = Incoming::parse(continuation.clone()).expect("it was written by us");
+    assert_eq!(again.resumed.as_ref(), Some(resumed));
+    assert_eq!(again.event.continuation(resumed), continuation);
+}
+
+/// Whatever a build returns, there is a verdict: green only with an image to use.
+pub(crate) fn result(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes).into_owned();
+    for event in [
+        include_str!("../tests/events/create.json"),
+        include_str!("../tests/events/create-v1.json"),
+    ] {
+        let event = serde_json::from_str(event).expect("the file is JSON");
+        let event = Incoming::parse(event).expect("the file is an event").event;
+        let properties = Properties::parse(event.properties()).expect("they are right");
+        for end in [End::Succeeded, End::Failed] {
+            let ending = Ending {
+                end,
+                result: Some(text.clone()),
+                phase: None,
+                log_link: None,
+            };
+            match verdict::on_build(&properties, "builder:1", &ending) {
+                Ok(done) => {
+                    assert_eq!(end, End::Succeeded);
+                    assert_eq!(done.report.output_digest, Some(done.output));
+                    let answer = is_json(&Answer::done(&event.sender, &done).body());
+                    assert_eq!(answer["Status"], "SUCCESS");
+                    assert_eq!(
+                        answer["Data"]["OutputImageDigest"],
+                        json!(done.output.to_string())
+                    );
+                }
+                Err(error) => {
+                    let body = Answer::failed(&event.sender, &error.to_string(), None).body();
+                    assert!(body.len() <= soci_provider::answer::BYTES_MAX);
+                    assert_eq!(is_json(&body)["Status"], "FAILED");
+                }
+            }
+        }
+    }
+}
+
+fn is_json(body: &str) -> Value {
+    serde_json::from_str(body).expect("an answer is JSON")
+}
