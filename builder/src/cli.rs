@@ -1,12 +1,14 @@
 //! The command line: flags, checked once, and what they become.
 
+pub(crate) mod files;
 pub(crate) mod index;
 pub(crate) mod info;
 pub(crate) mod print;
 pub(crate) mod progress;
+pub(crate) mod verify;
 pub(crate) mod ztoc;
 
-use std::path::PathBuf;
+use std::{ffi::OsString, path::PathBuf};
 
 use bytesize::ByteSize;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -39,6 +41,8 @@ Examples:
       reads only the layers that app:v1 does not have
   soci-builder info localhost:5000/app:v1-soci
       shows what indexes an image has
+  soci-builder cat localhost:5000/app:v1-soci /etc/os-release
+      prints a file, fetching only the spans that it lies in
   soci-builder completions bash > /etc/bash_completion.d/soci-builder
 
 Credentials: ECR hosts through the AWS SDK (environment, profile, role); other hosts from SOCI_REGISTRY_USERNAME and
@@ -53,6 +57,12 @@ pub(crate) enum Command {
     Index(Box<IndexArgs>),
     /// Show what indexes an image has, by platform and layer
     Info(InfoArgs),
+    /// Make an image's indexes again and compare: manifests, digests, checkpoints, every file
+    Verify(VerifyArgs),
+    /// List files of an image, through its index
+    Ls(LsArgs),
+    /// Print a file of an image, fetching only the spans that it lies in
+    Cat(CatArgs),
     /// Work with the ztoc of a single layer
     Ztoc {
         #[command(subcommand)]
@@ -139,6 +149,50 @@ pub(crate) struct InfoArgs {
     /// The image
     #[arg(value_name = "IMAGE", long_help = IMAGE_HELP)]
     pub(crate) image: Reference,
+    /// Print the result as one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// One platform of an image.
+#[derive(Args)]
+pub(crate) struct OnImage {
+    /// The image
+    #[arg(value_name = "IMAGE", long_help = IMAGE_HELP)]
+    pub(crate) image: Reference,
+    /// Which platform of the image [ls, cat: that of this machine where there are several; verify: all]
+    #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
+    pub(crate) platform: Option<Platform>,
+}
+
+#[derive(Args)]
+pub(crate) struct LsArgs {
+    #[command(flatten)]
+    pub(crate) image: OnImage,
+    /// What to list
+    #[arg(value_name = "PATH", default_value = "/")]
+    pub(crate) path: OsString,
+    /// List all that is below, too
+    #[arg(short = 'R', long)]
+    pub(crate) recursive: bool,
+    /// Print the result as one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct CatArgs {
+    #[command(flatten)]
+    pub(crate) image: OnImage,
+    /// The file
+    #[arg(value_name = "PATH")]
+    pub(crate) path: OsString,
+}
+
+#[derive(Args)]
+pub(crate) struct VerifyArgs {
+    #[command(flatten)]
+    pub(crate) image: OnImage,
     /// Print the result as one JSON object
     #[arg(long)]
     pub(crate) json: bool,

@@ -6,7 +6,8 @@ mod archive;
 mod directory;
 
 use std::{
-    io::{self, Read},
+    io::{self, Read, Seek, SeekFrom},
+    ops::Range,
     path::{Path, PathBuf},
     sync::Mutex,
 };
@@ -85,7 +86,12 @@ pub enum Error {
 }
 
 /// A file of a layout, open, with its size in bytes.
-type OpenFile = (u64, Box<dyn Read + Send>);
+type OpenFile = (u64, Box<dyn ReadSeek>);
+
+/// What can be read from any place on.
+trait ReadSeek: Read + Seek + Send {}
+
+impl<T: Read + Seek + Send> ReadSeek for T {}
 
 /// The files of a layout: what differs between a directory and an archive.
 trait Files: Send + Sync {
@@ -202,8 +208,17 @@ impl Layout {
 
     /// Opens a layer for reading. Its size is checked here, its digest by whoever reads it.
     pub fn open_blob(&self, descriptor: &Descriptor) -> Result<Box<dyn Read + Send>, Error> {
+        self.open_blob_part(descriptor, 0..descriptor.size)
+    }
+
+    /// Opens the bytes `range` of a layer, which must lie within it.
+    pub fn open_blob_part(
+        &self,
+        descriptor: &Descriptor,
+        range: Range<u64>,
+    ) -> Result<Box<dyn Read + Send>, Error> {
         let name = blob_name(&descriptor.digest);
-        let (size, reader) = self
+        let (size, mut reader) = self
             .files
             .open(&name)
             .map_err(|source| self.file("open", &name, source))?
@@ -219,7 +234,10 @@ impl Layout {
                 found: size,
             });
         }
-        Ok(reader)
+        reader
+            .seek(SeekFrom::Start(range.start))
+            .map_err(|source| self.file("read", &name, source))?;
+        Ok(Box::new(reader.take(range.end - range.start)))
     }
 
     /// Adds a blob, unless it is there.

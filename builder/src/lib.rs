@@ -7,6 +7,8 @@
 //!                                  digest ─▶ digests ─────┘
 //! ```
 //!
+//! And back: `reader` reads files through an index, `verify` proves that it is right.
+//!
 //! Data flows from left to right, and no module knows what stands to its right: `tests/flow.rs` holds the imports to that.
 
 pub mod convert;
@@ -19,9 +21,11 @@ pub mod layout;
 pub mod oci;
 pub mod plan;
 pub mod progress;
+pub mod reader;
 pub mod registry;
 pub mod report;
 pub mod run;
 pub mod store;
 pub mod tar;
+pub mod verify;
 pub mod ztoc;

@@ -62,6 +62,9 @@ async fn run(cli: Cli) -> Ending {
     let result = match cli.command {
         Command::Index(arguments) => cli::index::run(arguments, &client).await,
         Command::Info(arguments) => cli::info::run(arguments, &client).await,
+        Command::Verify(arguments) => cli::verify::run(arguments, &client).await,
+        Command::Ls(arguments) => cli::files::ls(arguments, &client).await,
+        Command::Cat(arguments) => cli::files::cat(arguments, &client).await,
         // On a thread of its own: here, a signal would be heard only afterwards.
         Command::Ztoc { command } => spawn_blocking(move || match command {
             ZtocCommand::Build(arguments) => cli::ztoc::build(&arguments),

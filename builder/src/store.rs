@@ -4,7 +4,7 @@
 mod read;
 mod reader;
 
-use std::sync::Arc;
+use std::{ops::Range, sync::Arc};
 
 use bytes::Bytes;
 
@@ -117,11 +117,20 @@ impl Store {
 
     /// Opens a layer for reading; must be called within a tokio runtime.
     pub fn open_layer(&self, descriptor: &Descriptor) -> Result<LayerReader, Error> {
+        self.open_layer_part(descriptor, 0..descriptor.size)
+    }
+
+    /// Opens the bytes `range` of a layer, which must lie within it; must be called within a tokio runtime.
+    pub fn open_layer_part(
+        &self,
+        descriptor: &Descriptor,
+        range: Range<u64>,
+    ) -> Result<LayerReader, Error> {
         Ok(match self {
             Self::Registry(repository) => {
-                LayerReader::streaming(repository.blob_stream(descriptor))
+                LayerReader::streaming(repository.blob_part(descriptor, range))
             }
-            Self::Layout(layout) => LayerReader::of_file(layout.open_blob(descriptor)?),
+            Self::Layout(layout) => LayerReader::of_file(layout.open_blob_part(descriptor, range)?),
         })
     }
 

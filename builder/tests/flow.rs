@@ -24,6 +24,15 @@ const ALLOWED: &[(&str, &[&str])] = &[
     // Of an image it takes the plain description, never the store.
     ("convert", &["digest", "image", "index", "oci"]),
     ("plan", &["digest", "index", "oci"]),
+    (
+        "reader",
+        &[
+            "digest", "image", "index", "inflate", "layer", "oci", "store", "tar", "ztoc",
+        ],
+    ),
+    // The file system that layers make knows neither stores nor images.
+    ("reader/tree", &["tar", "ztoc"]),
+    ("reader/spans", &["digest", "inflate", "ztoc"]),
     ("report", &["digest"]),
     ("progress", &["digest", "report"]),
     (
@@ -31,6 +40,13 @@ const ALLOWED: &[(&str, &[&str])] = &[
         &[
             "convert", "digest", "image", "index", "layer", "layout", "oci", "plan", "progress",
             "registry", "report", "store", "ztoc",
+        ],
+    ),
+    // It checks runs, and tells errors in their words.
+    (
+        "verify",
+        &[
+            "digest", "image", "index", "inflate", "layer", "oci", "reader", "run", "store", "ztoc",
         ],
     ),
     // The program sees the library from outside; `Ending` is its own exit code.

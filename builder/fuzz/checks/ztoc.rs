@@ -1,7 +1,8 @@
-//! Ztocs, and the checkpoints in them.
+//! Ztocs, the checkpoints in them, and the file system that their entries make.
 
 use soci_builder::{
     inflate::{Error, Gunzip, Sink, checkpoint::WINDOW, checkpoint::Zinfo},
+    reader::{Spans, Tree},
     ztoc::Ztoc,
 };
 
@@ -12,11 +13,30 @@ const FIXED: usize = 17;
 /// Checkpoints that are made of an input at most: each has 32 KiB.
 const CHECKPOINTS_MAX: usize = 4;
 
-/// A ztoc that parses can be used, and written so that it reads back equal.
+/// A ztoc that parses can be used, and written so that it reads back equal. Its spans lie in its layer, and every name of its
+/// file system is found again.
 pub(crate) fn ztoc(bytes: &[u8]) {
-    if let Ok(ztoc) = Ztoc::parse(bytes) {
-        assert_eq!(ztoc.span_starts().len(), ztoc.span_digests.len());
-        assert!(Ztoc::parse(&ztoc.clone().into_bytes()) == Ok(ztoc));
+    let Ok(ztoc) = Ztoc::parse(bytes) else {
+        return;
+    };
+    assert_eq!(ztoc.span_starts().len(), ztoc.span_digests.len());
+    assert!(Ztoc::parse(&ztoc.clone().into_bytes()).as_ref() == Ok(&ztoc));
+    let mut tree = Tree::default();
+    // Twice: its own whiteouts then hide what is its own.
+    if (0..2).all(|layer| tree.apply(layer, &ztoc.toc).is_ok()) {
+        let root = tree.find(b"/", true).expect("the root is always there");
+        for (path, node) in tree.all(root) {
+            assert_eq!(tree.find(&path, false), Ok(node));
+            let payload = tree.inode(node).payload();
+            assert!(payload.start <= payload.end);
+        }
+    }
+    let layer_size = ztoc.compressed_size;
+    if let Ok(spans) = Spans::of(ztoc, layer_size) {
+        for span in spans.list() {
+            assert!(span.stored.start <= span.stored.end && span.stored.end <= layer_size);
+            assert!(!spans.holding(&span.plain).is_empty() || span.plain.is_empty());
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Prefetch artifacts: the spans that a start will need, so that a runtime can fetch them ahead.
 //! In: paths and the files of a layer. Out: span ranges, sorted and merged.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     oci::{Annotations, Descriptor, to_go_json},
@@ -14,7 +14,7 @@ use super::LAYER_DIGEST;
 pub const PREFETCH: &str = "application/vnd.amazon.soci.prefetch.v1+json";
 
 /// Consecutive spans, both ends included.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct SpanRange {
     /// The first span.
     pub start_span: u32,

@@ -12,7 +12,7 @@ use std::{
 
 use bytes::Bytes;
 
-use super::{Files, OpenFile};
+use super::{Files, OpenFile, ReadSeek};
 
 /// Where each member's bytes start, and how many there are.
 type Members = HashMap<String, (u64, u64)>;
@@ -60,7 +60,7 @@ impl Files for Archive {
         }
         Ok(self
             .member(name)?
-            .map(|(size, reader)| (size, Box::new(reader) as Box<dyn Read + Send>)))
+            .map(|(size, reader)| (size, Box::new(reader) as Box<dyn ReadSeek>)))
     }
 
     fn put(&self, name: &str, bytes: &Bytes) -> io::Result<()> {

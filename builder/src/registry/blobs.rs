@@ -1,6 +1,8 @@
 //! Blobs: small ones whole, and uploads.
 //! In: digests, bytes. Out: bytes that match their descriptor. Layers are streamed elsewhere.
 
+use std::ops::Range;
+
 use bytes::Bytes;
 use reqwest::{
     Method,
@@ -52,8 +54,13 @@ impl Repository {
 
     /// Streams a blob; nothing is sent before the first bytes are asked for.
     pub fn blob_stream(&self, descriptor: &Descriptor) -> BlobStream {
+        self.blob_part(descriptor, 0..descriptor.size)
+    }
+
+    /// Streams the bytes `range` of a blob, which must lie within it; nothing is sent before the first bytes are asked for.
+    pub fn blob_part(&self, descriptor: &Descriptor, range: Range<u64>) -> BlobStream {
         let call = self.call(Method::GET, "blobs", &descriptor.digest.to_string());
-        BlobStream::new(self.registry.clone(), call, descriptor.size)
+        BlobStream::new(self.registry.clone(), call, descriptor.size, range)
     }
 
     /// Puts a blob there, unless it is there already.

@@ -1,7 +1,7 @@
-//! Streams: a layer's bytes in order, whatever happens to the connections that bring them.
-//! In: a blob's address and size. Out: exactly that many bytes, as the HTTP client gives them. Hashes nothing.
+//! Streams: a layer's bytes in order, all or a part of them, whatever happens to the connections that bring them.
+//! In: a blob's address and size. Out: exactly those bytes, as the HTTP client gives them. Hashes nothing.
 
-use std::sync::Arc;
+use std::{ops::Range, sync::Arc};
 
 use bytes::Bytes;
 use reqwest::{
@@ -18,12 +18,13 @@ use super::{
 /// A blob that breaks off more often than this will not come.
 const RESUMPTIONS_MAX: u32 = 5;
 
-/// The bytes of one blob.
+/// The bytes of one blob, or a part of them.
 pub struct BlobStream {
     registry: Arc<Registry>,
     call: Call,
     size: u64,
-    /// Bytes given out.
+    range: Range<u64>,
+    /// The next byte to give out.
     at: u64,
     bytes_read: u64,
     resumed: u32,
@@ -38,12 +39,14 @@ struct Body {
 }
 
 impl BlobStream {
-    pub(super) fn new(registry: Arc<Registry>, call: Call, size: u64) -> Self {
+    /// The bytes `range` of a blob of `size` bytes; they must lie within it.
+    pub(super) fn new(registry: Arc<Registry>, call: Call, size: u64, range: Range<u64>) -> Self {
         Self {
             registry,
             call,
             size,
-            at: 0,
+            at: range.start,
+            range,
             bytes_read: 0,
             resumed: 0,
             body: None,
@@ -53,6 +56,9 @@ impl BlobStream {
     /// The next bytes, never an empty piece; none after the last. To be dropped after an error.
     pub async fn next(&mut self) -> Result<Option<Bytes>, Error> {
         loop {
+            if self.is_part() && self.at >= self.range.end {
+                return Ok(None);
+            }
             let body = match &mut self.body {
                 Some(body) => body,
                 None => {
@@ -69,18 +75,23 @@ impl BlobStream {
                     if let Ok(skipped) = usize::try_from(skipped) {
                         chunk = chunk.split_off(skipped);
                     }
-                    self.at += chunk.len() as u64;
-                    if self.at > self.size {
-                        return Err(self.size_error(self.at));
+                    let left = self.range.end - self.at;
+                    if chunk.len() as u64 > left {
+                        if !self.is_part() {
+                            return Err(self.size_error(self.at + chunk.len() as u64));
+                        }
+                        // From a registry that ignores ranges.
+                        chunk.truncate(usize::try_from(left).unwrap_or(usize::MAX));
                     }
+                    self.at += chunk.len() as u64;
                     if !chunk.is_empty() {
                         return Ok(Some(chunk));
                     }
                 }
-                Ok(None) if self.at == self.size => return Ok(None),
+                Ok(None) if self.at == self.range.end => return Ok(None),
                 Ok(None) => return Err(self.size_error(self.at)),
                 // All is there; how the connection ends does not matter.
-                Err(_) if self.at == self.size => return Ok(None),
+                Err(_) if self.at == self.range.end => return Ok(None),
                 Err(error) => self.prepare_to_resume(error).await?,
             }
         }
@@ -91,43 +102,52 @@ impl BlobStream {
         self.bytes_read
     }
 
+    fn is_part(&self) -> bool {
+        self.range != (0..self.size)
+    }
+
     /// Asks the registry again, and not the storage that it sent us to: that address may have expired.
     async fn open(&self) -> Result<Body, Error> {
         let mut call = self.call.clone();
-        if self.at > 0 {
-            call = call.with(RANGE, format!("bytes={}-", self.at));
+        let is_part = self.at > 0 || self.is_part();
+        if is_part {
+            let end = match self.range.end {
+                end if end == self.size => String::new(),
+                end => (end - 1).to_string(),
+            };
+            call = call.with(RANGE, format!("bytes={}-{end}", self.at));
         }
         let answer = self.registry.open(&call).await?;
-        let (skip, start) = match answer.status() {
-            StatusCode::PARTIAL_CONTENT if self.at > 0 => {
+        let (skip, comes) = match answer.status() {
+            StatusCode::PARTIAL_CONTENT if is_part => {
                 self.check_range(&answer)?;
-                (0, self.at)
+                (0, self.at..self.range.end)
             }
-            StatusCode::OK => (self.at, 0),
+            StatusCode::OK => (self.at, 0..self.size),
             other => {
                 return Err(answer.refuse(format!("the registry answered {other}, not the blob")));
             }
         };
         match answer.content_length() {
-            Some(length) if start + length != self.size => Err(Error::Size {
+            Some(length) if comes.start.saturating_add(length) != comes.end => Err(Error::Size {
                 request: answer.request,
-                found: start + length,
-                expected: self.size,
+                found: comes.start.saturating_add(length),
+                expected: comes.end,
             }),
             _ => Ok(Body { answer, skip }),
         }
     }
 
-    /// The part must be what was asked for: from here to the end.
+    /// The part must be what was asked for: from here to the end of the range.
     fn check_range(&self, answer: &Answer) -> Result<(), Error> {
         let found = answer.header(CONTENT_RANGE).unwrap_or_default();
-        let from_here = format!("bytes {}-{}/", self.at, self.size - 1);
+        let from_here = format!("bytes {}-{}/", self.at, self.range.end - 1);
         let total = found.strip_prefix(&from_here);
         if total.is_some_and(|total| total == "*" || total == self.size.to_string()) {
             return Ok(());
         }
         Err(answer.refuse(format!(
-            "the registry resumed with range {found:?}, expected \"{from_here}{}\"",
+            "the registry answered with range {found:?}, expected \"{from_here}{}\"",
             self.size
         )))
     }
@@ -154,7 +174,7 @@ impl BlobStream {
         Error::Size {
             request: super::Request::new(&self.call.method, &self.call.url),
             found,
-            expected: self.size,
+            expected: self.range.end,
         }
     }
 }

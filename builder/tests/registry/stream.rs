@@ -147,7 +147,7 @@ async fn a_wrong_range_is_refused() {
         );
         let error = told(&read(layer.stream()).await.unwrap_err());
         let expected =
-            format!("resumed with range \"{range}\", expected \"bytes 30000-199999/200000\"");
+            format!("answered with range \"{range}\", expected \"bytes 30000-199999/200000\"");
         assert!(error.contains(&expected), "{error}");
     }
 }

@@ -167,16 +167,18 @@ impl State {
             return error(404, "BLOB_UNKNOWN", "blob unknown to registry");
         };
         let size = bytes.len();
-        let start = range.and_then(|range| {
-            let start = range.strip_prefix("bytes=")?.strip_suffix('-')?;
-            start.parse::<usize>().ok()
+        let part = range.and_then(|range| {
+            let (start, last) = range.strip_prefix("bytes=")?.split_once('-')?;
+            let start = start.parse::<usize>().ok()?;
+            let end = last.parse::<usize>().map_or(size, |last| last + 1);
+            Some(start..end.min(size))
         });
-        match start {
+        match part {
             None => of(200, bytes.clone()),
-            Some(start) if start < size => with(
-                of(206, bytes.slice(start..)),
+            Some(part) if part.start < part.end => with(
+                of(206, bytes.slice(part.clone())),
                 "content-range",
-                format!("bytes {start}-{}/{size}", size - 1),
+                format!("bytes {}-{}/{size}", part.start, part.end - 1),
             ),
             Some(_) => error(416, "RANGE_INVALID", "no such range"),
         }

@@ -1,0 +1,116 @@
+//! `soci-builder verify`: proves that an image's indexes are right, or says what is wrong.
+
+use std::io;
+
+use bytesize::ByteSize;
+use soci_builder::{
+    registry::Client,
+    store::Store,
+    verify::{self, LayerReport, Report},
+};
+
+use super::{VerifyArgs, print};
+use crate::Ending;
+
+#[derive(Debug, thiserror::Error)]
+enum Failed {
+    #[error("cannot verify {image}")]
+    Look {
+        image: String,
+        source: verify::Error,
+    },
+    #[error("{image} is not right: {first}{}", more(*.count))]
+    Wrong {
+        image: String,
+        first: String,
+        count: usize,
+    },
+}
+
+fn more(count: usize) -> String {
+    match count {
+        1 => String::new(),
+        count => format!(" (the first of {count} problems)"),
+    }
+}
+
+pub(crate) async fn run(arguments: VerifyArgs, client: &Client) -> Result<Ending, Ending> {
+    let of = &arguments.image;
+    let image = of.image.to_string();
+    let looked = async {
+        let store = Store::open(&of.image, client)?;
+        verify::verify(&store, &of.image, of.platform.as_ref()).await
+    };
+    let report = looked.await.map_err(|source| {
+        let image = image.clone();
+        Ending::Failed(Failed::Look { image, source }.into())
+    })?;
+    print::result(arguments.json, &report, text)?;
+    let problems = report.problems();
+    match problems.first().cloned() {
+        None => Ok(Ending::Done),
+        Some(first) => Err(Ending::Failed(
+            Failed::Wrong {
+                image,
+                first,
+                count: problems.len(),
+            }
+            .into(),
+        )),
+    }
+}
+
+fn text(out: &mut impl io::Write, report: &Report) -> io::Result<()> {
+    writeln!(out, "image  {}", report.image_digest)?;
+    told(out, "  ", &report.problems)?;
+    for platform in &report.platforms {
+        writeln!(out, "\n{}", platform.platform)?;
+        writeln!(out, "  manifest         {}", platform.manifest_digest)?;
+        told(out, "    ", &platform.problems)?;
+        for index in &platform.indexes {
+            writeln!(
+                out,
+                "  SOCI index {}    {}",
+                index.version, index.index_digest
+            )?;
+            told(out, "    ", &index.problems)?;
+        }
+        for layer in &platform.layers {
+            let size = ByteSize(layer.size).to_string();
+            writeln!(
+                out,
+                "  layer {} {size:>10}  {}",
+                layer.digest,
+                checked(layer)
+            )?;
+            told(out, "    ", &layer.problems)?;
+        }
+    }
+    let problems = report.problems().len();
+    let verdict = match problems {
+        0 => "all is right".to_owned(),
+        1 => "1 problem".to_owned(),
+        more => format!("{more} problems"),
+    };
+    writeln!(out, "\n{verdict}")
+}
+
+fn checked(layer: &LayerReport) -> String {
+    let ztoc = match layer.ztoc {
+        Some(_) => format!("{} spans, {} entries", layer.spans, layer.files),
+        None => "no ztoc".to_owned(),
+    };
+    let verdict = if layer.problems.is_empty() {
+        "right"
+    } else {
+        "wrong"
+    };
+    format!("{ztoc}: {verdict}")
+}
+
+fn told(out: &mut impl io::Write, indent: &str, problems: &[String]) -> io::Result<()> {
+    for problem in problems {
+        writeln!(out, "{indent}! {problem}")?;
+    }
+    Ok(())
+}

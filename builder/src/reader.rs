@@ -1,0 +1,145 @@
+//! Images read through their SOCI index, as a lazy runtime reads them: paths in; listings and contents out.
+//! Fetches the manifests, the ztocs and then only the spans that a file lies in; each span is checked against its digest.
+//! Layers without a ztoc are read whole. Memory holds the ztocs and a bounded cache of spans.
+//!
+//! ```text
+//! image ─▶ lookup ─▶ layer ─▶ tree ─▶ file ─▶ cache ─▶ spans
+//! ```
+
+mod cache;
+mod error;
+mod file;
+mod layer;
+mod lookup;
+mod spans;
+mod tree;
+
+use std::sync::{Arc, atomic::Ordering};
+
+use futures_util::{StreamExt, TryStreamExt, stream};
+
+pub use error::Error;
+pub use file::FileReader;
+pub use lookup::{FoundIndex, PlatformImage, host_platform};
+pub use spans::{Span, SpanError, Spans, UnusableSpans};
+pub use tree::{Inode, NodeId, NotFound, Tree, Unpackable};
+
+use crate::{
+    image::Image,
+    oci::{Platform, Reference},
+    store::Store,
+    tar::Kind,
+};
+use cache::Cache;
+use layer::Layer;
+
+/// Plain bytes of spans that are kept for whoever reads on.
+const CACHE_BYTES: u64 = 64 << 20;
+
+/// Stored bytes of layers without a ztoc that are kept, so that they are not fetched a second time.
+const HELD_BYTES: u64 = 64 << 20;
+
+/// Layers that are prepared at once.
+const LAYERS_AT_ONCE: usize = 4;
+
+/// An image that can be read.
+pub struct Reader {
+    /// The platform's image and its index.
+    pub image: PlatformImage,
+    layers: Vec<Arc<Layer>>,
+    tree: Tree,
+    shared: Arc<Shared>,
+}
+
+/// What all files of an image share.
+struct Shared {
+    store: Store,
+    cache: Cache,
+    /// Bytes of layers that came from the store.
+    bytes_read: std::sync::atomic::AtomicU64,
+    /// Bytes of whole layers that may still be kept.
+    room: std::sync::atomic::AtomicU64,
+}
+
+impl Reader {
+    /// Reads the manifests, the ztocs and the layers without one. `platform` chooses where an image has several.
+    ///
+    /// # Errors
+    /// Where something of them is missing or wrong, or where no runtime could unpack the image.
+    pub async fn open(
+        store: Store,
+        reference: &Reference,
+        platform: Option<&Platform>,
+    ) -> Result<Self, Error> {
+        let root = store.image(reference).await?;
+        let image = Image::load(&store, root).await?;
+        let image = PlatformImage::find(&store, &image, platform).await?;
+        let shared = Arc::new(Shared {
+            store,
+            cache: Cache::new(CACHE_BYTES),
+            bytes_read: 0.into(),
+            room: HELD_BYTES.into(),
+        });
+        let prepared: Vec<_> = stream::iter(0..image.manifest.layers.len())
+            .map(|number| Layer::prepare(&shared, &image, number))
+            .buffered(LAYERS_AT_ONCE)
+            .try_collect()
+            .await?;
+        let mut tree = Tree::default();
+        let mut layers = Vec::with_capacity(prepared.len());
+        for (number, (layer, toc)) in prepared.into_iter().enumerate() {
+            tree.apply(number, &toc)
+                .map_err(|source| Error::Unpackable {
+                    layer: layer.name(),
+                    source,
+                })?;
+            layers.push(Arc::new(layer));
+        }
+        Ok(Self {
+            image,
+            layers,
+            tree,
+            shared,
+        })
+    }
+
+    /// The files, as a container sees them.
+    pub fn tree(&self) -> &Tree {
+        &self.tree
+    }
+
+    /// What is at `path`, through symbolic links.
+    ///
+    /// # Errors
+    /// Where the path leads nowhere.
+    pub fn find(&self, path: &[u8]) -> Result<NodeId, Error> {
+        self.tree.find(path, true).map_err(|source| Error::Path {
+            path: String::from_utf8_lossy(path).into_owned(),
+            source,
+        })
+    }
+
+    /// Opens the regular file at `path`, through symbolic links; nothing is fetched yet.
+    ///
+    /// # Errors
+    /// Where there is none.
+    pub fn file(&self, path: &[u8]) -> Result<FileReader, Error> {
+        let inode = self.tree.inode(self.find(path)?);
+        if inode.kind != Kind::Regular {
+            return Err(Error::NotAFile {
+                path: String::from_utf8_lossy(path).into_owned(),
+                kind: inode.kind.as_str(),
+            });
+        }
+        Ok(FileReader::new(
+            Arc::clone(&self.shared),
+            Arc::clone(&self.layers[inode.layer]),
+            inode.payload(),
+        ))
+    }
+
+    /// Bytes of layers that came from the store so far.
+    pub fn bytes_read(&self) -> u64 {
+        self.shared.bytes_read.load(Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,121 @@
+//! Why an image cannot be read through its index.
+
+use std::io;
+
+use super::{SpanError, UnusableSpans, tree};
+use crate::{
+    digest::{Digest, NotADigest},
+    image,
+    layer::Unindexable,
+    store,
+    ztoc::NotAZtoc,
+};
+
+/// Why an image cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The registry or the layout.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    /// The image itself.
+    #[error(transparent)]
+    Image(#[from] image::Error),
+    /// A platform that the image does not have.
+    #[error("the image has no platform {wanted}; it has {there}; choose one with --platform")]
+    NoSuchPlatform {
+        /// The platform asked for, or that of this machine.
+        wanted: String,
+        /// Those that the image has.
+        there: String,
+    },
+    /// A manifest whose annotation names no digest.
+    #[error("the annotation of the image's manifest that names its SOCI index is malformed")]
+    Annotation(#[from] NotADigest),
+    /// An index that is named and not there.
+    #[error("the SOCI index {0} that the image's manifest names is not there")]
+    NoIndex(Digest),
+    /// Something else where an index should be.
+    #[error("the SOCI index {0} is an image index and no manifest")]
+    NotAnIndex(Digest),
+    /// The ztoc of a layer.
+    #[error("the ztoc {ztoc} of {layer} cannot be used")]
+    Ztoc {
+        /// The layer.
+        layer: String,
+        /// The ztoc.
+        ztoc: Digest,
+        /// Why.
+        source: NotAZtoc,
+    },
+    /// A ztoc whose spans do not fit its layer.
+    #[error("the ztoc of {layer} cannot be used")]
+    Spans {
+        /// The layer.
+        layer: String,
+        /// Why.
+        source: UnusableSpans,
+    },
+    /// A layer without a ztoc that cannot be read either.
+    #[error("{layer} has no ztoc and cannot be read whole")]
+    Unreadable {
+        /// The layer.
+        layer: String,
+        /// Why.
+        source: Unindexable,
+    },
+    /// A layer that is not what the manifest names.
+    #[error("{layer} is damaged: its {size} bytes have the digest {found}")]
+    Layer {
+        /// The layer, by what it should be.
+        layer: String,
+        /// Digest of what came.
+        found: Digest,
+        /// Its size.
+        size: u64,
+    },
+    /// A layer that broke off.
+    #[error("cannot read {layer}")]
+    Read {
+        /// The layer.
+        layer: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// A span.
+    #[error("cannot read span {span} of {layer}")]
+    Span {
+        /// The layer.
+        layer: String,
+        /// The span.
+        span: usize,
+        /// Why.
+        source: SpanError,
+    },
+    /// Layers that make no file system.
+    #[error("{layer} cannot be unpacked")]
+    Unpackable {
+        /// The layer.
+        layer: String,
+        /// Why.
+        source: tree::Unpackable,
+    },
+    /// No such file.
+    #[error("cannot find {path}")]
+    Path {
+        /// The path asked for.
+        path: String,
+        /// Why.
+        source: tree::NotFound,
+    },
+    /// Something without contents.
+    #[error("{path} is no regular file but a {kind}")]
+    NotAFile {
+        /// The path asked for.
+        path: String,
+        /// What is there.
+        kind: &'static str,
+    },
+    /// A worker thread died.
+    #[error("a worker thread died; this is a bug")]
+    Worker(#[from] tokio::task::JoinError),
+}

@@ -1,0 +1,134 @@
+//! Where an image's index is: the annotation of its manifest (version 2), or its referrers (version 1).
+//! In: an image. Out: one platform's manifest, and the index that belongs to it.
+
+use super::Error;
+use crate::{
+    digest::Digest,
+    image::Image,
+    index::{INDEX_DIGEST, LAYER_DIGEST, V1, Version, ZTOC},
+    oci::{Descriptor, ImageManifest, Manifest, Platform, Selector},
+    store::{ReadImages, Store},
+};
+
+/// The image of one platform, and its index.
+pub struct PlatformImage {
+    /// The platform.
+    pub platform: Platform,
+    /// Names the manifest.
+    pub descriptor: Descriptor,
+    /// The manifest.
+    pub manifest: ImageManifest,
+    /// The index that runtimes would use; none where the image has none.
+    pub index: Option<FoundIndex>,
+}
+
+/// A SOCI index.
+pub struct FoundIndex {
+    /// Which form it has.
+    pub version: Version,
+    /// Names it.
+    pub descriptor: Descriptor,
+    /// Its manifest.
+    pub manifest: ImageManifest,
+}
+
+impl PlatformImage {
+    /// The image for `wanted`; without that, the only one, or that of this machine's platform.
+    pub(super) async fn find(
+        store: &Store,
+        image: &Image,
+        wanted: Option<&Platform>,
+    ) -> Result<Self, Error> {
+        let platforms = image.platforms();
+        let chosen = match (wanted, &platforms[..]) {
+            (None, [only]) => Some(only),
+            _ => {
+                let wanted = wanted.cloned().unwrap_or_else(host_platform);
+                platforms
+                    .iter()
+                    .find(|(_, _, platform, _)| platform.same_as(&wanted))
+            }
+        };
+        let Some(&(_, descriptor, platform, manifest)) = chosen else {
+            let there = platforms.iter().map(|(_, _, platform, _)| platform);
+            let there: Vec<_> = there.map(|platform| platform.to_string()).collect();
+            return Err(Error::NoSuchPlatform {
+                wanted: wanted.cloned().unwrap_or_else(host_platform).to_string(),
+                there: there.join(", "),
+            });
+        };
+        let index = match FoundIndex::by_annotation(store, manifest).await? {
+            Some(index) => Some(index),
+            None => FoundIndex::by_referrers(store, descriptor).await?,
+        };
+        Ok(Self {
+            platform: platform.clone(),
+            descriptor: descriptor.clone(),
+            manifest: manifest.clone(),
+            index,
+        })
+    }
+}
+
+impl FoundIndex {
+    /// The index of version 2 that `image` names.
+    ///
+    /// # Errors
+    /// Where it names one that is not there.
+    pub async fn by_annotation(
+        store: &Store,
+        image: &ImageManifest,
+    ) -> Result<Option<Self>, Error> {
+        let Some(digest) = image.annotations.get(INDEX_DIGEST) else {
+            return Ok(None);
+        };
+        let digest = digest.parse()?;
+        Self::read(store, Version::V2, digest).await.map(Some)
+    }
+
+    /// The first index of version 1 that refers to the manifest `image`.
+    ///
+    /// # Errors
+    /// Where its referrers cannot be listed, or the index not be read.
+    pub async fn by_referrers(store: &Store, image: &Descriptor) -> Result<Option<Self>, Error> {
+        match store.referrers(&image.digest, V1).await?.first() {
+            Some(found) => Self::read(store, Version::V1, found.digest).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Reads an index by its digest.
+    ///
+    /// # Errors
+    /// Where it is not there, or is something else.
+    pub async fn read(store: &Store, version: Version, digest: Digest) -> Result<Self, Error> {
+        let found = store.select(&Selector::Digest(digest)).await?;
+        let found = found.ok_or(Error::NoIndex(digest))?;
+        match found.manifest {
+            Manifest::Image(manifest) => Ok(Self {
+                version,
+                descriptor: found.descriptor,
+                manifest: *manifest,
+            }),
+            Manifest::Index(_) => Err(Error::NotAnIndex(digest)),
+        }
+    }
+
+    /// The ztoc of `layer`; none where the index has none.
+    pub fn ztoc_of(&self, layer: &Descriptor) -> Option<&Descriptor> {
+        let layer = layer.digest.to_string();
+        self.manifest.layers.iter().find(|blob| {
+            blob.media_type == ZTOC && blob.annotations.get(LAYER_DIGEST) == Some(&layer)
+        })
+    }
+}
+
+/// The platform whose containers this machine runs.
+pub fn host_platform() -> Platform {
+    Platform {
+        os: "linux".to_owned(),
+        architecture: std::env::consts::ARCH.to_owned(),
+        ..Platform::default()
+    }
+    .normalized()
+}

@@ -1,0 +1,270 @@
+//! The spans of one layer: which stored bytes make which plain bytes, and how to get these from those.
+//! In: a ztoc, and a span's stored bytes. Out: its plain bytes, once its digest is known to be right.
+
+use std::{
+    io::{self, Read},
+    ops::Range,
+};
+
+use crate::{
+    digest::{Digest, Hasher},
+    inflate::{
+        self, Boundary, CompressedAt, Fault, Gunzip, Sink,
+        checkpoint::{WINDOW, Zinfo},
+    },
+    ztoc::{Compression, Ztoc},
+};
+
+/// Bytes read at once from a span that is not compressed.
+const PIECE: usize = 64 << 10;
+
+/// One span.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// Where it lies in the layer as stored. The byte that two spans share belongs to both.
+    pub stored: Range<u64>,
+    /// Where its plain bytes lie in the layer's tar archive. What follows the archive's end is no part of the last one.
+    pub plain: Range<u64>,
+    /// Digest of the stored bytes.
+    pub digest: Digest,
+}
+
+/// All spans of a layer.
+#[derive(Debug)]
+pub struct Spans {
+    list: Vec<Span>,
+    /// Serialized; empty where the layer is not compressed.
+    checkpoints: Vec<u8>,
+}
+
+/// Spans that cannot lie in their layer.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum UnusableSpans {
+    /// The layer's size.
+    #[error("it was made for a layer of {expected} bytes, but the layer has {found}")]
+    LayerSize {
+        /// By the ztoc.
+        expected: u64,
+        /// By the manifest.
+        found: u64,
+    },
+    /// One of them.
+    #[error("its span {0} does not lie within the layer")]
+    Outside(usize),
+    /// The checkpoints.
+    #[error("its checkpoints are malformed")]
+    Checkpoints(#[from] inflate::checkpoint::ZinfoError),
+}
+
+/// What is wrong with a span's bytes.
+#[derive(Debug, thiserror::Error)]
+pub enum SpanError {
+    /// They could not be fetched.
+    #[error("its bytes could not be read")]
+    Read(#[source] io::Error),
+    /// They are others than the ztoc says.
+    #[error("its stored bytes have the digest {found}, not {expected} as its ztoc says")]
+    Digest {
+        /// Of what came.
+        found: Digest,
+        /// By the ztoc.
+        expected: Digest,
+    },
+    /// They do not inflate from the checkpoint.
+    #[error("it cannot be inflated from its checkpoint: at byte {at} of the layer, {fault}")]
+    Inflate {
+        /// Where in the layer.
+        at: CompressedAt,
+        /// Why not.
+        fault: Fault,
+    },
+    /// They inflate to fewer plain bytes.
+    #[error("it inflates to {found} bytes, not to {expected}")]
+    Length {
+        /// Plain bytes that came.
+        found: u64,
+        /// By the checkpoints.
+        expected: u64,
+    },
+}
+
+impl Spans {
+    /// The spans that `ztoc` describes, of a layer of `layer_size` stored bytes.
+    ///
+    /// # Errors
+    /// Where they cannot lie in it.
+    pub fn of(ztoc: Ztoc, layer_size: u64) -> Result<Self, UnusableSpans> {
+        if ztoc.compressed_size != layer_size {
+            return Err(UnusableSpans::LayerSize {
+                expected: ztoc.compressed_size,
+                found: layer_size,
+            });
+        }
+        // For each span: its first stored byte, where the one before it ends, and its first plain byte.
+        let starts: Vec<(u64, u64, u64)> = match ztoc.compression {
+            Compression::Gzip => Zinfo::parse(&ztoc.checkpoints)?
+                .iter()
+                .map(|(at, _)| (at.first_byte().0, at.compressed_at.0, at.plain_at.0))
+                .collect(),
+            Compression::Uncompressed => {
+                let starts = ztoc.span_starts().into_iter();
+                starts.map(|at| (at, at, at)).collect()
+            }
+        };
+        let mut list = Vec::with_capacity(starts.len());
+        for (id, &(first, _, plain)) in starts.iter().enumerate() {
+            let (stored_end, plain_end) = match starts.get(id + 1) {
+                Some(&(_, stored_end, plain_end)) => (stored_end, plain_end),
+                None => (layer_size, ztoc.plain_size.max(plain)),
+            };
+            if first > stored_end || stored_end > layer_size || plain > plain_end {
+                return Err(UnusableSpans::Outside(id));
+            }
+            list.push(Span {
+                stored: first..stored_end,
+                plain: plain..plain_end,
+                digest: ztoc.span_digests[id],
+            });
+        }
+        let checkpoints = match ztoc.compression {
+            Compression::Gzip => ztoc.checkpoints,
+            Compression::Uncompressed => Vec::new(),
+        };
+        Ok(Self { list, checkpoints })
+    }
+
+    /// The spans, in order.
+    pub fn list(&self) -> &[Span] {
+        &self.list
+    }
+
+    /// Those that hold any of these plain bytes.
+    pub fn holding(&self, plain: &Range<u64>) -> Range<usize> {
+        if plain.is_empty() {
+            return 0..0;
+        }
+        let first = self
+            .list
+            .partition_point(|span| span.plain.end <= plain.start);
+        let end = self
+            .list
+            .partition_point(|span| span.plain.start < plain.end);
+        first..end.max(first)
+    }
+
+    /// The checkpoint that span `id` starts at; none where the layer is not compressed.
+    pub fn checkpoint(&self, id: usize) -> Option<(Boundary, &[u8; WINDOW])> {
+        Zinfo::parse(&self.checkpoints).ok()?.iter().nth(id)
+    }
+
+    /// Gives the plain bytes of span `id` to `give`, from its stored bytes. They are only to be trusted when all is well at
+    /// the end: the digest is that of the whole span.
+    ///
+    /// # Errors
+    /// Where `source` fails, or gives other bytes than the ztoc promises.
+    pub fn read(
+        &self,
+        id: usize,
+        source: &mut impl Read,
+        give: impl FnMut(&[u8]),
+    ) -> Result<(), SpanError> {
+        let span = &self.list[id];
+        let mut taken = Taken {
+            hasher: Hasher::default(),
+            left: span.plain.end - span.plain.start,
+            give,
+        };
+        let inflated = match self.checkpoint(id) {
+            Some((from, window)) => taken.inflate(Gunzip::resume(from, window), source),
+            None => taken.copy(source).map(|()| None),
+        };
+        let fault = inflated.map_err(SpanError::Read)?;
+        let found = taken.hasher.finish();
+        if found != span.digest {
+            return Err(SpanError::Digest {
+                found,
+                expected: span.digest,
+            });
+        }
+        let expected = span.plain.end - span.plain.start;
+        match fault {
+            // The span ends before its member does, as a rule.
+            Some((_, Fault::Truncated)) | None if taken.left == 0 => Ok(()),
+            Some((at, fault)) if fault != Fault::Truncated => Err(SpanError::Inflate { at, fault }),
+            _ => Err(SpanError::Length {
+                found: expected - taken.left,
+                expected,
+            }),
+        }
+    }
+}
+
+/// Hashes a span's stored bytes and passes its plain ones on.
+struct Taken<F> {
+    hasher: Hasher,
+    /// Plain bytes that belong to the span and did not come yet.
+    left: u64,
+    give: F,
+}
+
+/// All plain bytes of the span came; what follows belongs to nobody.
+struct Enough;
+
+impl<F: FnMut(&[u8])> Taken<F> {
+    fn take(&mut self, bytes: &[u8]) {
+        let wanted = usize::try_from(self.left).unwrap_or(usize::MAX);
+        let bytes = &bytes[..bytes.len().min(wanted)];
+        self.left -= bytes.len() as u64;
+        if !bytes.is_empty() {
+            (self.give)(bytes);
+        }
+    }
+
+    /// Inflates all of `source`, and says what stopped it before its end.
+    fn inflate(
+        &mut self,
+        mut gunzip: Gunzip,
+        source: &mut impl Read,
+    ) -> io::Result<Option<(CompressedAt, Fault)>> {
+        let fault = match gunzip.run(source, self) {
+            Ok(_) | Err(inflate::Error::Sink(Enough)) => None,
+            Err(inflate::Error::Stream { at, fault }) => Some((at, fault)),
+            Err(inflate::Error::Read(error)) => return Err(error),
+        };
+        gunzip.drain(source, self)?;
+        Ok(fault)
+    }
+
+    fn copy(&mut self, source: &mut impl Read) -> io::Result<()> {
+        let mut piece = vec![0; PIECE];
+        loop {
+            match source.read(&mut piece) {
+                Ok(0) => return Ok(()),
+                Ok(n) => {
+                    self.hasher.update(&piece[..n]);
+                    self.take(&piece[..n]);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+impl<F: FnMut(&[u8])> Sink for Taken<F> {
+    type Error = Enough;
+
+    fn compressed(&mut self, bytes: &[u8]) {
+        self.hasher.update(bytes);
+    }
+
+    fn plain(&mut self, bytes: &[u8]) -> Result<(), Enough> {
+        if self.left == 0 && !bytes.is_empty() {
+            return Err(Enough);
+        }
+        self.take(bytes);
+        Ok(())
+    }
+
+    fn boundary(&mut self, _: Boundary, _: &[u8]) {}
+}

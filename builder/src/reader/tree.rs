@@ -1,0 +1,436 @@
+//! The file system that an image's layers make, one over the other, as a runtime unpacks them: whiteouts take away what lies
+//! below, links lead on, and nothing leaves the root.
+//! In: tables of contents, bottom layer first. Out: inodes by path. Pure.
+
+use std::{collections::BTreeMap, ops::Range, sync::Arc};
+
+use crate::{
+    tar::Kind,
+    ztoc::{FileMetadata, Toc},
+};
+
+/// What hides a name of the layers below.
+const WHITEOUT: &[u8] = b".wh.";
+/// What hides all of them in its directory.
+const OPAQUE: &[u8] = b".wh..wh..opq";
+/// Other marks of a union file system; they hide nothing and are no files.
+const MARK: &[u8] = b".wh..wh.";
+
+/// The longest path that Linux takes (`PATH_MAX`).
+const PATH_MAX: usize = 4096;
+/// Symbolic links that Linux follows in one path (`MAXSYMLINKS`).
+const LINKS_MAX: usize = 40;
+
+/// A directory's mode where no layer says one.
+const IMPLICIT_MODE: i64 = 0o755;
+
+/// A file, directory, link or device; several names may share one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Inode {
+    /// The layer that has it, from 0.
+    pub layer: usize,
+    /// What it is; never a hard link.
+    pub kind: Kind,
+    /// Size of a regular file in bytes.
+    pub size: u64,
+    /// Plain byte of its layer where its payload starts.
+    pub payload_at: u64,
+    /// Permission bits.
+    pub mode: i64,
+    /// Owner.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+    /// Time of the last change, RFC 3339; empty where none is known.
+    pub modified: String,
+    /// Target of a symbolic link.
+    pub link_name: Vec<u8>,
+    /// Device number: major, minor.
+    pub device: (i64, i64),
+}
+
+impl Inode {
+    /// The plain bytes of its layer that are its contents.
+    pub fn payload(&self) -> Range<u64> {
+        self.payload_at..self.payload_at + self.size
+    }
+}
+
+/// A place in a tree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NodeId(usize);
+
+struct Node {
+    inode: Arc<Inode>,
+    children: BTreeMap<Vec<u8>, usize>,
+}
+
+/// The merged file system. Nodes lie in one list, so that no depth of directories can exhaust a stack.
+pub struct Tree {
+    nodes: Vec<Node>,
+}
+
+const ROOT: usize = 0;
+
+/// Layers that no runtime can unpack.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unpackable {
+    /// A kind that tables of contents do not have.
+    #[error("{path} is of the unknown kind {kind:?}")]
+    Kind {
+        /// Its path.
+        path: String,
+        /// Its kind.
+        kind: String,
+    },
+    /// A payload outside the layer.
+    #[error("{0} has a negative size or place")]
+    Payload(String),
+    /// A path that no system call takes.
+    #[error("a path of {0} bytes is longer than Linux allows")]
+    PathLength(usize),
+    /// A hard link to nothing.
+    #[error("{path} is a hard link to {target}, which is not there")]
+    HardLink {
+        /// Its path.
+        path: String,
+        /// What it names.
+        target: String,
+    },
+    /// A path through something else than directories.
+    #[error("{path} cannot be there")]
+    Path {
+        /// The path.
+        path: String,
+        /// Why not.
+        source: NotFound,
+    },
+}
+
+/// A path that leads nowhere.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotFound {
+    /// No such name.
+    #[error("there is no {0}")]
+    Missing(String),
+    /// Something else than a directory on the way.
+    #[error("{0} is no directory")]
+    NotADirectory(String),
+    /// Links in a circle, or too many.
+    #[error("there are too many symbolic links on the way")]
+    Links,
+}
+
+/// Why a walk ended before its last name.
+enum Stop {
+    /// This directory does not have that name.
+    Missing(usize, Vec<u8>),
+    NotADirectory(Vec<u8>),
+    Links,
+}
+
+impl Default for Tree {
+    fn default() -> Self {
+        Self {
+            nodes: vec![Node {
+                inode: Arc::new(Inode::implicit_directory(0)),
+                children: BTreeMap::new(),
+            }],
+        }
+    }
+}
+
+impl Tree {
+    /// Puts layer number `layer` over those applied so far.
+    ///
+    /// # Errors
+    /// Where a runtime could not unpack it. The tree is then of no use.
+    pub fn apply(&mut self, layer: usize, toc: &Toc) -> Result<(), Unpackable> {
+        // Whiteouts only hide what lies below, wherever in the layer they stand: so they come first.
+        for file in toc.iter() {
+            let path = clean(file.name)?;
+            let Some((base, parent)) = path.split_last() else {
+                continue;
+            };
+            if !base.starts_with(WHITEOUT) {
+                continue;
+            }
+            // Where there is no such directory, there is nothing to hide.
+            if let Ok(directory) = self.walk(parent, true) {
+                let children = &mut self.nodes[directory].children;
+                if *base == OPAQUE {
+                    children.clear();
+                } else if !base.starts_with(MARK) {
+                    children.remove(&base[WHITEOUT.len()..]);
+                }
+            }
+        }
+        for file in toc.iter() {
+            self.add(layer, &file)?;
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, layer: usize, file: &FileMetadata<'_>) -> Result<(), Unpackable> {
+        let path = clean(file.name)?;
+        let Some((base, parent)) = path.split_last() else {
+            if file.kind == Kind::Directory.as_str().as_bytes() {
+                self.nodes[ROOT].inode = Arc::new(Inode::of(layer, Kind::Directory, file)?);
+            }
+            return Ok(());
+        };
+        if base.starts_with(WHITEOUT) {
+            return Ok(());
+        }
+        let kind = kind_of(file)?;
+        let inode = match kind {
+            Kind::HardLink => self.link_target(file)?,
+            kind => Arc::new(Inode::of(layer, kind, file)?),
+        };
+        let directory = self
+            .directory(layer, parent)
+            .map_err(|stop| Unpackable::Path {
+                path: shown(file.name),
+                source: stop.into(),
+            })?;
+        let there = self.nodes[directory].children.get(*base).copied();
+        match there {
+            Some(there) if self.is_directory(there) && inode.kind == Kind::Directory => {
+                self.nodes[there].inode = inode;
+            }
+            _ => {
+                let node = self.push(inode);
+                self.nodes[directory].children.insert(base.to_vec(), node);
+            }
+        }
+        Ok(())
+    }
+
+    /// What a hard link names: a path from the root, whose last name is not followed.
+    fn link_target(&self, file: &FileMetadata<'_>) -> Result<Arc<Inode>, Unpackable> {
+        let target = clean(file.link_name)?;
+        let found = self.walk(&target, false).ok();
+        found
+            .map(|node| &self.nodes[node].inode)
+            .filter(|inode| inode.kind != Kind::Directory)
+            .map(Arc::clone)
+            .ok_or_else(|| Unpackable::HardLink {
+                path: shown(file.name),
+                target: shown(file.link_name),
+            })
+    }
+
+    /// The directory at `path`, made where it is missing.
+    fn directory(&mut self, layer: usize, path: &[&[u8]]) -> Result<usize, Stop> {
+        loop {
+            match self.walk(path, true) {
+                Ok(found) if self.is_directory(found) => return Ok(found),
+                Ok(_) => {
+                    let last = path.last().copied().unwrap_or_default();
+                    return Err(Stop::NotADirectory(last.to_vec()));
+                }
+                Err(Stop::Missing(parent, name)) => {
+                    let made = self.push(Arc::new(Inode::implicit_directory(layer)));
+                    self.nodes[parent].children.insert(name, made);
+                }
+                Err(stop) => return Err(stop),
+            }
+        }
+    }
+
+    fn push(&mut self, inode: Arc<Inode>) -> usize {
+        self.nodes.push(Node {
+            inode,
+            children: BTreeMap::new(),
+        });
+        self.nodes.len() - 1
+    }
+
+    fn is_directory(&self, node: usize) -> bool {
+        self.nodes[node].inode.kind == Kind::Directory
+    }
+
+    /// Follows `path` from the root; its last name, where it is a symbolic link, only if `follow`.
+    fn walk(&self, path: &[&[u8]], follow: bool) -> Result<usize, Stop> {
+        let mut left: Vec<Vec<u8>> = path.iter().rev().map(|name| name.to_vec()).collect();
+        let mut trail = vec![ROOT];
+        let mut links = 0;
+        while let Some(name) = left.pop() {
+            let here = *trail.last().unwrap_or(&ROOT);
+            if name == b".." {
+                trail.truncate(trail.len().saturating_sub(1).max(1));
+                continue;
+            }
+            if !self.is_directory(here) {
+                return Err(Stop::NotADirectory(name));
+            }
+            let Some(&next) = self.nodes[here].children.get(&name) else {
+                return Err(Stop::Missing(here, name));
+            };
+            let inode = &self.nodes[next].inode;
+            if inode.kind != Kind::Symlink || (left.is_empty() && !follow) {
+                trail.push(next);
+                continue;
+            }
+            links += 1;
+            if links > LINKS_MAX {
+                return Err(Stop::Links);
+            }
+            if inode.link_name.starts_with(b"/") {
+                trail.truncate(1);
+            }
+            let names = inode.link_name.split(|&byte| byte == b'/').rev();
+            let names = names.filter(|name| !name.is_empty() && *name != b".");
+            left.extend(names.map(<[u8]>::to_vec));
+        }
+        Ok(*trail.last().unwrap_or(&ROOT))
+    }
+
+    /// The node at `path`; its last name, where it is a symbolic link, is followed if `follow`.
+    ///
+    /// # Errors
+    /// Where the path leads nowhere.
+    pub fn find(&self, path: &[u8], follow: bool) -> Result<NodeId, NotFound> {
+        let names: Vec<_> = names(path).collect();
+        self.walk(&names, follow)
+            .map(NodeId)
+            .map_err(NotFound::from)
+    }
+
+    /// What is at a node.
+    pub fn inode(&self, node: NodeId) -> &Inode {
+        &self.nodes[node.0].inode
+    }
+
+    /// Whether both nodes are names of one inode.
+    pub fn are_same(&self, one: NodeId, other: NodeId) -> bool {
+        Arc::ptr_eq(&self.nodes[one.0].inode, &self.nodes[other.0].inode)
+    }
+
+    /// What is in a directory, in the order of the names.
+    pub fn children(&self, node: NodeId) -> impl Iterator<Item = (&[u8], NodeId)> {
+        let children = self.nodes[node.0].children.iter();
+        children.map(|(name, &node)| (&name[..], NodeId(node)))
+    }
+
+    /// Everything below a directory, with its path from there, parents first.
+    pub fn all(&self, node: NodeId) -> Vec<(Vec<u8>, NodeId)> {
+        let (mut found, mut left) = (Vec::new(), vec![(Vec::new(), node)]);
+        while let Some((path, node)) = left.pop() {
+            let children: Vec<_> = self
+                .children(node)
+                .map(|(name, child)| {
+                    let mut path: Vec<u8> = path.clone();
+                    if !path.is_empty() {
+                        path.push(b'/');
+                    }
+                    path.extend(name);
+                    (path, child)
+                })
+                .collect();
+            left.extend(children.into_iter().rev());
+            if !path.is_empty() {
+                found.push((path, node));
+            }
+        }
+        found
+    }
+}
+
+impl Inode {
+    fn implicit_directory(layer: usize) -> Self {
+        Self {
+            layer,
+            kind: Kind::Directory,
+            size: 0,
+            payload_at: 0,
+            mode: IMPLICIT_MODE,
+            uid: 0,
+            gid: 0,
+            modified: String::new(),
+            link_name: Vec::new(),
+            device: (0, 0),
+        }
+    }
+
+    fn of(layer: usize, kind: Kind, file: &FileMetadata<'_>) -> Result<Self, Unpackable> {
+        // Only a regular file has a payload, whatever the others claim.
+        let (payload_at, size) = match kind {
+            Kind::Regular => (u64::try_from(file.offset), u64::try_from(file.size)),
+            _ => (Ok(0), Ok(0)),
+        };
+        let (Ok(payload_at), Ok(size)) = (payload_at, size) else {
+            return Err(Unpackable::Payload(shown(file.name)));
+        };
+        Ok(Self {
+            layer,
+            kind,
+            size,
+            payload_at,
+            mode: file.mode & 0o7777,
+            uid: file.uid,
+            gid: file.gid,
+            modified: String::from_utf8_lossy(file.modified).into_owned(),
+            link_name: file.link_name.to_vec(),
+            device: (file.dev_major, file.dev_minor),
+        })
+    }
+}
+
+impl From<Stop> for NotFound {
+    fn from(stop: Stop) -> Self {
+        match stop {
+            Stop::Missing(_, name) => Self::Missing(shown(&name)),
+            Stop::NotADirectory(name) => Self::NotADirectory(shown(&name)),
+            Stop::Links => Self::Links,
+        }
+    }
+}
+
+fn kind_of(file: &FileMetadata<'_>) -> Result<Kind, Unpackable> {
+    let kinds = [
+        Kind::Regular,
+        Kind::HardLink,
+        Kind::Symlink,
+        Kind::Directory,
+        Kind::Char,
+        Kind::Block,
+        Kind::Fifo,
+    ];
+    kinds
+        .into_iter()
+        .find(|kind| kind.as_str().as_bytes() == file.kind)
+        .ok_or_else(|| Unpackable::Kind {
+            path: shown(file.name),
+            kind: shown(file.kind),
+        })
+}
+
+/// The names in a path, without those that lead nowhere.
+fn names(path: &[u8]) -> impl Iterator<Item = &[u8]> {
+    path.split(|&byte| byte == b'/')
+        .filter(|name| !name.is_empty() && *name != b".")
+}
+
+/// The names of a path in an archive; `..` takes the name before it back and never leaves the root.
+fn clean(path: &[u8]) -> Result<Vec<&[u8]>, Unpackable> {
+    if path.len() > PATH_MAX {
+        return Err(Unpackable::PathLength(path.len()));
+    }
+    let mut clean = Vec::new();
+    for name in names(path) {
+        if name == b".." {
+            clean.pop();
+        } else {
+            clean.push(name);
+        }
+    }
+    Ok(clean)
+}
+
+fn shown(text: &[u8]) -> String {
+    String::from_utf8_lossy(text).into_owned()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,194 @@
+use super::*;
+
+/// A member of a layer: kind, path and, for links, the target.
+type Member = (&'static str, &'static str, &'static str);
+
+fn toc(members: &[Member]) -> Toc {
+    let mut toc = Toc::default();
+    for (number, (kind, name, link_name)) in members.iter().enumerate() {
+        toc.push(&FileMetadata {
+            name: name.as_bytes(),
+            kind: kind.as_bytes(),
+            link_name: link_name.as_bytes(),
+            offset: 512 * i64::try_from(number).unwrap(),
+            size: 1,
+            ..FileMetadata::default()
+        });
+    }
+    toc
+}
+
+fn merged(layers: &[&[Member]]) -> Result<Tree, Unpackable> {
+    let mut tree = Tree::default();
+    for (number, members) in layers.iter().enumerate() {
+        tree.apply(number, &toc(members))?;
+    }
+    Ok(tree)
+}
+
+/// Every path, with the layer that it comes from.
+fn paths(layers: &[&[Member]]) -> Vec<String> {
+    let tree = merged(layers).unwrap();
+    let root = tree.find(b"/", true).unwrap();
+    let all = tree.all(root).into_iter();
+    all.map(|(path, node)| {
+        let inode = tree.inode(node);
+        format!("{} {} {}", shown(&path), inode.kind.as_str(), inode.layer)
+    })
+    .collect()
+}
+
+#[test]
+fn upper_layers_replace_what_is_below() {
+    let lower: &[Member] = &[
+        ("dir", "d/", ""),
+        ("reg", "d/a", ""),
+        ("reg", "f", ""),
+        ("dir", "g", ""),
+        ("reg", "g/x", ""),
+    ];
+    let upper: &[Member] = &[
+        ("dir", "./d", ""),
+        ("reg", "/d/b", ""),
+        ("dir", "f", ""),
+        ("reg", "g", ""),
+    ];
+    assert_eq!(
+        paths(&[lower, upper]),
+        ["d dir 1", "d/a reg 0", "d/b reg 1", "f dir 1", "g reg 1"]
+    );
+}
+
+#[test]
+fn whiteouts_hide_the_layers_below_only() {
+    let lower: &[Member] = &[
+        ("reg", "a", ""),
+        ("dir", "d", ""),
+        ("reg", "d/x", ""),
+        ("reg", "d/y", ""),
+        ("reg", "o/x", ""),
+    ];
+    // Wherever in their layer they stand, and whatever else stands there.
+    let upper: &[Member] = &[
+        ("reg", "a", ""),
+        ("reg", ".wh.a", ""),
+        ("reg", "d/.wh.x", ""),
+        ("reg", "o/new", ""),
+        ("reg", "o/.wh..wh..opq", ""),
+        ("reg", ".wh.absent", ""),
+        ("reg", "nowhere/.wh.x", ""),
+        ("reg", ".wh..wh.plnk", ""),
+    ];
+    assert_eq!(
+        paths(&[lower, upper]),
+        ["a reg 1", "d dir 0", "d/y reg 0", "o dir 0", "o/new reg 1"]
+    );
+    let gone: &[Member] = &[("reg", ".wh.d", "")];
+    assert_eq!(paths(&[lower, gone]), ["a reg 0", "o dir 0", "o/x reg 0"]);
+    let again: &[Member] = &[("reg", ".wh.d", ""), ("reg", "d/z", "")];
+    assert_eq!(
+        paths(&[lower, again]),
+        ["a reg 0", "d dir 1", "d/z reg 1", "o dir 0", "o/x reg 0"]
+    );
+}
+
+#[test]
+fn hard_links_share_what_they_named_then() {
+    let lower: &[Member] = &[("reg", "a", ""), ("hardlink", "b", "./a")];
+    let upper: &[Member] = &[("reg", "a", ""), ("hardlink", "c", "/b")];
+    let tree = merged(&[lower, upper]).unwrap();
+    let node = |path: &[u8]| tree.find(path, true).unwrap();
+    assert!(tree.are_same(node(b"b"), node(b"c")));
+    assert!(!tree.are_same(node(b"a"), node(b"b")));
+    assert_eq!(tree.inode(node(b"c")).layer, 0);
+    assert_eq!(tree.inode(node(b"a")).layer, 1);
+    for target in ["absent", "d", ""] {
+        let layer: &[Member] = &[("dir", "d", ""), ("hardlink", "x", target)];
+        assert!(
+            matches!(merged(&[layer]), Err(Unpackable::HardLink { .. })),
+            "{target:?}"
+        );
+    }
+}
+
+#[test]
+fn symbolic_links_stay_inside() {
+    let lower: &[Member] = &[
+        ("reg", "usr/bin/sh", ""),
+        ("symlink", "bin", "usr/bin"),
+        ("symlink", "up", "../../../usr"),
+        ("symlink", "abs", "/up/bin/sh"),
+        ("symlink", "usr/back", "../bin/../../abs"),
+        ("symlink", "one", "two"),
+        ("symlink", "two", "one"),
+        ("symlink", "lost", "nowhere"),
+    ];
+    // As a runtime does, a layer writes through the links of those below.
+    let upper: &[Member] = &[("reg", "bin/ls", ""), ("reg", "lost/found", "")];
+    let tree = merged(&[lower, upper]).unwrap();
+    let find = |path: &[u8]| tree.find(path, true);
+    let sh = find(b"/usr/bin/sh").unwrap();
+    for path in [
+        &b"bin/sh"[..],
+        b"/up/bin/sh",
+        b"abs",
+        b"usr/back",
+        b"bin/../back",
+    ] {
+        assert_eq!(find(path), Ok(sh), "{}", shown(path));
+    }
+    assert!(find(b"usr/bin/ls").is_ok() && find(b"nowhere/found").is_ok());
+    assert_eq!(find(b"../../usr/bin/sh"), Ok(sh));
+    assert_eq!(find(b"one"), Err(NotFound::Links));
+    assert_eq!(find(b"bin/zsh"), Err(NotFound::Missing("zsh".to_owned())));
+    assert_eq!(
+        find(b"bin/sh/x"),
+        Err(NotFound::NotADirectory("x".to_owned()))
+    );
+    let link = tree.find(b"bin", false).unwrap();
+    assert_eq!(tree.inode(link).kind, Kind::Symlink);
+}
+
+#[test]
+fn what_no_runtime_can_unpack_is_refused() {
+    let file: Member = ("reg", "f", "");
+    assert!(matches!(
+        merged(&[&[file, ("reg", "f/x", "")]]),
+        Err(Unpackable::Path { .. })
+    ));
+    assert!(matches!(
+        merged(&[&[("sock", "s", "")]]),
+        Err(Unpackable::Kind { .. })
+    ));
+    let mut long = Toc::default();
+    long.push(&FileMetadata {
+        name: &[b'a'; 5000],
+        kind: b"reg",
+        ..FileMetadata::default()
+    });
+    assert_eq!(
+        Tree::default().apply(0, &long),
+        Err(Unpackable::PathLength(5000))
+    );
+    let mut negative = Toc::default();
+    negative.push(&FileMetadata {
+        name: b"a",
+        kind: b"reg",
+        size: -1,
+        ..FileMetadata::default()
+    });
+    assert_eq!(
+        Tree::default().apply(0, &negative),
+        Err(Unpackable::Payload("a".to_owned()))
+    );
+}
+
+#[test]
+fn dots_in_a_layer_s_paths_stay_inside() {
+    let layer: &[Member] = &[
+        ("reg", "../../a", ""),
+        ("reg", "d/../b", ""),
+        ("dir", "./", ""),
+    ];
+    assert_eq!(paths(&[layer]), ["a reg 0", "b reg 0"]);
+}

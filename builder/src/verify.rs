@@ -1,0 +1,277 @@
+//! Proof that an image's index is right: everything in it is made again from the image, and compared.
+//! In: an image. Out: a report of every platform, index and layer, with the exact place of each thing that is wrong.
+//!
+//! ```text
+//! image ─▶ links (manifests, annotations, subjects) ─▶ layer ─┬▶ made again ─▶ compare
+//!                                                             └▶ spans, beside another inflater
+//! ```
+
+mod compare;
+mod layer;
+mod links;
+mod spans;
+
+use std::collections::HashMap;
+
+use futures_util::{StreamExt, stream};
+use serde::Serialize;
+
+pub use compare::differences;
+
+use crate::{
+    digest::Digest,
+    image::{self, Image, Role},
+    index::{V1, Version, ZTOC},
+    oci::{Descriptor, ImageManifest, Platform, Reference},
+    reader::FoundIndex,
+    run::chain,
+    store::{self, ReadImages, Store},
+};
+use layer::Task;
+
+/// Layers that are read at once; each keeps two threads busy.
+const LAYERS_AT_ONCE: usize = 2;
+
+/// Problems that are told of one layer or ztoc; one wrong number may make thousands.
+const PROBLEMS_MAX: usize = 20;
+
+/// What was found out about an image.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    /// Digest of the image.
+    pub image_digest: Digest,
+    /// Everything that is wrong with the image as a whole.
+    pub problems: Vec<String>,
+    /// One for each platform.
+    pub platforms: Vec<PlatformReport>,
+}
+
+/// What was found out about a platform's image.
+#[derive(Debug, Serialize)]
+pub struct PlatformReport {
+    /// The platform.
+    pub platform: String,
+    /// Digest of its manifest.
+    pub manifest_digest: Digest,
+    /// Everything that is wrong with it.
+    pub problems: Vec<String>,
+    /// Its indexes.
+    pub indexes: Vec<IndexReport>,
+    /// Its layers, bottom first.
+    pub layers: Vec<LayerReport>,
+}
+
+/// What was found out about an index.
+#[derive(Debug, Serialize)]
+pub struct IndexReport {
+    /// `v1` or `v2`.
+    pub version: &'static str,
+    /// Its digest.
+    pub index_digest: Digest,
+    /// Everything that is wrong with its manifest.
+    pub problems: Vec<String>,
+}
+
+/// What was found out about a layer.
+#[derive(Clone, Debug, Serialize)]
+pub struct LayerReport {
+    /// Its digest.
+    pub digest: Digest,
+    /// Its size in bytes, as stored.
+    pub size: u64,
+    /// Its ztoc; none where it has none.
+    pub ztoc: Option<Digest>,
+    /// Spans that were checked.
+    pub spans: usize,
+    /// Entries of its archive that were compared.
+    pub files: usize,
+    /// Everything that is wrong with it.
+    pub problems: Vec<String>,
+}
+
+/// An image that could not even be looked at.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The registry or the layout.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    /// The image itself.
+    #[error(transparent)]
+    Image(#[from] image::Error),
+    /// A platform that the image does not have.
+    #[error("the image has no platform {0}")]
+    NoSuchPlatform(String),
+}
+
+impl Report {
+    /// Everything that is wrong, each with where it is.
+    pub fn problems(&self) -> Vec<String> {
+        let mut all = self.problems.clone();
+        for platform in &self.platforms {
+            let of = &platform.platform;
+            all.extend(platform.problems.iter().map(|what| format!("{of}: {what}")));
+            for index in &platform.indexes {
+                let digest = index.index_digest;
+                let problems = index.problems.iter();
+                all.extend(problems.map(|what| format!("{of}: SOCI index {digest}: {what}")));
+            }
+            for (number, layer) in platform.layers.iter().enumerate() {
+                let (number, digest) = (number + 1, layer.digest);
+                let problems = layer.problems.iter();
+                all.extend(problems.map(|what| format!("{of}: layer {number} ({digest}): {what}")));
+            }
+        }
+        all
+    }
+}
+
+/// Verifies the indexes of `reference`; of `platform` only, where one is given. Reads every layer once.
+///
+/// # Errors
+/// Where the image cannot be looked at. What is wrong with its indexes and layers is part of the report.
+pub async fn verify(
+    store: &Store,
+    reference: &Reference,
+    platform: Option<&Platform>,
+) -> Result<Report, Error> {
+    let root = store.image(reference).await?;
+    let image = Image::load(store, root).await?;
+    let mut report = Report {
+        image_digest: image.root.descriptor.digest,
+        problems: Vec::new(),
+        platforms: Vec::new(),
+    };
+    let mut used = Vec::new();
+    let mut done: HashMap<Task, LayerReport> = HashMap::new();
+    for (_, descriptor, of, manifest) in image.platforms() {
+        if platform.is_some_and(|wanted| !wanted.same_as(of)) {
+            continue;
+        }
+        let mut found = PlatformReport {
+            platform: of.to_string(),
+            manifest_digest: descriptor.digest,
+            problems: Vec::new(),
+            indexes: Vec::new(),
+            layers: Vec::new(),
+        };
+        if let Err(error) = store.blob(&manifest.config).await {
+            found
+                .problems
+                .push(format!("its config: {}", chain(&error)));
+        }
+        let indexes = indexes(store, descriptor, manifest, &mut found.problems).await;
+        for index in &indexes {
+            used.push(index.descriptor.digest);
+            found.indexes.push(IndexReport {
+                version: match index.version {
+                    Version::V1 => "v1",
+                    Version::V2 => "v2",
+                },
+                index_digest: index.descriptor.digest,
+                problems: links::problems(store, &image, (descriptor, of, manifest), index).await,
+            });
+        }
+        found.layers = layers(store, manifest, &indexes, &mut done).await;
+        report.platforms.push(found);
+    }
+    match platform {
+        Some(wanted) if report.platforms.is_empty() => {
+            return Err(Error::NoSuchPlatform(wanted.to_string()));
+        }
+        Some(_) => {}
+        None => report.problems = dangling(&image, &used),
+    }
+    Ok(report)
+}
+
+/// The indexes of one platform's image, of both versions.
+async fn indexes(
+    store: &Store,
+    descriptor: &Descriptor,
+    manifest: &ImageManifest,
+    problems: &mut Vec<String>,
+) -> Vec<FoundIndex> {
+    let mut indexes = Vec::new();
+    match FoundIndex::by_annotation(store, manifest).await {
+        Ok(index) => indexes.extend(index),
+        Err(error) => problems.push(chain(&error)),
+    }
+    match store.referrers(&descriptor.digest, V1).await {
+        Ok(referrers) => {
+            for referrer in referrers {
+                match FoundIndex::read(store, Version::V1, referrer.digest).await {
+                    Ok(index) => indexes.push(index),
+                    Err(error) => problems.push(chain(&error)),
+                }
+            }
+        }
+        Err(error) => problems.push(format!("its referrers: {}", chain(&error))),
+    }
+    if indexes.is_empty() && problems.is_empty() {
+        problems.push("it has no SOCI index".to_owned());
+    }
+    indexes
+}
+
+/// Verifies each layer of an image with each ztoc that its indexes have of it; what was verified before is not read again.
+async fn layers(
+    store: &Store,
+    manifest: &ImageManifest,
+    indexes: &[FoundIndex],
+    done: &mut HashMap<Task, LayerReport>,
+) -> Vec<LayerReport> {
+    let mut tasks = Vec::new();
+    for layer in &manifest.layers {
+        let mut ztocs: Vec<_> = indexes.iter().filter_map(|of| of.ztoc_of(layer)).collect();
+        ztocs.dedup_by_key(|ztoc| ztoc.digest);
+        if ztocs.is_empty() {
+            tasks.push(Task::new(layer, None));
+        }
+        tasks.extend(ztocs.into_iter().map(|ztoc| Task::new(layer, Some(ztoc))));
+    }
+    let mut fresh = Vec::new();
+    for task in &tasks {
+        if !done.contains_key(task) && !fresh.contains(task) {
+            fresh.push(task.clone());
+        }
+    }
+    let verified: Vec<_> = stream::iter(fresh)
+        .map(|task| async move {
+            let report = layer::verify(store, &task).await;
+            (task, report)
+        })
+        .buffered(LAYERS_AT_ONCE)
+        .collect()
+        .await;
+    done.extend(verified);
+    tasks
+        .iter()
+        .filter_map(|task| done.get(task))
+        .cloned()
+        .collect()
+}
+
+/// Indexes that an image index lists and no image names.
+fn dangling(image: &Image, used: &[Digest]) -> Vec<String> {
+    let entries = image.entries.iter();
+    entries
+        .filter(|entry| matches!(entry.role, Role::SociIndex))
+        .map(|entry| entry.descriptor.digest)
+        .filter(|digest| !used.contains(digest))
+        .map(|digest| format!("no image names the SOCI index {digest} that the image index lists"))
+        .collect()
+}
+
+/// Whether a blob of an index is a ztoc.
+fn is_ztoc(blob: &Descriptor) -> bool {
+    blob.media_type == ZTOC
+}
+
+/// Leaves so many problems, and says how many there were.
+fn cut(problems: &mut Vec<String>) {
+    let more = problems.len().saturating_sub(PROBLEMS_MAX);
+    if more > 0 {
+        problems.truncate(PROBLEMS_MAX);
+        problems.push(format!("and {more} more of the kind"));
+    }
+}

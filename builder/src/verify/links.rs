@@ -1,0 +1,173 @@
+//! What ties an index to its image: annotations, subjects, descriptors.
+
+use serde::Deserialize;
+
+use super::is_ztoc;
+use crate::{
+    digest::Digest,
+    image::Image,
+    index::{
+        EMPTY_CONFIG, LAYER_DIGEST, LAYER_MEDIA_TYPE, MANIFEST_DIGEST, PREFETCH, SpanRange, Version,
+    },
+    oci::{Descriptor, ImageManifest, Platform},
+    reader::FoundIndex,
+    run::chain,
+    store::{ReadImages, Store},
+    ztoc::Ztoc,
+};
+
+/// One platform's image.
+type Of<'a> = (&'a Descriptor, &'a Platform, &'a ImageManifest);
+
+/// Everything that is wrong with the links of `index`, which was found as an index of that image.
+pub(super) async fn problems(
+    store: &Store,
+    image: &Image,
+    (descriptor, platform, manifest): Of<'_>,
+    index: &FoundIndex,
+) -> Vec<String> {
+    let mut all = Vec::new();
+    let config = &index.manifest.config;
+    let wanted = index.version.artifact_type();
+    if config.media_type != wanted {
+        all.push(format!(
+            "its config has the media type {:?}, but must have {wanted:?}",
+            config.media_type
+        ));
+    }
+    if config.digest != Digest::of(EMPTY_CONFIG) {
+        all.push(format!("its config is {}, not \"{{}}\"", config.digest));
+    }
+    if let Err(error) = store.blob(config).await {
+        all.push(format!("its config: {}", chain(&error)));
+    }
+    match index.version {
+        Version::V1 => subject(&mut all, descriptor, &index.manifest),
+        Version::V2 => entry(&mut all, image, descriptor, platform, index),
+    }
+    for (number, blob) in index.manifest.layers.iter().enumerate() {
+        if let Some(problem) = blob_problem(store, manifest, index, blob).await {
+            all.push(format!("blob {} ({}): {problem}", number + 1, blob.digest));
+        }
+    }
+    all
+}
+
+fn subject(all: &mut Vec<String>, image: &Descriptor, index: &ImageManifest) {
+    match &index.subject {
+        None => all.push("it names no subject".to_owned()),
+        Some(subject) if subject.digest != image.digest || subject.size != image.size => {
+            all.push(format!(
+                "its subject is {} of {} bytes, but the image's manifest is {} of {}",
+                subject.digest, subject.size, image.digest, image.size
+            ));
+        }
+        Some(_) => {}
+    }
+}
+
+fn entry(
+    all: &mut Vec<String>,
+    image: &Image,
+    descriptor: &Descriptor,
+    platform: &Platform,
+    index: &FoundIndex,
+) {
+    let mut entries = image.entries.iter();
+    let Some(entry) = entries.find(|entry| entry.descriptor.digest == index.descriptor.digest)
+    else {
+        all.push("the image index does not list it".to_owned());
+        return;
+    };
+    let entry = &entry.descriptor;
+    match &entry.platform {
+        Some(of) if of.same_as(platform) => {}
+        Some(of) => all.push(format!("the image index lists it for {of}, not {platform}")),
+        None => all.push("the image index lists it without a platform".to_owned()),
+    }
+    let named = entry.annotations.get(MANIFEST_DIGEST).map(String::as_str);
+    if named != Some(&descriptor.digest.to_string()) {
+        all.push(format!(
+            "its annotation {MANIFEST_DIGEST} is {}, but the image's manifest is {}",
+            named.unwrap_or("absent"),
+            descriptor.digest
+        ));
+    }
+    if entry.size != index.descriptor.size {
+        all.push(format!(
+            "it has {} bytes, but the image index says {}",
+            index.descriptor.size, entry.size
+        ));
+    }
+}
+
+/// What is wrong with a ztoc's descriptor, or with a prefetch artifact.
+async fn blob_problem(
+    store: &Store,
+    image: &ImageManifest,
+    index: &FoundIndex,
+    blob: &Descriptor,
+) -> Option<String> {
+    let says = |key: &str| blob.annotations.get(key).map(String::as_str);
+    let named = says(LAYER_DIGEST).unwrap_or("nothing");
+    let of = image
+        .layers
+        .iter()
+        .find(|of| of.digest.to_string() == named);
+    let Some(layer) = of else {
+        return Some(format!(
+            "its annotation {LAYER_DIGEST} says {named}, which is no layer of the image"
+        ));
+    };
+    if is_ztoc(blob) {
+        let media_type = says(LAYER_MEDIA_TYPE).unwrap_or("nothing");
+        return (media_type != layer.media_type).then(|| {
+            format!(
+                "its annotation {LAYER_MEDIA_TYPE} says {media_type}, but the layer is {}",
+                layer.media_type
+            )
+        });
+    }
+    if blob.media_type != PREFETCH {
+        return Some(format!("its media type {:?} is unknown", blob.media_type));
+    }
+    let spans = match index.ztoc_of(layer) {
+        Some(ztoc) => spans_of(store, ztoc).await,
+        None => return Some("it prefetches from a layer without a ztoc".to_owned()),
+    };
+    prefetch_problem(store, blob, spans).await
+}
+
+/// How many spans a ztoc has; none where it cannot be read, which is told of its layer.
+async fn spans_of(store: &Store, ztoc: &Descriptor) -> Option<usize> {
+    let bytes = store.blob(ztoc).await.ok()?;
+    Some(Ztoc::parse(&bytes).ok()?.span_digests.len())
+}
+
+#[derive(Deserialize)]
+struct Artifact {
+    prefetch_spans: Vec<SpanRange>,
+}
+
+async fn prefetch_problem(
+    store: &Store,
+    blob: &Descriptor,
+    spans: Option<usize>,
+) -> Option<String> {
+    let bytes = match store.blob(blob).await {
+        Ok(bytes) => bytes,
+        Err(error) => return Some(chain(&error)),
+    };
+    let artifact: Artifact = match serde_json::from_slice(&bytes) {
+        Ok(artifact) => artifact,
+        Err(error) => return Some(format!("it is no prefetch artifact: {error}")),
+    };
+    let wrong = artifact.prefetch_spans.into_iter().find(|range| {
+        range.start_span > range.end_span
+            || spans.is_some_and(|spans| range.end_span as usize >= spans)
+    })?;
+    Some(format!(
+        "it prefetches the spans {} to {}, which the layer does not have",
+        wrong.start_span, wrong.end_span
+    ))
+}

@@ -1,0 +1,42 @@
+//! Images read through their index: the right bytes, no more of them than needed, and every kind of damage found and named.
+#![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
+
+mod commands;
+mod damage;
+mod files;
+mod flips;
+mod spans;
+#[path = "../support/mod.rs"]
+mod support;
+
+use soci_builder::{
+    oci::Reference,
+    reader::{self, Reader},
+    registry::{Client, Options},
+    store::Store,
+};
+
+use support::program::Program;
+
+/// Indexes an image, its small layers too, and gives the reference of the result.
+fn indexed(image: &str, more: &[&str]) -> String {
+    let mut arguments = vec!["index", image, "--json"];
+    if !more.contains(&"--min-layer-size") {
+        arguments.extend(["--min-layer-size", "0"]);
+    }
+    arguments.extend(more);
+    let result = Program::new(arguments).run().exits(0).json();
+    let tag = result["output_tag"].as_str().unwrap();
+    let (repository, _) = image.rsplit_once(':').unwrap();
+    format!("{repository}:{tag}")
+}
+
+async fn open(image: &str) -> Result<Reader, reader::Error> {
+    let reference: Reference = image.parse().unwrap();
+    let store = Store::open(&reference, &Client::new(Options::default())).unwrap();
+    Reader::open(store, &reference, None).await
+}
+
+async fn read(image: &str, path: &str) -> Result<Vec<u8>, reader::Error> {
+    open(image).await?.file(path.as_bytes())?.read().await
+}
