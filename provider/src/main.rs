@@ -20,7 +20,8 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         let app = Arc::clone(&app);
         async move {
             let deadline: SystemTime = invocation.context.deadline();
-            let handled = handle(&app, invocation.payload, deadline).await;
+            // Boxed: the compiler counts how deep futures of futures go, and has a limit.
+            let handled = Box::pin(handle(&app, invocation.payload, deadline)).await;
             handled.map_err(lambda_runtime::Error::from)
         }
     };

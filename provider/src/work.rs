@@ -85,10 +85,9 @@ pub enum Outcome {
 /// # Errors
 /// Why it cannot be done.
 pub async fn work(app: &App, job: &Job) -> Result<Outcome, Error> {
-    // Boxed: the compiler counts how deep futures of futures go, and has a limit.
     match &job.event.kind {
-        Kind::Create(new) => Box::pin(index(app, job, new, None)).await,
-        Kind::Update { new, old } => Box::pin(index(app, job, new, Some(old))).await,
+        Kind::Create(new) => index(app, job, new, None).await,
+        Kind::Update { new, old } => index(app, job, new, Some(old)).await,
         Kind::Delete(properties) => Ok(Outcome::Deleted(delete(app, job, properties).await)),
     }
 }

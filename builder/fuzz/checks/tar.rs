@@ -77,7 +77,7 @@ fn compare(bytes: &[u8]) {
 }
 
 /// Whether there is one way to read a member: the formats' own magic and numbers, each PAX key once and with a value, no NUL in
-/// names, and a payload only where every reader expects one.
+/// names, a payload only where every reader expects one, and nothing that one of them takes for a header of the next.
 fn is_clear(bytes: &[u8], ours: &Member, theirs: &mut tar::Entry<'_, &[u8]>) -> bool {
     let Ok(payload_at) = usize::try_from(ours.payload_at) else {
         return false;
@@ -104,7 +104,14 @@ fn is_clear(bytes: &[u8], ours: &Member, theirs: &mut tar::Entry<'_, &[u8]>) -> 
     let records = keys.len();
     keys.sort();
     keys.dedup();
-    (is_ustar || is_gnu)
+    let kind = theirs.header().entry_type();
+    // Go looks at less of a magic than the crate does.
+    let is_member = !kind.is_pax_local_extensions()
+        && !kind.is_pax_global_extensions()
+        && !kind.is_gnu_longname()
+        && !kind.is_gnu_longlink();
+    is_member
+        && (is_ustar || is_gnu)
         && is_octal
         && (has_payload || ours.size == 0)
         && keys.len() == records

@@ -1,6 +1,7 @@
 //! A small cloud for the handler: ECR, CodeBuild, Lambda and the answer's address on one loopback port, told apart as AWS does, by
 //! target and path. In: images and how builds end. Out: what was called and answered.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(dead_code, reason = "each test program uses its part")]
 #![allow(
     unreachable_pub,
     reason = "test programs have no outside; `pub` marks what they are meant to use"
