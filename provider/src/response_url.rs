@@ -20,8 +20,11 @@ impl ResponseUrl {
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let url = Url::parse(text).ok()?;
-        let is_http = ["https", "http"].contains(&url.scheme()) && url.has_host();
-        is_http.then_some(Self(url))
+        let is_http = ["https", "http"].contains(&url.scheme());
+        // The host is shown. Where a slash is missing behind it, the secret would be a part of it.
+        let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b".-:[]".contains(&byte);
+        let has_name = url.host_str().is_some_and(|host| host.bytes().all(is_name));
+        (is_http && has_name).then_some(Self(url))
     }
 
     /// The address itself, for the PUT only.
@@ -102,6 +105,10 @@ mod tests {
         let url = ResponseUrl::parse(SIGNED).unwrap();
         assert_eq!(format!("{url:?}"), "https://cfn.s3.amazonaws.com/…?***");
         assert_eq!(url.to_string(), format!("{url:?}"));
+        assert_eq!(
+            ResponseUrl::parse("https://cfn&X-Amz-Signature=c0ffee"),
+            None
+        );
         let user = ResponseUrl::parse("https://user:pass@cfn.example/a").unwrap();
         assert_eq!(format!("{user:?}"), "https://cfn.example/…?***");
     }
