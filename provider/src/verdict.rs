@@ -61,7 +61,13 @@ pub fn on_report(
         layers: report.layers,
         bytes_read: report.bytes_read,
         build_id: build_id.map(str::to_owned),
-        id: id(properties, &output_tag, output, indexes),
+        id: id(
+            properties,
+            &output_tag,
+            report.image_digest,
+            output,
+            indexes,
+        ),
         output_tag,
     })
 }
@@ -78,7 +84,7 @@ pub fn on_start(properties: &Properties, build_id: &str, image: Digest) -> Done 
         layers: LayerCounts::default(),
         bytes_read: 0,
         build_id: Some(build_id.to_owned()),
-        id: id(properties, &output_tag, image, Vec::new()),
+        id: id(properties, &output_tag, image, image, Vec::new()),
         output_tag,
     }
 }
@@ -86,6 +92,7 @@ pub fn on_start(properties: &Properties, build_id: &str, image: Digest) -> Done 
 fn id(
     properties: &Properties,
     output_tag: &str,
+    image: Digest,
     output: Digest,
     indexes: Vec<Digest>,
 ) -> PhysicalId {
@@ -96,10 +103,9 @@ fn id(
             tag: output_tag.to_owned(),
             output,
         },
-        // The image keeps its digest.
         Version::V1 => PhysicalId::V1 {
             repository,
-            image: output,
+            image,
             indexes,
         },
     }
