@@ -1,11 +1,12 @@
-//! Images far larger in number than usual: layers, and files in a layer.
+//! Images far larger than usual: in layers, in files of a layer, in bytes of a layer.
 #![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
 
 #[path = "support/mod.rs"]
 mod support;
 
 use support::{
-    image::{Image, Layer, blob_path, tar_of},
+    fake_registry::{FakeRegistry, Route},
+    image::{Image, Layer, blob_path, noise, tar_of},
     program::Program,
 };
 
@@ -57,4 +58,31 @@ fn a_layer_of_300_000_files() {
     assert_eq!(files[FILES - 1]["name"], name(FILES - 1));
     // Header and contents of one file take two blocks; the contents come second.
     assert_eq!(files[FILES - 1]["offset"], (FILES - 1) * 1_024 + 512);
+}
+
+#[test]
+fn a_file_of_1_kb_out_of_a_layer_of_300_mb_takes_two_spans_at_most() {
+    /// The default size of a span, and a block of deflate: a span ends with the first one behind its size.
+    const SPAN_MAX: u64 = (4 << 20) + (64 << 10);
+    let small: String = ('a'..='z').cycle().take(1_024).collect();
+    let layer = Layer::gzip(&tar_of([
+        ("before", &noise(1, 150_000_000)[..]),
+        ("small", small.as_bytes()),
+        ("after", &noise(2, 150_000_000)),
+    ]));
+    assert!(layer.size > 300_000_000);
+    let registry = FakeRegistry::start();
+    let image = Image::of([&layer]).push(&registry, "v1");
+    Program::new(["index", &image]).run().exits(0);
+    let (read, asked) = (
+        registry.served(&layer.digest),
+        registry.requests_to(Route::ReadBlob).len(),
+    );
+    let image = format!("{image}-soci");
+    let printed = Program::new(["cat", &image, "/small"]).run().exits(0);
+    assert_eq!(printed.stdout, small);
+    let read = registry.served(&layer.digest) - read;
+    assert!(read >= 1_024 && read <= 2 * SPAN_MAX, "{read} bytes");
+    // The config, the ztoc and the spans.
+    assert!(registry.requests_to(Route::ReadBlob).len() - asked <= 4);
 }
