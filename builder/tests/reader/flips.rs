@@ -14,7 +14,8 @@ use crate::{
     support::image::{Image, Layer, files_of, tar_of},
 };
 
-/// In a checkpoint's window, which is nearly all of a compressed layer's ztoc, not every position is tried.
+/// Of a checkpoint's window, which is nearly all of a compressed layer's ztoc, version 1 tries some positions only: it is the
+/// same ztoc as that of version 2.
 const STEP_IN_LARGE: usize = 61;
 
 #[tokio::test]
@@ -45,11 +46,8 @@ async fn every_flipped_byte_is_found() {
             if version == "v2" && original.ends_with(name) {
                 continue;
             }
-            let step = if bytes.len() > 10_000 {
-                STEP_IN_LARGE
-            } else {
-                1
-            };
+            let is_known = version == "v1" && bytes.len() > 10_000;
+            let step = if is_known { STEP_IN_LARGE } else { 1 };
             for at in (0..bytes.len()).step_by(step) {
                 let mut flipped = bytes.to_vec();
                 flipped[at] ^= 1 << (at % 8);
@@ -59,7 +57,8 @@ async fn every_flipped_byte_is_found() {
             }
             fs::write(&path, &bytes).unwrap();
         }
-        assert!(found > 2_000, "{found}");
+        let least = if version == "v1" { 2_000 } else { 35_000 };
+        assert!(found > least, "{found}");
         // What version 2 added is not looked at by version 1.
         if version == "v2" {
             fs::remove_dir_all(layout.path()).unwrap();
