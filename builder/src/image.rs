@@ -56,6 +56,19 @@ pub enum Error {
     Config(#[source] serde_json::Error),
 }
 
+/// A platform that the image does not have.
+#[derive(Debug, thiserror::Error)]
+#[error("the image has no platform {wanted}; it has {there}")]
+pub struct NoSuchPlatform {
+    /// The platform asked for.
+    pub wanted: String,
+    /// Those that the image has.
+    pub there: String,
+}
+
+/// The image of one platform: position among the entries, descriptor, platform and manifest.
+pub type OfPlatform<'a> = (usize, &'a Descriptor, &'a Platform, &'a ImageManifest);
+
 #[derive(Deserialize)]
 struct Config {
     #[serde(flatten)]
@@ -103,10 +116,9 @@ impl Image {
         })
     }
 
-    /// The platforms' images: position among the entries, descriptor, platform and manifest. Of several images for one
-    /// platform only the first counts, as it does for runtimes.
-    pub fn platforms(&self) -> Vec<(usize, &Descriptor, &Platform, &ImageManifest)> {
-        let mut found: Vec<(usize, &Descriptor, &Platform, &ImageManifest)> = Vec::new();
+    /// The platforms' images. Of several images for one platform only the first counts, as it does for runtimes.
+    pub fn platforms(&self) -> Vec<OfPlatform<'_>> {
+        let mut found: Vec<OfPlatform<'_>> = Vec::new();
         for (at, entry) in self.entries.iter().enumerate() {
             if let Role::Platform { platform, manifest } = &entry.role
                 && !found.iter().any(|(.., known, _)| known.same_as(platform))
@@ -115,6 +127,22 @@ impl Image {
             }
         }
         found
+    }
+
+    /// The image for `wanted`.
+    ///
+    /// # Errors
+    /// Where there is none.
+    pub fn platform(&self, wanted: &Platform) -> Result<OfPlatform<'_>, NoSuchPlatform> {
+        let platforms = self.platforms();
+        let found = platforms.iter().find(|(.., of, _)| of.same_as(wanted));
+        found.copied().ok_or_else(|| {
+            let there = platforms.iter().map(|(.., of, _)| of.to_string());
+            NoSuchPlatform {
+                wanted: wanted.to_string(),
+                there: there.collect::<Vec<_>>().join(", "),
+            }
+        })
     }
 }
 

@@ -99,8 +99,8 @@ pub enum Error {
     #[error(transparent)]
     Image(#[from] image::Error),
     /// A platform that the image does not have.
-    #[error("the image has no platform {0}")]
-    NoSuchPlatform(String),
+    #[error(transparent)]
+    Platform(#[from] image::NoSuchPlatform),
 }
 
 impl Report {
@@ -143,10 +143,11 @@ pub async fn verify(
     };
     let mut used = Vec::new();
     let mut done: HashMap<Task, LayerReport> = HashMap::new();
-    for (_, descriptor, of, manifest) in image.platforms() {
-        if platform.is_some_and(|wanted| !wanted.same_as(of)) {
-            continue;
-        }
+    let wanted = match platform {
+        Some(wanted) => vec![image.platform(wanted)?],
+        None => image.platforms(),
+    };
+    for (_, descriptor, of, manifest) in wanted {
         let mut found = PlatformReport {
             platform: of.to_string(),
             manifest_digest: descriptor.digest,
@@ -174,12 +175,8 @@ pub async fn verify(
         found.layers = layers(store, manifest, &indexes, &mut done).await;
         report.platforms.push(found);
     }
-    match platform {
-        Some(wanted) if report.platforms.is_empty() => {
-            return Err(Error::NoSuchPlatform(wanted.to_string()));
-        }
-        Some(_) => {}
-        None => report.problems = dangling(&image, &used),
+    if platform.is_none() {
+        report.problems = dangling(&image, &used);
     }
     Ok(report)
 }

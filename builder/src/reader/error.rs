@@ -20,14 +20,9 @@ pub enum Error {
     /// The image itself.
     #[error(transparent)]
     Image(#[from] image::Error),
-    /// A platform that the image does not have.
-    #[error("the image has no platform {wanted}; it has {there}; choose one with --platform")]
-    NoSuchPlatform {
-        /// The platform asked for, or that of this machine.
-        wanted: String,
-        /// Those that the image has.
-        there: String,
-    },
+    /// A platform that the image does not have: the one asked for, or that of this machine.
+    #[error("{0}; choose one with --platform")]
+    Platform(image::NoSuchPlatform),
     /// A manifest whose annotation names no digest.
     #[error("the annotation of the image's manifest that names its SOCI index is malformed")]
     Annotation(#[from] NotADigest),

@@ -39,24 +39,12 @@ impl PlatformImage {
         image: &Image,
         wanted: Option<&Platform>,
     ) -> Result<Self, Error> {
-        let platforms = image.platforms();
-        let chosen = match (wanted, &platforms[..]) {
-            (None, [only]) => Some(only),
-            _ => {
-                let wanted = wanted.cloned().unwrap_or_else(host_platform);
-                platforms
-                    .iter()
-                    .find(|(_, _, platform, _)| platform.same_as(&wanted))
-            }
+        let chosen = match (wanted, &image.platforms()[..]) {
+            (None, [only]) => Ok(*only),
+            (None, _) => image.platform(&host_platform()),
+            (Some(wanted), _) => image.platform(wanted),
         };
-        let Some(&(_, descriptor, platform, manifest)) = chosen else {
-            let there = platforms.iter().map(|(_, _, platform, _)| platform);
-            let there: Vec<_> = there.map(|platform| platform.to_string()).collect();
-            return Err(Error::NoSuchPlatform {
-                wanted: wanted.cloned().unwrap_or_else(host_platform).to_string(),
-                there: there.join(", "),
-            });
-        };
+        let (_, descriptor, platform, manifest) = chosen.map_err(Error::Platform)?;
         let index = match FoundIndex::by_annotation(store, manifest).await? {
             Some(index) => Some(index),
             None => FoundIndex::by_referrers(store, descriptor).await?,

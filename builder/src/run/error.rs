@@ -22,13 +22,8 @@ pub enum Error {
     )]
     OutputTag(String),
     /// A platform that the image does not have.
-    #[error("the image has no platform {wanted}; it has {there}")]
-    NoSuchPlatform {
-        /// The platform asked for.
-        wanted: String,
-        /// Those that the image has.
-        there: String,
-    },
+    #[error(transparent)]
+    Platform(#[from] image::NoSuchPlatform),
     /// An image index without images.
     #[error("the image index names no image of any platform")]
     NoPlatforms,

@@ -57,23 +57,8 @@ impl Target<'_> {
 /// The platforms that the request is about.
 pub(super) fn targets<'a>(image: &'a Image, request: &Request) -> Result<Vec<Target<'a>>, Error> {
     let there = image.platforms();
-    let names = || {
-        there
-            .iter()
-            .map(|(_, _, platform, _)| platform.to_string())
-            .collect::<Vec<_>>()
-            .join(", ")
-    };
     for wanted in &request.platforms {
-        if !there
-            .iter()
-            .any(|(_, _, platform, _)| platform.same_as(wanted))
-        {
-            return Err(Error::NoSuchPlatform {
-                wanted: wanted.to_string(),
-                there: names(),
-            });
-        }
+        image.platform(wanted)?;
     }
     if there.is_empty() {
         return Err(Error::NoPlatforms);
