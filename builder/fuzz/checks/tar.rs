@@ -118,6 +118,7 @@ fn is_clear(bytes: &[u8], ours: &Member, theirs: &mut tar::Entry<'_, &[u8]>) -> 
         && !has_nul(&ours.name)
         && !has_nul(&ours.link_name)
         && !has_nul(&theirs.path_bytes())
+        && !has_nul(&theirs.link_name_bytes().unwrap_or_default())
 }
 
 /// `bytes` with the right checksum in every block that has a magic.
