@@ -12,27 +12,23 @@ use soci_builder::digest::Digest;
 use support::{
     image::{Image, Layer, files_of, noise, tar_of},
     program::{Ended, Program},
+    real_registry::RealRegistry,
 };
 use tempfile::TempDir;
 
-/// A registry that runs; stopped on drop.
-struct Registry {
-    folder: TempDir,
-    host: String,
-}
+/// A registry that skopeo pushes to and pulls from.
+struct Registry(RealRegistry);
 
 impl Registry {
     fn start() -> Self {
-        let folder = TempDir::new().unwrap();
-        let host = script("start", folder.path());
-        Self { folder, host }
+        Self(RealRegistry::start())
     }
 
     /// Pushes with skopeo.
     fn push(&self, image: &Image, tag: &str) -> String {
         let layout = TempDir::new().unwrap();
         image.write_layout(layout.path(), tag);
-        let reference = format!("{}/team/app:{tag}", self.host);
+        let reference = format!("{}/team/app:{tag}", self.0.host());
         let from = format!("oci:{}:{tag}", layout.path().display());
         let to = format!("docker://{reference}");
         skopeo(&[
@@ -50,7 +46,7 @@ impl Registry {
     /// index comes by itself: Debian's version writes it anew, without the `artifactType` that it does not know.
     fn pull(&self, tag: &str) -> Pulled {
         let folder = TempDir::new().unwrap();
-        let from = format!("docker://{}/team/app:{tag}", self.host);
+        let from = format!("docker://{}/team/app:{tag}", self.0.host());
         let to = format!("dir:{}", folder.path().display());
         skopeo(&["copy", "--all", "--src-tls-verify=false", &from, &to]);
         let root = skopeo(&["inspect", "--raw", "--tls-verify=false", &from]);
@@ -84,23 +80,6 @@ impl Pulled {
     fn manifest(&self, digest: &Digest) -> Value {
         serde_json::from_slice(&self.files[digest]).unwrap()
     }
-}
-
-impl Drop for Registry {
-    fn drop(&mut self) {
-        script("stop", self.folder.path());
-    }
-}
-
-fn script(verb: &str, folder: &Path) -> String {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/registry");
-    let output = Command::new(path).arg(verb).arg(folder).output().unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(
-        output.status.success(),
-        "`make setup` installs what is missing: {said}"
-    );
-    String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
 fn skopeo(arguments: &[&str]) -> Vec<u8> {

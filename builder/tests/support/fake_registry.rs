@@ -66,7 +66,7 @@ pub struct Recorded {
 impl Recorded {
     /// A header's text.
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.get(name).map(|value| value.to_str().unwrap())
+        self.headers.get(name)?.to_str().ok()
     }
 }
 
@@ -142,11 +142,39 @@ impl FakeRegistry {
         }
     }
 
+    /// Starts a registry of a certain kind with all that this one has.
+    pub fn copy(&self, settings: Settings) -> Self {
+        let copy = Self::with(settings);
+        {
+            let (from, mut to) = (self.state(), copy.state());
+            to.blobs.clone_from(&from.blobs);
+            to.manifests.clone_from(&from.manifests);
+            to.tags.clone_from(&from.tags);
+            to.referrers.clone_from(&from.referrers);
+        }
+        copy
+    }
+
     /// Lets only those in who show what `access` says.
     #[must_use]
     pub fn guarded(self, access: Access) -> Self {
-        self.state().access.require(access);
+        self.require(access);
         self
+    }
+
+    /// Lets only those in, from now on, who show what `access` says.
+    pub fn require(&self, access: Access) {
+        self.state().access.require(access);
+    }
+
+    /// Becomes a registry of another kind.
+    pub fn become_like(&self, settings: Settings) {
+        self.state().settings = settings;
+    }
+
+    /// `127.0.0.1:<port>` of the storage that it may send readers of blobs to.
+    pub fn storage(&self) -> String {
+        self.server.storage.to_string()
     }
 
     /// `127.0.0.1:<port>`.

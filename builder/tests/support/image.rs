@@ -196,6 +196,16 @@ impl Image {
         Digest::of(&self.manifests.last().unwrap().1)
     }
 
+    /// Its blobs.
+    pub fn blobs(&self) -> &[(Digest, Bytes)] {
+        &self.blobs
+    }
+
+    /// Its manifests with their types, children first.
+    pub fn manifests(&self) -> &[(String, Bytes)] {
+        &self.manifests
+    }
+
     fn descriptor(&self) -> Value {
         let (media_type, bytes) = self.manifests.last().unwrap();
         descriptor(media_type, bytes)

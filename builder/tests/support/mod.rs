@@ -4,3 +4,5 @@ pub mod fake_registry;
 pub mod image;
 pub mod program;
 pub mod quiet;
+pub mod real_registry;
+pub mod scratch;

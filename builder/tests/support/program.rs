@@ -19,6 +19,8 @@ use std::{
 use serde_json::Value;
 use tempfile::TempDir;
 
+use super::scratch::scratch;
+
 /// Everything that is secret in a test has one of these in it: passwords and tokens, also in base64 (`user:secret-word`),
 /// and what storages put into queries.
 const SECRETS: [&str; 5] = ["secret-", "X-Amz", "dXNlcjpzZWNyZXQ", "Bearer ", "Basic "];
@@ -28,6 +30,9 @@ const HOME: [&str; 3] = ["home", "temporary", "working"];
 
 /// How long a test waits for something that takes milliseconds on an idle machine.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The shortest and the longest time between two looks.
+const ASKED_AGAIN: [Duration; 2] = [Duration::from_millis(2), Duration::from_millis(40)];
 
 /// A run that has not begun.
 pub struct Program {
@@ -55,7 +60,7 @@ pub struct Ended {
 impl Program {
     /// `soci-builder` with `arguments`, and nothing of this process's environment.
     pub fn new<I: IntoIterator<Item: AsRef<OsStr>>>(arguments: I) -> Self {
-        let folders = TempDir::new().unwrap();
+        let folders = scratch();
         for name in HOME {
             fs::create_dir(folders.path().join(name)).unwrap();
         }
@@ -126,8 +131,13 @@ impl Running {
     }
 
     /// Waits for its end.
-    pub fn wait(mut self) -> Ended {
-        if !is_soon(|| self.child.try_wait().unwrap().is_some()) {
+    pub fn wait(self) -> Ended {
+        self.wait_for(PATIENCE)
+    }
+
+    /// Waits for its end, and no longer than `patience`.
+    pub fn wait_for(mut self, patience: Duration) -> Ended {
+        if !is_so_within(patience, || self.child.try_wait().unwrap().is_some()) {
             self.child.kill().unwrap();
             panic!("still running: {:?}", self.child.wait_with_output());
         }
@@ -192,16 +202,18 @@ impl Ended {
 /// Waits until something is so.
 #[track_caller]
 pub fn wait_until(is_so: impl FnMut() -> bool) {
-    assert!(is_soon(is_so), "not so after {PATIENCE:?}");
+    assert!(is_so_within(PATIENCE, is_so), "not so after {PATIENCE:?}");
 }
 
-fn is_soon(mut is_so: impl FnMut() -> bool) -> bool {
+/// Asks at once and often, and less often the longer it takes: a hundred of these may wait at the same time.
+fn is_so_within(patience: Duration, mut is_so: impl FnMut() -> bool) -> bool {
     let started = Instant::now();
     while !is_so() {
-        if started.elapsed() > PATIENCE {
+        let waited = started.elapsed();
+        if waited > patience {
             return false;
         }
-        thread::sleep(Duration::from_millis(2));
+        thread::sleep((waited / 16).clamp(ASKED_AGAIN[0], ASKED_AGAIN[1]));
     }
     true
 }

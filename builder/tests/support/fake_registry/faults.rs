@@ -6,7 +6,7 @@ use hyper::Method;
 use super::State;
 
 /// What a request is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Route {
     /// GET or HEAD of a manifest.
     ReadManifest,
@@ -24,6 +24,8 @@ pub enum Route {
     FinishUpload,
     /// GET of a list of referrers.
     Referrers,
+    /// GET of a list of tags.
+    Tags,
     /// GET or POST at the token service.
     Token,
     /// ECR's API.
@@ -34,7 +36,7 @@ pub enum Route {
 
 impl Route {
     /// What a request is for; `stored` where it came to the storage's port.
-    pub(super) fn of(method: &Method, path: &str, stored: bool) -> Self {
+    pub fn of(method: &Method, path: &str, stored: bool) -> Self {
         let is = |wanted: &str| path.contains(wanted);
         match (method.as_str(), path) {
             ("GET", _) if stored => Self::Storage,
@@ -47,6 +49,7 @@ impl Route {
             ("GET", _) if is("/blobs/") => Self::ReadBlob,
             ("HEAD", _) if is("/blobs/") => Self::HeadBlob,
             ("GET", _) if is("/referrers/") => Self::Referrers,
+            ("GET", _) if path.ends_with("/tags/list") => Self::Tags,
             _ => Self::Unknown,
         }
     }

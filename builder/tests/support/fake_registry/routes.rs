@@ -66,6 +66,7 @@ pub(super) fn answer(
         Route::StartUpload => state.start_upload(repository, &addresses.home),
         Route::FinishUpload => state.finish_upload(request, fault.as_ref()),
         Route::Referrers => state.referrers(repository, name, &request.query),
+        Route::Tags => state.tags(repository),
         Route::Token => state.access.token(
             &request.method,
             &request.headers,
@@ -147,23 +148,28 @@ impl State {
         }
         let mut answer = self.sign(empty(201), digest);
         let manifest: Value = serde_json::from_slice(&bytes).unwrap_or_default();
-        let subject = manifest["subject"]["digest"].as_str().map(str::to_owned);
+        let subject = manifest["subject"]["digest"]
+            .as_str()
+            .and_then(|subject| subject.parse::<Digest>().ok());
         if let Some(subject) = subject.filter(|_| self.settings.referrers_api) {
             let artifact_type = manifest
                 .get("artifactType")
                 .unwrap_or(&manifest["config"]["mediaType"]);
             self.referrers
-                .entry(subject.parse().unwrap())
+                .entry(subject)
                 .or_default()
                 .push(json!({"mediaType": media_type, "digest": digest, "size": bytes.len(), "artifactType": artifact_type}));
-            answer = with(answer, "oci-subject", subject);
+            answer = with(answer, "oci-subject", subject.to_string());
         }
         answer
     }
 
     fn blob(&self, name: &str, range: Option<&str>) -> Answer {
-        let found = name.parse().ok().and_then(|digest| self.blobs.get(&digest));
-        let Some(bytes) = found else {
+        let found = name
+            .parse()
+            .ok()
+            .and_then(|digest| self.blobs.get_key_value(&digest));
+        let Some((digest, bytes)) = found else {
             return error(404, "BLOB_UNKNOWN", "blob unknown to registry");
         };
         let size = bytes.len();
@@ -173,15 +179,26 @@ impl State {
             let end = last.parse::<usize>().map_or(size, |last| last + 1);
             Some(start..end.min(size))
         });
-        match part {
+        let answer = match part {
             None => of(200, bytes.clone()),
             Some(part) if part.start < part.end => with(
                 of(206, bytes.slice(part.clone())),
                 "content-range",
                 format!("bytes {}-{}/{size}", part.start, part.end - 1),
             ),
-            Some(_) => error(416, "RANGE_INVALID", "no such range"),
-        }
+            Some(_) => return error(416, "RANGE_INVALID", "no such range"),
+        };
+        self.sign(answer, *digest)
+    }
+
+    fn tags(&self, repository: &str) -> Answer {
+        let tags: Vec<&str> = self
+            .tags
+            .keys()
+            .filter(|(of, _)| of == repository)
+            .map(|(_, tag)| tag.as_str())
+            .collect();
+        of(200, json!({"name": repository, "tags": tags}).to_string())
     }
 
     fn start_upload(&mut self, repository: &str, home: &str) -> Answer {
@@ -227,7 +244,7 @@ impl State {
                 artifact_type.is_none() || one["artifactType"].as_str() == artifact_type.as_deref()
             })
             .collect();
-        let start: usize = asked("page").map_or(0, |page| page.parse().unwrap());
+        let start: usize = asked("page").map_or(0, |page| page.parse().unwrap_or(0));
         let end = start
             .saturating_add(self.settings.referrers_page)
             .min(all.len());

@@ -13,7 +13,7 @@ use tokio::{net::TcpListener, sync::oneshot};
 
 use super::{
     Recorded, State,
-    answer::Outcome,
+    answer::{Outcome, error},
     faults::Route,
     routes::{self, Addresses},
 };
@@ -21,6 +21,7 @@ use super::{
 /// A running server; stopped on drop.
 pub(super) struct Running {
     pub(super) home: SocketAddr,
+    pub(super) storage: SocketAddr,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -57,6 +58,7 @@ impl Running {
         });
         Self {
             home: home_address,
+            storage: storage_address,
             stop: Some(stop),
             thread: Some(thread),
         }
@@ -102,11 +104,11 @@ async fn handle(
         path: head.uri.path().to_owned(),
         query: head.uri.query().unwrap_or_default().to_owned(),
         headers: head.headers,
-        body: body
-            .collect()
-            .await
-            .map(|body| body.to_bytes())
-            .unwrap_or_default(),
+        body: match body.collect().await {
+            Ok(body) => body.to_bytes(),
+            // Cut on its way: nothing is done about it, and nobody is there to answer.
+            Err(_) => return Ok(error(400, "SIZE_INVALID", "the body broke off")),
+        },
     };
     Ok(routes::answer(&state, &addresses, &recorded))
 }
