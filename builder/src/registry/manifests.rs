@@ -36,10 +36,7 @@ pub struct PushedManifest {
 impl Repository {
     /// The digest of what is under `tag`; none where the tag, or the whole repository, does not exist.
     pub async fn resolve(&self, tag: &str) -> Result<Option<Digest>, Error> {
-        let call = self
-            .call(Method::HEAD, "manifests", tag)
-            .with(ACCEPT, media_type::MANIFESTS.join(", "));
-        let answer = match self.registry.open(&call).await {
+        let answer = match self.registry.open(&self.head_of(tag)).await {
             Ok(answer) => answer,
             Err(error) if error.is_not_found() => return Ok(None),
             Err(error) => return Err(error),
@@ -73,8 +70,26 @@ impl Repository {
                 found: descriptor.digest,
                 expected,
             }),
+            None if !self.has_manifest(&descriptor.digest).await? => Err(answer.refuse(format!(
+                "a manifest with digest {} came, which the registry does not know: it was damaged on its way",
+                descriptor.digest
+            ))),
             _ => Ok(Some(Fetched { descriptor, bytes })),
         }
+    }
+
+    /// Whether a manifest is there. Where the registry announces no digest with what a tag names, this tells that it came whole.
+    async fn has_manifest(&self, digest: &Digest) -> Result<bool, Error> {
+        match self.registry.open(&self.head_of(&digest.to_string())).await {
+            Ok(_) => Ok(true),
+            Err(error) if error.is_not_found() => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn head_of(&self, name: &str) -> Call {
+        self.call(Method::HEAD, "manifests", name)
+            .with(ACCEPT, media_type::MANIFESTS.join(", "))
     }
 
     /// Pushes a manifest; all that it refers to must be there.

@@ -60,7 +60,29 @@ async fn a_tag_is_resolved_with_and_without_the_header() {
         });
         assert_eq!(app(&registry).resolve("v1").await.unwrap(), Some(digest));
         let requests = registry.requests().len();
-        assert_eq!(requests, if content_digest { 1 } else { 2 });
+        // Without it, the manifest is read, and looked for by the digest that its bytes have.
+        assert_eq!(requests, if content_digest { 1 } else { 3 });
+    }
+}
+
+#[tokio::test]
+async fn what_a_tag_names_is_checked_with_and_without_the_header() {
+    for (content_digest, words) in [
+        (true, "the bytes have digest"),
+        (false, "which the registry does not know"),
+    ] {
+        let (registry, _) = with_manifest(Settings {
+            content_digest,
+            ..Settings::default()
+        });
+        let damaged = Fault::Body {
+            bytes: r#"{"schemaVersion":3}"#.into(),
+            announced: true,
+        };
+        registry.fail(Route::ReadManifest, damaged);
+        let error = app(&registry).manifest(&tag("v1")).await.unwrap_err();
+        assert!(told(&error).contains(words), "{}", told(&error));
+        assert!(app(&registry).manifest(&tag("v1")).await.unwrap().is_some());
     }
 }
 
