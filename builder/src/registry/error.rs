@@ -85,6 +85,18 @@ pub enum Error {
         /// Digest that was asked for.
         expected: Digest,
     },
+    /// The registry took another manifest than was sent.
+    #[error(
+        "{request}: the registry took a manifest with digest {found}, but {pushed} was sent: it was damaged on its way"
+    )]
+    Altered {
+        /// What was asked.
+        request: Request,
+        /// Digest that the registry announces.
+        found: Digest,
+        /// Digest of what was sent.
+        pushed: Digest,
+    },
     /// A blob whose stream broke too often.
     #[error("{request}: broken off at byte {at}, after {resumed} resumptions")]
     Broken {
@@ -250,7 +262,7 @@ impl Error {
                 _ => Hope::None,
             },
             Self::Connection { source, .. } if is_tls_refusal(source) => Hope::None,
-            Self::Connection { .. } | Self::Stalled { .. } => Hope::Passing,
+            Self::Connection { .. } | Self::Stalled { .. } | Self::Altered { .. } => Hope::Passing,
             _ => Hope::None,
         }
     }

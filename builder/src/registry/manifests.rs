@@ -110,15 +110,24 @@ impl Repository {
             body: Some(bytes),
             ..self.call(Method::PUT, "manifests", &selector.to_string())
         };
-        let answer = self
-            .registry
-            .open(&call.with(CONTENT_TYPE, media_type))
-            .await?;
+        let call = call.with(CONTENT_TYPE, media_type);
+        let mut tries = self.registry.retry.tries();
+        loop {
+            match self.put_manifest(&call, pushed).await {
+                Ok(taken) => return Ok(taken),
+                Err(error) => tries.again(error).await?,
+            }
+        }
+    }
+
+    /// One try. What the registry took instead of our bytes may have our tag by now, so another try is due.
+    async fn put_manifest(&self, call: &Call, pushed: Digest) -> Result<PushedManifest, Error> {
+        let answer = self.registry.once(call).await?;
         match announced(&answer) {
-            Some(found) if found != pushed => Err(Error::Digest {
+            Some(found) if found != pushed => Err(Error::Altered {
                 request: answer.request,
                 found,
-                expected: pushed,
+                pushed,
             }),
             _ => Ok(PushedManifest {
                 subject: answer

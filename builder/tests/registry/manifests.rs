@@ -167,18 +167,30 @@ async fn a_manifest_is_pushed_by_tag_and_by_digest() {
 
 #[tokio::test]
 async fn a_registry_that_takes_other_bytes_is_caught() {
-    let registry = FakeRegistry::start();
-    let other = Digest::of(b"other").to_string();
-    registry.fail(
-        Route::PushManifest,
-        Fault::Header("docker-content-digest", other),
-    );
-    let bytes = Bytes::from_static(MANIFEST);
-    let error = app(&registry)
-        .push_manifest(&tag("v1"), media_type::OCI_MANIFEST, bytes)
-        .await
-        .unwrap_err();
-    assert!(told(&error).contains("the bytes have digest"));
+    let damaged = Bytes::from_static(b"{}");
+    let digest = Digest::of(MANIFEST);
+    for times in [5, 6] {
+        let registry = FakeRegistry::start();
+        let fault = Fault::Damaged(damaged.clone());
+        registry.fail(Route::PushManifest, fault).times(times);
+        let bytes = Bytes::from_static(MANIFEST);
+        let pushed = app(&registry)
+            .push_manifest(&tag("v1"), media_type::OCI_MANIFEST, bytes.clone())
+            .await;
+        let tagged = registry.tagged("team/app", "v1");
+        if times == 5 {
+            pushed.unwrap();
+            assert_eq!(tagged, Some((digest, bytes)));
+        } else {
+            let error = told(&pushed.unwrap_err());
+            let words = format!(
+                "tried 6 times: PUT {}/v2/team/app/manifests/v1: the registry took a manifest with digest {}, but {digest} was sent",
+                registry.host(),
+                Digest::of(&damaged)
+            );
+            assert!(error.contains(&words), "{error}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -159,7 +159,11 @@ pub(super) fn spoil(answer: Answer, fault: Fault) -> Answer {
             answer
         }
         Fault::Header(name, value) => with(answer, name, value),
-        Fault::IgnoreRange | Fault::ExpireTokens | Fault::OverwrittenBy(_) | Fault::Lost => answer,
+        Fault::IgnoreRange
+        | Fault::ExpireTokens
+        | Fault::OverwrittenBy(_)
+        | Fault::Damaged(_)
+        | Fault::Lost => answer,
     }
 }
 

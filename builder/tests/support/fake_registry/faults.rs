@@ -96,6 +96,8 @@ pub enum Fault {
     ExpireTokens,
     /// The manifest is taken, and then overwritten by another client with this one.
     OverwrittenBy(Bytes),
+    /// These bytes are taken for the manifest.
+    Damaged(Bytes),
     /// The blob is taken, and then lost.
     Lost,
 }

@@ -130,7 +130,10 @@ impl State {
         request: &Recorded,
         fault: Option<&Fault>,
     ) -> Answer {
-        let bytes = request.body.clone();
+        let bytes = match fault {
+            Some(Fault::Damaged(other)) => other.clone(),
+            _ => request.body.clone(),
+        };
         let tag = name.parse::<Digest>().is_err().then_some(name);
         if tag.is_none() && name != Digest::of(&bytes).to_string() {
             return error(400, "DIGEST_INVALID", "digest does not match");
