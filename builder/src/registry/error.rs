@@ -49,6 +49,16 @@ pub enum Error {
         /// How long we listened.
         silence: Duration,
     },
+    /// The registry is not silent, but so slow that its answer will never be whole.
+    #[error("{request}: only {came} bytes came in {:.1} s", waited.as_secs_f32())]
+    Slow {
+        /// What was asked.
+        request: Request,
+        /// Bytes of the answer's body.
+        came: u64,
+        /// How long we waited for them.
+        waited: Duration,
+    },
     /// An answer that breaks the protocol.
     #[error("{request}: {reason}")]
     Answer {
@@ -262,7 +272,10 @@ impl Error {
                 _ => Hope::None,
             },
             Self::Connection { source, .. } if is_tls_refusal(source) => Hope::None,
-            Self::Connection { .. } | Self::Stalled { .. } | Self::Altered { .. } => Hope::Passing,
+            Self::Connection { .. }
+            | Self::Stalled { .. }
+            | Self::Slow { .. }
+            | Self::Altered { .. } => Hope::Passing,
             _ => Hope::None,
         }
     }

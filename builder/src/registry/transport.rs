@@ -1,7 +1,10 @@
 //! Transport: one HTTP request, one answer, and no more silence than allowed.
 //! In: requests ready to send. Out: answers whose bodies are still to come. Knows no credentials and retries nothing.
 
-use std::{sync::OnceLock, time::Duration};
+use std::{
+    sync::OnceLock,
+    time::{Duration, Instant},
+};
 
 use bytes::{Bytes, BytesMut};
 use reqwest::{
@@ -23,6 +26,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// No slower upload is waited for: 100 KiB/s.
 const SLOWEST_UPLOAD: u64 = 100 << 10;
 
+/// Nor is a slower answer, once the longest silence has been waited in all: 10 KiB/s. At that pace no image gets through.
+const SLOWEST_ANSWER: u64 = 10 << 10;
+
 /// Error bodies are a few hundred bytes of JSON; HTML error pages may be longer and are of no use.
 const ERROR_BODY_MAX: u64 = 64 << 10;
 
@@ -42,6 +48,9 @@ pub(super) struct Answer {
     pub(super) at_home: bool,
     response: Response,
     longest_silence: Duration,
+    /// Bytes of the body so far, and how long we waited for them. How long its reader takes does not count.
+    came: u64,
+    waited: Duration,
 }
 
 impl Transport {
@@ -80,6 +89,8 @@ impl Transport {
                 at_home: true,
                 response,
                 longest_silence: self.longest_silence,
+                came: 0,
+                waited: Duration::ZERO,
             }),
             Ok(Err(source)) => Err(Error::Connection {
                 request,
@@ -133,15 +144,31 @@ impl Answer {
 
     /// The next bytes of the body, as the HTTP client gives them.
     pub(super) async fn chunk(&mut self) -> Result<Option<Bytes>, Error> {
-        match tokio::time::timeout(self.longest_silence, self.response.chunk()).await {
-            Ok(Ok(chunk)) => Ok(chunk),
+        // An answer that drips is never silent, and never at its end.
+        let earned = Duration::from_secs(self.came / SLOWEST_ANSWER);
+        let left = (self.longest_silence + earned).saturating_sub(self.waited);
+        let patience = left.min(self.longest_silence);
+        let started = Instant::now();
+        let next = tokio::time::timeout(patience, self.response.chunk()).await;
+        self.waited += started.elapsed();
+        let request = || self.request.clone();
+        match next {
+            Ok(Ok(chunk)) => {
+                self.came += chunk.as_ref().map_or(0, |chunk| chunk.len() as u64);
+                Ok(chunk)
+            }
             Ok(Err(source)) => Err(Error::Connection {
-                request: self.request.clone(),
+                request: request(),
                 source: source.without_url(),
             }),
-            Err(_) => Err(Error::Stalled {
-                request: self.request.clone(),
-                silence: self.longest_silence,
+            Err(_) if patience == self.longest_silence => Err(Error::Stalled {
+                request: request(),
+                silence: patience,
+            }),
+            Err(_) => Err(Error::Slow {
+                request: request(),
+                came: self.came,
+                waited: self.waited,
             }),
         }
     }

@@ -117,6 +117,23 @@ async fn a_silent_stream_counts_as_broken() {
     assert_eq!(layer.ranges().len(), 2);
 }
 
+/// It is never silent for long, and would take an hour.
+#[tokio::test]
+async fn a_stream_that_drips_counts_as_broken() {
+    let layer = Layer::on(FakeRegistry::start());
+    layer
+        .registry
+        .fail(Route::ReadBlob, Fault::Drip { after: 10_000 });
+    let mut options = impatient();
+    options.retry.longest_silence = Duration::from_millis(500);
+    let stream = Client::with_environment(options, Environment::default())
+        .repository(&layer.registry.host(), "team/app")
+        .unwrap()
+        .blob_stream(&Descriptor::of("", &layer.bytes));
+    assert!(read(stream).await.unwrap().0 == layer.bytes);
+    assert_eq!(layer.ranges().len(), 2);
+}
+
 #[tokio::test]
 async fn a_registry_without_ranges_sends_the_beginning_twice() {
     let layer = Layer::on(FakeRegistry::start());

@@ -6,6 +6,8 @@ use std::{
     pin::Pin,
     sync::{Arc, Mutex},
     task::{Context, Poll},
+    thread,
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -21,6 +23,9 @@ use super::{State, faults::Fault};
 
 /// Small, so that a blob comes in several pieces.
 const CHUNK: usize = 8 << 10;
+
+/// Far shorter than any silence that a client calls one.
+const BETWEEN_DROPS: Duration = Duration::from_millis(10);
 
 /// Polls before a break, in which the server flushes what it has.
 const POLLS_BEFORE_BREAK: u32 = 4;
@@ -41,6 +46,7 @@ enum End {
     Proper,
     Break,
     Silence,
+    Drip(Bytes),
 }
 
 impl Scripted {
@@ -77,8 +83,20 @@ impl Body for Scripted {
             }
             return Poll::Ready(Some(Ok(Frame::data(chunk))));
         }
+        if let End::Drip(left) = &mut self.end
+            && !left.is_empty()
+        {
+            let drop = left.split_to(1);
+            let waker = context.waker().clone();
+            thread::spawn(move || {
+                thread::sleep(BETWEEN_DROPS);
+                waker.wake();
+            });
+            self.bytes = drop;
+            return Poll::Pending;
+        }
         match self.end {
-            End::Proper => Poll::Ready(None),
+            End::Proper | End::Drip(_) => Poll::Ready(None),
             End::Silence => Poll::Pending,
             End::Break if self.polls_left > 0 => {
                 self.polls_left -= 1;
@@ -152,6 +170,10 @@ pub(super) fn spoil(answer: Answer, fault: Fault) -> Answer {
         ),
         Fault::Cut { after } => cut(answer, after, End::Break),
         Fault::Silence { after } => cut(answer, after, End::Silence),
+        Fault::Drip { after } => {
+            let left = answer.body().bytes.slice(after..);
+            cut(answer, after, End::Drip(left))
+        }
         Fault::Body { bytes, announced } => {
             let mut answer = answer.map(|_| Scripted::from(bytes));
             answer.headers_mut().remove(CONTENT_LENGTH);

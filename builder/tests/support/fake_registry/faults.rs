@@ -79,6 +79,11 @@ pub enum Fault {
         /// Bytes sent before.
         after: usize,
     },
+    /// After so many bytes of the body the others come one by one, with pauses.
+    Drip {
+        /// Bytes sent before.
+        after: usize,
+    },
     /// A web page with status 200.
     Html,
     /// Another body than the right one.
