@@ -13,6 +13,7 @@ use super::{
     Repository,
     error::{Error, Hope},
     exchange::Call,
+    manifests::announced,
     stream::BlobStream,
 };
 use crate::{digest::Digest, oci::Descriptor};
@@ -22,9 +23,12 @@ impl Repository {
     pub async fn blob_size(&self, digest: &Digest) -> Result<Option<u64>, Error> {
         let call = self.call(Method::HEAD, "blobs", &digest.to_string());
         match self.registry.open(&call).await {
-            Ok(answer) => match answer.content_length() {
-                Some(size) => Ok(Some(size)),
-                None => Err(answer.refuse("the registry does not tell the blob's size")),
+            Ok(answer) => match (announced(&answer), answer.content_length()) {
+                (Some(other), _) if other != *digest => {
+                    Err(answer.refuse(format!("the registry answered about the blob {other}")))
+                }
+                (_, Some(size)) => Ok(Some(size)),
+                (_, None) => Err(answer.refuse("the registry does not tell the blob's size")),
             },
             Err(error) if error.is_not_found() => Ok(None),
             Err(error) => Err(error),

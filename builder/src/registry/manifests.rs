@@ -139,7 +139,7 @@ impl Repository {
 }
 
 /// The digest that the registry announces.
-fn announced(answer: &Answer) -> Option<Digest> {
+pub(super) fn announced(answer: &Answer) -> Option<Digest> {
     answer.header(DOCKER_CONTENT_DIGEST)?.parse().ok()
 }
 

@@ -58,6 +58,19 @@ async fn a_blob_of_another_size_is_refused() {
 }
 
 #[tokio::test]
+async fn an_answer_about_another_blob_is_refused() {
+    let registry = FakeRegistry::start();
+    let (blob, other) = (registry.put_blob("this"), registry.put_blob("that"));
+    let about_other = Fault::Header("docker-content-digest", other.to_string());
+    registry.fail(Route::HeadBlob, about_other);
+    let error = told(&app(&registry).blob_size(&blob).await.unwrap_err());
+    assert!(
+        error.ends_with(&format!("answered about the blob {other}")),
+        "{error}"
+    );
+}
+
+#[tokio::test]
 async fn a_blob_is_pushed_once() {
     for absolute_locations in [false, true] {
         let registry = FakeRegistry::with(Settings {
