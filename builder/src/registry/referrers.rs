@@ -56,7 +56,7 @@ impl Repository {
         let tag = referrers_tag(subject);
         let put = self.call(Method::PUT, "manifests", &tag);
         for written in 0..=WRITES_MAX {
-            let mut index = self.referrers_index(&tag).await?;
+            let (mut seen, mut index) = self.referrers_index(&tag).await?;
             if !replace(&mut index, &referrer) {
                 return Ok(());
             }
@@ -66,8 +66,12 @@ impl Repository {
             if written > 0 {
                 // Others are writing too: let them finish.
                 tokio::time::sleep(self.registry.retry.pause(written, None)).await;
-                index = self.referrers_index(&tag).await?;
+                (seen, index) = self.referrers_index(&tag).await?;
                 replace(&mut index, &referrer);
+            }
+            // All that was read is written again. Where it is not what is there, others would lose what they wrote.
+            if self.resolve(&tag).await? != seen {
+                continue;
             }
             let bytes = Bytes::from(Value::Object(index).to_string());
             let selector = Selector::Tag(tag.clone());
@@ -123,11 +127,16 @@ impl Repository {
         Ok(index.manifests)
     }
 
-    /// What is under the referrers tag, with all that others wrote there, fields unknown to us included.
-    async fn referrers_index(&self, tag: &str) -> Result<Map<String, Value>, Error> {
+    /// What is under the referrers tag: its digest, and all that others wrote there, fields unknown to us included.
+    async fn referrers_index(
+        &self,
+        tag: &str,
+    ) -> Result<(Option<Digest>, Map<String, Value>), Error> {
         match self.manifest(&Selector::Tag(tag.to_owned())).await? {
             Some(fetched) if fetched.descriptor.media_type == media_type::OCI_INDEX => {
-                serde_json::from_slice(&fetched.bytes).map_err(|source| self.no_index(tag, source))
+                let index = serde_json::from_slice(&fetched.bytes)
+                    .map_err(|source| self.no_index(tag, source))?;
+                Ok((Some(fetched.descriptor.digest), index))
             }
             Some(fetched) => {
                 let get = self.call(Method::GET, "manifests", tag);
@@ -139,11 +148,14 @@ impl Repository {
                     ),
                 })
             }
-            None => Ok(Map::from_iter([
-                ("schemaVersion".to_owned(), json!(2)),
-                ("mediaType".to_owned(), json!(media_type::OCI_INDEX)),
-                ("manifests".to_owned(), json!([])),
-            ])),
+            None => Ok((
+                None,
+                Map::from_iter([
+                    ("schemaVersion".to_owned(), json!(2)),
+                    ("mediaType".to_owned(), json!(media_type::OCI_INDEX)),
+                    ("manifests".to_owned(), json!([])),
+                ]),
+            )),
         }
     }
 

@@ -131,6 +131,36 @@ fn overwritten() -> (Value, Fault) {
     (theirs, Fault::OverwrittenBy(index.to_string().into()))
 }
 
+/// As a cache does that mixes up what it keeps.
+#[tokio::test]
+async fn a_list_that_is_not_there_is_not_written_over_the_one_that_is() {
+    let registry = FakeRegistry::with(Settings {
+        referrers_api: false,
+        content_digest: false,
+        ..Settings::default()
+    });
+    let list = |entries: Value| {
+        json!({"schemaVersion": 2, "mediaType": media_type::OCI_INDEX, "manifests": entries})
+            .to_string()
+    };
+    let theirs = json!({"mediaType": "x", "digest": Digest::of(b"theirs"), "size": 1});
+    let (right, wrong) = (list(json!([theirs])), list(json!([])));
+    registry.put_manifest("team/app", None, media_type::OCI_INDEX, wrong.clone());
+    registry.put_manifest("team/app", Some(&tag()), media_type::OCI_INDEX, right);
+    let mixed_up = Fault::Body {
+        bytes: wrong.into(),
+        announced: true,
+    };
+    registry.fail(Route::ReadManifest, mixed_up);
+    app(&registry)
+        .add_referrer_by_tag(&subject(), referrer(1, SOCI))
+        .await
+        .unwrap();
+    let (_, after) = registry.tagged("team/app", &tag()).unwrap();
+    let after: Value = serde_json::from_slice(&after).unwrap();
+    assert_eq!(after["manifests"], json!([theirs, referrer(1, SOCI)]));
+}
+
 #[tokio::test]
 async fn a_lost_race_is_run_again() {
     let registry = without_list();
