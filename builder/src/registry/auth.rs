@@ -249,8 +249,15 @@ impl WantedToken {
                 CONTENT_TYPE,
                 HeaderValue::from_static("application/x-www-form-urlencoded"),
             );
+            let request = Request::new(&Method::POST, &url);
             return transport
-                .send(&Method::POST, url, headers, Some(Bytes::from(form)))
+                .send(
+                    request,
+                    &Method::POST,
+                    url,
+                    headers,
+                    Some(Bytes::from(form)),
+                )
                 .await;
         }
         url.query_pairs_mut()
@@ -262,6 +269,9 @@ impl WantedToken {
             value.set_sensitive(true);
             headers.insert(AUTHORIZATION, value);
         }
-        transport.send(&Method::GET, url, headers, None).await
+        let request = Request::new(&Method::GET, &url);
+        transport
+            .send(request, &Method::GET, url, headers, None)
+            .await
     }
 }

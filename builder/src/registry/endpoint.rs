@@ -102,11 +102,20 @@ pub(super) struct Redacted<'a>(pub(super) &'a Url);
 
 impl fmt::Display for Redacted<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", RedactedHost(self.0), self.0.path())
+    }
+}
+
+/// What of another host's URL may be shown: host and port.
+pub(super) struct RedactedHost<'a>(pub(super) &'a Url);
+
+impl fmt::Display for RedactedHost<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.0.host_str().unwrap_or_default())?;
-        if let Some(port) = self.0.port() {
-            write!(f, ":{port}")?;
+        match self.0.port() {
+            Some(port) => write!(f, ":{port}"),
+            None => Ok(()),
         }
-        f.write_str(self.0.path())
     }
 }
 

@@ -6,7 +6,10 @@ use std::{error::Error as StdError, fmt, io, time::Duration};
 use reqwest::{Method, StatusCode};
 use url::Url;
 
-use super::{credentials::Origin, endpoint::Redacted};
+use super::{
+    credentials::Origin,
+    endpoint::{Redacted, RedactedHost},
+};
 use crate::digest::Digest;
 
 /// A failed request, or an answer that cannot be used.
@@ -174,6 +177,20 @@ pub struct Request(String);
 impl Request {
     pub(super) fn new(method: &Method, url: &Url) -> Self {
         Self(format!("{method} {}", Redacted(url)))
+    }
+
+    /// A request for `asked` that the registry sent on to `to`.
+    pub(super) fn sent_on(method: &Method, asked: &Url, to: &Url) -> Self {
+        Self(format!(
+            "{method} {}, sent on to {}",
+            Redacted(asked),
+            RedactedHost(to)
+        ))
+    }
+
+    /// A request to an address that the registry gave us.
+    pub(super) fn elsewhere(method: &Method, url: &Url) -> Self {
+        Self(format!("{method} {}", RedactedHost(url)))
     }
 }
 

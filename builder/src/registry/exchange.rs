@@ -16,7 +16,7 @@ use super::{
     challenge,
     credentials::Keyring,
     endpoint::{base_url, is_loopback, same_origin},
-    error::Error,
+    error::{Error, Request},
     retry::RetryPolicy,
     transport::{Answer, Transport},
 };
@@ -138,7 +138,13 @@ impl Registry {
             }
             let mut answer = self
                 .transport
-                .send(&call.method, url, headers, call.body.clone())
+                .send(
+                    self.shown(call, &url),
+                    &call.method,
+                    url,
+                    headers,
+                    call.body.clone(),
+                )
                 .await?;
             answer.at_home = at_home;
             let is_reading = matches!(call.method, Method::GET | Method::HEAD);
@@ -151,6 +157,15 @@ impl Registry {
             redirects += 1;
             url = self.location(&answer)?;
             answer.drain().await;
+        }
+    }
+
+    /// What may be shown of a request. Of an address elsewhere only the host may, because its path may hold a secret too.
+    fn shown(&self, call: &Call, url: &Url) -> Request {
+        match [&call.url, url].map(|url| same_origin(url, &self.base)) {
+            [_, true] => Request::new(&call.method, url),
+            [true, false] => Request::sent_on(&call.method, &call.url, url),
+            [false, false] => Request::elsewhere(&call.method, url),
         }
     }
 

@@ -62,15 +62,15 @@ impl Transport {
         }
     }
 
-    /// Sends a request; follows no redirect.
+    /// Sends a request, which errors show as `request`; follows no redirect.
     pub(super) async fn send(
         &self,
+        request: Request,
         method: &Method,
         url: Url,
         headers: HeaderMap,
         body: Option<Bytes>,
     ) -> Result<Answer, Error> {
-        let request = Request::new(method, &url);
         let mut patience = self.longest_silence;
         if let Some(body) = &body {
             patience += Duration::from_secs(body.len() as u64 / SLOWEST_UPLOAD);
