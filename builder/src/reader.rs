@@ -4,6 +4,7 @@
 //!
 //! ```text
 //! image ─▶ lookup ─▶ layer ─▶ tree ─▶ file ─▶ cache ─▶ spans
+//!                              └───▶ outline
 //! ```
 
 mod cache;
@@ -11,6 +12,7 @@ mod error;
 mod file;
 mod layer;
 mod lookup;
+mod outline;
 mod spans;
 mod tree;
 
@@ -21,6 +23,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 pub use error::Error;
 pub use file::FileReader;
 pub use lookup::{FoundIndex, PlatformImage, host_platform};
+pub use outline::{Access, LayerOutline, Outline};
 pub use spans::{Span, SpanError, Spans, UnusableSpans};
 pub use tree::{Inode, NodeId, NotFound, Tree, Unpackable};
 
@@ -61,6 +64,17 @@ struct Shared {
     room: std::sync::atomic::AtomicU64,
 }
 
+impl Shared {
+    fn new(store: Store) -> Self {
+        Self {
+            store,
+            cache: Cache::new(CACHE_BYTES),
+            bytes_read: 0.into(),
+            room: HELD_BYTES.into(),
+        }
+    }
+}
+
 impl Reader {
     /// Reads the manifests, the ztocs and the layers without one. `platform` chooses where an image has several.
     ///
@@ -74,12 +88,7 @@ impl Reader {
         let root = store.image(reference).await?;
         let image = Image::load(&store, root).await?;
         let image = PlatformImage::find(&store, &image, platform).await?;
-        let shared = Arc::new(Shared {
-            store,
-            cache: Cache::new(CACHE_BYTES),
-            bytes_read: 0.into(),
-            room: HELD_BYTES.into(),
-        });
+        let shared = Arc::new(Shared::new(store));
         let prepared: Vec<_> = stream::iter(0..image.manifest.layers.len())
             .map(|number| Layer::prepare(&shared, &image, number))
             .buffered(LAYERS_AT_ONCE)

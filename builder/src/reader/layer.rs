@@ -51,11 +51,7 @@ impl Layer {
         number: usize,
     ) -> Result<(Self, Toc), Error> {
         let descriptor = image.manifest.layers[number].clone();
-        let ztoc = image
-            .index
-            .as_ref()
-            .and_then(|index| index.ztoc_of(&descriptor));
-        let (mut found, held) = match ztoc {
+        let (mut found, held) = match image.ztoc_of(&descriptor) {
             Some(named) => {
                 let bytes = shared.store.blob(named).await?;
                 let ztoc = Ztoc::parse(&bytes).map_err(|source| Error::Ztoc {
@@ -91,6 +87,10 @@ impl Layer {
 
     pub(super) fn spans(&self) -> &Spans {
         &self.spans
+    }
+
+    pub(super) fn into_spans(self) -> Spans {
+        self.spans
     }
 
     fn span(&self, id: usize) -> &Span {

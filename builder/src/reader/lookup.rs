@@ -56,6 +56,11 @@ impl PlatformImage {
             index,
         })
     }
+
+    /// The ztoc of `layer`; none where there is no index, or it has none.
+    pub fn ztoc_of(&self, layer: &Descriptor) -> Option<&Descriptor> {
+        self.index.as_ref()?.ztoc_of(layer)
+    }
 }
 
 impl FoundIndex {

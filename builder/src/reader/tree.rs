@@ -68,6 +68,8 @@ struct Node {
 /// The merged file system. Nodes lie in one list, so that no depth of directories can exhaust a stack.
 pub struct Tree {
     nodes: Vec<Node>,
+    /// Whether a layer was left out.
+    has_gap: bool,
 }
 
 const ROOT: usize = 0;
@@ -136,11 +138,18 @@ impl Default for Tree {
                 inode: Arc::new(Inode::implicit_directory(0)),
                 children: BTreeMap::new(),
             }],
+            has_gap: false,
         }
     }
 }
 
 impl Tree {
+    /// Leaves a layer out whose files are not known. From here on a name that leads nowhere may lead into it, and is no
+    /// reason to call a layer unpackable.
+    pub fn leave_out(&mut self) {
+        self.has_gap = true;
+    }
+
     /// Puts layer number `layer` over those applied so far.
     ///
     /// # Errors
@@ -166,7 +175,10 @@ impl Tree {
             }
         }
         for file in toc.iter() {
-            self.add(layer, &file)?;
+            match self.add(layer, &file) {
+                Err(Unpackable::HardLink { .. } | Unpackable::Path { .. }) if self.has_gap => {}
+                added => added?,
+            }
         }
         Ok(())
     }

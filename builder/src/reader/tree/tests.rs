@@ -192,3 +192,22 @@ fn dots_in_a_layer_s_paths_stay_inside() {
     ];
     assert_eq!(paths(&[layer]), ["a reg 0", "b reg 0"]);
 }
+
+#[test]
+fn what_leads_into_a_layer_that_was_left_out_is_left_out_too() {
+    let members: &[Member] = &[
+        ("reg", "f", ""),
+        ("reg", "f/x", ""),
+        ("hardlink", "l", "below"),
+        ("reg", "g", ""),
+    ];
+    assert!(merged(&[members]).is_err());
+    let mut tree = Tree::default();
+    tree.leave_out();
+    tree.apply(1, &toc(members)).unwrap();
+    let names: Vec<_> = tree.children(NodeId(ROOT)).map(|(name, _)| name).collect();
+    assert_eq!(names, [b"f", b"g"]);
+    // Whatever no table of contents may hold is no matter of another layer.
+    let strange = tree.apply(2, &toc(&[("sock", "s", "")]));
+    assert!(matches!(strange, Err(Unpackable::Kind { .. })));
+}
