@@ -3,12 +3,14 @@
 pub(crate) mod files;
 pub(crate) mod index;
 pub(crate) mod info;
+pub(crate) mod output;
 pub(crate) mod print;
 pub(crate) mod progress;
+pub(crate) mod report;
 pub(crate) mod verify;
 pub(crate) mod ztoc;
 
-use std::{ffi::OsString, path::PathBuf};
+use std::{ffi::OsString, num::NonZeroU64, path::PathBuf};
 
 use bytesize::ByteSize;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -43,6 +45,8 @@ Examples:
       shows what indexes an image has
   soci-builder cat localhost:5000/app:v1-soci /etc/os-release
       prints a file, fetching only the spans that it lies in
+  soci-builder report localhost:5000/app:v1-soci -o app.html --start-files opened.txt
+      shows layers and spans on a page, and what a start that opens these files fetches
   soci-builder completions bash > /etc/bash_completion.d/soci-builder
 
 Credentials: ECR hosts through the AWS SDK (environment, profile, role); other hosts from SOCI_REGISTRY_USERNAME and
@@ -63,6 +67,8 @@ pub(crate) enum Command {
     Ls(LsArgs),
     /// Print a file of an image, fetching only the spans that it lies in
     Cat(CatArgs),
+    /// Write a page about an image: layers, spans, files, what a start would fetch
+    Report(ReportArgs),
     /// Work with the ztoc of a single layer
     Ztoc {
         #[command(subcommand)]
@@ -160,7 +166,7 @@ pub(crate) struct OnImage {
     /// The image
     #[arg(value_name = "IMAGE", long_help = IMAGE_HELP)]
     pub(crate) image: Reference,
-    /// Which platform of the image [ls, cat: that of this machine where there are several; verify: all]
+    /// Which platform of the image [ls, cat, report: that of this machine where there are several; verify: all]
     #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
     pub(crate) platform: Option<Platform>,
 }
@@ -196,6 +202,24 @@ pub(crate) struct VerifyArgs {
     /// Print the result as one JSON object
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct ReportArgs {
+    #[command(flatten)]
+    pub(crate) image: OnImage,
+    /// Where to write the page, HTML
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: PathBuf,
+    /// Paths that a container opens at its start, one a line; blank lines and lines with # are skipped, - is stdin
+    #[arg(long, value_name = "FILE|-")]
+    pub(crate) start_files: Option<PathBuf>,
+    /// Bytes that the network brings in a second
+    #[arg(long, value_name = "SIZE", default_value = "50MiB", value_parser = bandwidth)]
+    pub(crate) bandwidth: NonZeroU64,
+    /// From a request to the first byte of its answer
+    #[arg(long, value_name = "MILLISECONDS", default_value_t = 20)]
+    pub(crate) latency: u32,
 }
 
 #[derive(Subcommand)]
@@ -254,6 +278,12 @@ fn span_size(text: &str) -> Result<ByteSize, String> {
         return Err("a span size is at least 1 byte and below 8 EiB".to_owned());
     }
     Ok(size)
+}
+
+fn bandwidth(text: &str) -> Result<NonZeroU64, String> {
+    let size: ByteSize = text.parse()?;
+    NonZeroU64::new(size.as_u64())
+        .ok_or_else(|| "a bandwidth is at least 1 byte a second".to_owned())
 }
 
 #[cfg(test)]

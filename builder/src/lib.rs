@@ -7,7 +7,13 @@
 //!                                  digest ─▶ digests ─────┘
 //! ```
 //!
-//! And back: `reader` reads files through an index, `verify` proves that it is right.
+//! And back: `reader` reads files through an index, `verify` proves that it is right, `start` says what a container's start fetches
+//! through it, and `page` shows that:
+//!
+//! ```text
+//! store ─▶ reader ─▶ verify
+//!             └────▶ start ─▶ page
+//! ```
 //!
 //! Data flows from left to right, and no module knows what stands to its right: `tests/flow.rs` holds the imports to that.
 
@@ -19,12 +25,14 @@ pub mod inflate;
 pub mod layer;
 pub mod layout;
 pub mod oci;
+pub mod page;
 pub mod plan;
 pub mod progress;
 pub mod reader;
 pub mod registry;
 pub mod report;
 pub mod run;
+pub mod start;
 pub mod store;
 pub mod tar;
 pub mod verify;

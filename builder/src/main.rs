@@ -65,6 +65,7 @@ async fn run(cli: Cli) -> Ending {
         Command::Verify(arguments) => cli::verify::run(arguments, &client).await,
         Command::Ls(arguments) => cli::files::ls(arguments, &client).await,
         Command::Cat(arguments) => cli::files::cat(arguments, &client).await,
+        Command::Report(arguments) => cli::report::run(arguments, &client).await,
         // On a thread of its own: here, a signal would be heard only afterwards.
         Command::Ztoc { command } => spawn_blocking(move || match command {
             ZtocCommand::Build(arguments) => cli::ztoc::build(&arguments),

@@ -49,6 +49,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "digest", "image", "index", "inflate", "layer", "oci", "reader", "run", "store", "ztoc",
         ],
     ),
+    ("start", &["oci", "reader", "tar"]),
+    ("page", &["digest", "index", "reader", "start", "tar"]),
     // The program sees the library from outside; `Ending` is its own exit code.
     ("cli", &["Ending"]),
     ("main", &["cli"]),

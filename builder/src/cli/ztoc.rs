@@ -15,15 +15,15 @@ use soci_builder::{
     ztoc::{Compression, NotAZtoc, Ztoc},
 };
 
-use super::{ZtocBuildArgs, ZtocInfoArgs, print};
+use super::{ZtocBuildArgs, ZtocInfoArgs, output, print};
 use crate::Ending;
 
 #[derive(Debug, thiserror::Error)]
 enum Error {
     #[error("cannot read {}", .0.display())]
     Read(PathBuf, #[source] io::Error),
-    #[error("cannot write {}", .0.display())]
-    Write(PathBuf, #[source] io::Error),
+    #[error(transparent)]
+    Write(#[from] output::Unwritable),
     #[error("cannot index {}", .0.display())]
     Layer(PathBuf, #[source] Unindexable),
     #[error("{} is no ztoc", .0.display())]
@@ -49,8 +49,7 @@ pub(crate) fn build(arguments: &ZtocBuildArgs) -> Result<Ending, Ending> {
         .ztoc
         .map_err(|error| Error::Layer(path.clone(), error))?
         .into_bytes();
-    fs::write(&arguments.output, &ztoc)
-        .map_err(|error| Error::Write(arguments.output.clone(), error))?;
+    output::write(&arguments.output, &ztoc).map_err(Error::from)?;
     writeln!(io::stdout(), "{} {}", Digest::of(&ztoc), ztoc.len())?;
     Ok(Ending::Done)
 }

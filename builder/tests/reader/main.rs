@@ -16,20 +16,7 @@ use soci_builder::{
     store::Store,
 };
 
-use support::program::Program;
-
-/// Indexes an image, its small layers too, and gives the reference of the result.
-fn indexed(image: &str, more: &[&str]) -> String {
-    let mut arguments = vec!["index", image, "--json"];
-    if !more.contains(&"--min-layer-size") {
-        arguments.extend(["--min-layer-size", "0"]);
-    }
-    arguments.extend(more);
-    let result = Program::new(arguments).run().exits(0).json();
-    let tag = result["output_tag"].as_str().unwrap();
-    let (repository, _) = image.rsplit_once(':').unwrap();
-    format!("{repository}:{tag}")
-}
+use support::program::indexed;
 
 async fn open(image: &str) -> Result<Reader, reader::Error> {
     let reference: Reference = image.parse().unwrap();

@@ -89,6 +89,13 @@ impl Program {
         self
     }
 
+    /// With a file to read from.
+    #[must_use]
+    pub fn stdin(mut self, from: impl Into<Stdio>) -> Self {
+        self.command.stdin(from);
+        self
+    }
+
     /// With something else than a pipe to read its result.
     #[must_use]
     pub fn stdout(mut self, to: impl Into<Stdio>) -> Self {
@@ -197,6 +204,19 @@ impl Ended {
         assert_eq!(self.stdout.lines().count(), 1, "{self:?}");
         serde_json::from_str(&self.stdout).unwrap()
     }
+}
+
+/// Indexes an image, its small layers too, and gives the reference of the result.
+pub fn indexed(image: &str, more: &[&str]) -> String {
+    let mut arguments = vec!["index", image, "--json"];
+    if !more.contains(&"--min-layer-size") {
+        arguments.extend(["--min-layer-size", "0"]);
+    }
+    arguments.extend(more);
+    let result = Program::new(arguments).run().exits(0).json();
+    let tag = result["output_tag"].as_str().unwrap();
+    let (repository, _) = image.rsplit_once(':').unwrap();
+    format!("{repository}:{tag}")
 }
 
 /// Waits until something is so.

@@ -1,0 +1,49 @@
+//! Files that a command writes: whole, or not at all.
+
+use std::{
+    fs,
+    io::{self, Write},
+    path::{Path, PathBuf},
+};
+
+/// A file that could not be written.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write {}", .path.display())]
+pub(crate) struct Unwritable {
+    path: PathBuf,
+    source: io::Error,
+}
+
+/// Writes `path` by way of a file beside it, so that it is never seen in part. What is there and is no regular file, such as a
+/// pipe, is written into.
+pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), Unwritable> {
+    let written = match fs::metadata(path) {
+        // Through links, so that it is the file that is replaced.
+        Ok(there) if there.is_file() => {
+            fs::canonicalize(path).and_then(|file| replace(&file, bytes))
+        }
+        Ok(_) => fs::write(path, bytes),
+        Err(_) => replace(path, bytes),
+    };
+    written.map_err(|source| Unwritable {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let directory = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    let mut partial = tempfile::Builder::new();
+    partial.prefix(".partial-");
+    // Temporary files are private by default; a result is as readable as others that are made here.
+    #[cfg(unix)]
+    partial.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    let mut partial = partial.tempfile_in(directory)?;
+    partial.write_all(bytes)?;
+    partial.as_file().sync_data()?;
+    partial.persist(path)?;
+    Ok(())
+}

@@ -1,0 +1,99 @@
+//! `soci-builder report`: a page about an image, and about a start of it.
+
+use std::{
+    fs,
+    io::{self, Read},
+    path::{Path, PathBuf},
+};
+
+use soci_builder::{
+    page::{self, Subject},
+    reader::{self, Outline},
+    registry::Client,
+    start::{Network, Start},
+    store::Store,
+};
+
+use super::{ReportArgs, output};
+use crate::Ending;
+
+#[derive(Debug, thiserror::Error)]
+enum Error {
+    #[error("cannot read {}", .0.display())]
+    StartFiles(PathBuf, #[source] io::Error),
+    #[error("cannot read {image}")]
+    Image {
+        image: String,
+        source: reader::Error,
+    },
+    #[error(transparent)]
+    Page(#[from] page::Unwritable),
+    #[error(transparent)]
+    Output(#[from] output::Unwritable),
+}
+
+pub(crate) async fn run(arguments: ReportArgs, client: &Client) -> Result<Ending, Ending> {
+    let report = report(&arguments, client).await;
+    report.map_err(|error| Ending::Failed(error.into()))?;
+    Ok(Ending::Done)
+}
+
+async fn report(arguments: &ReportArgs, client: &Client) -> Result<(), Error> {
+    let list = match &arguments.start_files {
+        Some(path) => Some(read(path).map_err(|error| Error::StartFiles(path.clone(), error))?),
+        None => None,
+    };
+    let reference = arguments.image.image.to_string();
+    let outline = outline(arguments, client)
+        .await
+        .map_err(|source| Error::Image {
+            image: reference.clone(),
+            source,
+        })?;
+    let start = list.map(|list| Start::of(&outline, paths(&list)));
+    let page = page::write(&Subject {
+        reference: &reference,
+        outline: &outline,
+        start: start.as_ref(),
+        network: Network {
+            bandwidth: arguments.bandwidth,
+            latency: arguments.latency,
+        },
+    })?;
+    output::write(&arguments.output, page.as_bytes())?;
+    Ok(())
+}
+
+async fn outline(arguments: &ReportArgs, client: &Client) -> Result<Outline, reader::Error> {
+    let image = &arguments.image;
+    let store = Store::open(&image.image, client)?;
+    Outline::read(store, &image.image, image.platform.as_ref()).await
+}
+
+/// All of a file, or of stdin.
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    if path != Path::new("-") {
+        return fs::read(path);
+    }
+    let mut list = Vec::new();
+    io::stdin().read_to_end(&mut list)?;
+    Ok(list)
+}
+
+/// The paths of a list, one a line, without blank lines and comments.
+fn paths(list: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let lines = list.split(|&byte| byte == b'\n').map(<[u8]>::trim_ascii);
+    lines.filter(|line| !line.is_empty() && !line.starts_with(b"#"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blank_lines_and_comments_are_no_paths() {
+        let list = b"# the server\n/bin/sh\r\n\n  /etc/a b \n\t#x\n./#y";
+        let found: Vec<_> = paths(list).collect();
+        assert_eq!(found, [&b"/bin/sh"[..], b"/etc/a b", b"./#y"]);
+    }
+}

@@ -1,0 +1,253 @@
+//! The bytes and requests that are predicted are those that a reader then causes.
+
+use std::collections::HashMap;
+
+use soci_builder::{
+    digest::Digest,
+    oci::Reference,
+    reader::{Access, Outline, Reader},
+    registry::{Client, Options},
+    start::{Fetched, Start, Traffic},
+    store::Store,
+    tar::Kind,
+};
+
+use crate::support::{
+    fake_registry::{FakeRegistry, Route},
+    image::{Image, Layer, gzip, noise, tar_of},
+    program::indexed,
+};
+
+fn store(image: &str) -> (Store, Reference) {
+    let reference = image.parse().unwrap();
+    let store = Store::open(&reference, &Client::new(Options::default())).unwrap();
+    (store, reference)
+}
+
+async fn outline(image: &str) -> Outline {
+    let (store, reference) = store(image);
+    Outline::read(store, &reference, None).await.unwrap()
+}
+
+/// Four layers: compressed, plain, too small for a ztoc, and one on top that hides, replaces and links.
+fn layers() -> [Layer; 4] {
+    let files = |layer: u64, of: std::ops::Range<u64>, most: usize| {
+        let mut random = fastrand::Rng::with_seed(layer);
+        tar_of(of.map(move |number| {
+            let size = random.usize(..most);
+            (format!("d{}/f{number}", number % 3), noise(number, size))
+        }))
+    };
+    let mut top = tar::Builder::new(Vec::new());
+    let mut header = tar::Header::new_ustar();
+    header.set_mode(0o644);
+    for (name, size) in [("d1/.wh.f1", 0), ("d0/f3", 150_000), ("new", 90_000)] {
+        header.set_entry_type(tar::EntryType::Regular);
+        header.set_size(size as u64);
+        let bytes = noise(99, size);
+        top.append_data(&mut header, name, &bytes[..]).unwrap();
+    }
+    header.set_size(0);
+    header.set_entry_type(tar::EntryType::Symlink);
+    top.append_link(&mut header, "link", "d0/../new").unwrap();
+    header.set_entry_type(tar::EntryType::Link);
+    top.append_link(&mut header, "hard", "d2/f2").unwrap();
+    [
+        Layer::gzip(&files(1, 0..12, 150_000)),
+        Layer::plain(files(2, 8..16, 90_000)),
+        Layer::gzip(&files(3, 16..20, 4_000)),
+        Layer::gzip(&top.into_inner().unwrap()),
+    ]
+}
+
+/// What one read of blobs asked for and got.
+#[derive(Default)]
+struct Before {
+    served: HashMap<Digest, u64>,
+    requests: usize,
+}
+
+impl Before {
+    fn now(registry: &FakeRegistry, blobs: &[Digest]) -> Self {
+        Self {
+            served: blobs
+                .iter()
+                .map(|blob| (*blob, registry.served(blob)))
+                .collect(),
+            requests: registry.requests_to(Route::ReadBlob).len(),
+        }
+    }
+
+    /// What came since, of these blobs.
+    fn since(&self, registry: &FakeRegistry, blobs: &[Digest]) -> Traffic {
+        let requests = &registry.requests_to(Route::ReadBlob)[self.requests..];
+        let of = |request: &&_| {
+            let request: &crate::support::fake_registry::Recorded = request;
+            blobs.iter().any(|blob| request.path.contains(&blob.hex()))
+        };
+        Traffic {
+            requests: requests.iter().filter(of).count() as u64,
+            bytes: blobs
+                .iter()
+                .map(|blob| registry.served(blob) - self.served[blob])
+                .sum(),
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_predicted_is_what_is_fetched() {
+    let registry = FakeRegistry::start();
+    let layers = layers();
+    let image = Image::of(&layers).push(&registry, "v1");
+    for version in ["v1", "v2"] {
+        let flags = ["--span-size", "50000", "--min-layer-size", "20000"];
+        let image = indexed(
+            &image,
+            &[&flags[..], &["--index-version", version]].concat(),
+        );
+        let outline = outline(&image).await;
+        let digests = |of: fn(&Access) -> bool| {
+            let layers = outline.layers.iter().filter(|layer| of(&layer.access));
+            layers
+                .map(|layer| layer.descriptor.digest)
+                .collect::<Vec<_>>()
+        };
+        let by_spans = digests(|access| matches!(access, Access::Spans { .. }));
+        let whole = digests(|access| matches!(access, Access::Whole { .. }));
+        assert_eq!((by_spans.len(), &whole[..]), (3, &[layers[2].digest][..]));
+        let ztocs = outline
+            .layers
+            .iter()
+            .filter_map(|layer| match &layer.access {
+                Access::Spans { ztoc, .. } => Some(ztoc.digest),
+                Access::Whole { .. } => None,
+            });
+        let ztocs: Vec<_> = ztocs.collect();
+        let all: Vec<_> = [&by_spans[..], &whole, &ztocs].concat();
+
+        let root = outline.tree.find(b"/", true).unwrap();
+        let paths: Vec<_> = outline
+            .tree
+            .all(root)
+            .into_iter()
+            .map(|(path, _)| path)
+            .collect();
+        assert!(paths.len() > 20);
+        let mut random = fastrand::Rng::with_seed(7);
+        let mut spans = 0;
+        for round in 0..30 {
+            let count = if round == 0 {
+                0
+            } else {
+                random.usize(1..paths.len())
+            };
+            let chosen = random.choose_multiple(&paths, count);
+            let start = Start::of(&outline, chosen.iter().map(|path| &path[..]));
+            let before = Before::now(&registry, &all);
+            let (store, reference) = store(&image);
+            let reader = Reader::open(store, &reference, None).await.unwrap();
+            for path in &chosen {
+                let node = reader.find(path).unwrap();
+                if reader.tree().inode(node).kind == Kind::Regular {
+                    reader.file(path).unwrap().read().await.unwrap();
+                }
+            }
+            let since = |blobs: &[Digest]| before.since(&registry, blobs);
+            assert_eq!(start.lazy.spans, since(&by_spans), "{chosen:?}");
+            assert_eq!(start.lazy.ztocs, since(&ztocs));
+            assert_eq!(start.lazy.layers, since(&whole));
+            spans += start.lazy.spans.requests;
+        }
+        assert!(spans > 100, "{spans}");
+    }
+}
+
+#[tokio::test]
+async fn manifests_and_a_full_pull_are_counted_once() {
+    let registry = FakeRegistry::start();
+    let layer = Layer::noise(1, 100_000);
+    // The same layer twice: a pull fetches it once.
+    let plain = Image::of([&layer, &layer]).push(&registry, "v1");
+    let image = indexed(&plain, &[]);
+    let size_of = |tag: &str| {
+        let (digest, bytes) = registry
+            .tagged(crate::support::image::REPOSITORY, tag)
+            .unwrap();
+        (digest, bytes.len() as u64)
+    };
+    let config = |outline: &Outline| outline.image.manifest.config.size;
+
+    let outline = outline(&image).await;
+    let root = size_of("v1-soci");
+    assert_eq!(outline.root.digest, root.0);
+    let full = Fetched::whole(&outline);
+    let manifests = root.1 + outline.image.descriptor.size + config(&outline);
+    assert_eq!(
+        full.manifests,
+        Traffic {
+            requests: 3,
+            bytes: manifests
+        }
+    );
+    let layers = Traffic {
+        requests: 1,
+        bytes: layer.size as u64,
+    };
+    assert_eq!(full.layers, layers);
+    assert_eq!((full.index, full.ztocs, full.spans), Default::default());
+    let start = Start::of(&outline, []);
+    assert_eq!(start.lazy.ztocs.requests, 1);
+    assert_eq!(
+        start.lazy.index.bytes,
+        outline.image.index.as_ref().unwrap().descriptor.size
+    );
+
+    // Without an index, a start is a full pull; and the reference names the manifest itself.
+    let outline = self::outline(&plain).await;
+    let lazy = Start::of(&outline, [&b"noise"[..]]).lazy;
+    assert_eq!(lazy, Fetched::whole(&outline));
+    let manifests = size_of("v1").1 + config(&outline);
+    assert_eq!(
+        lazy.manifests,
+        Traffic {
+            requests: 2,
+            bytes: manifests
+        }
+    );
+    assert_eq!(lazy.layers, layers);
+}
+
+#[tokio::test]
+async fn no_span_and_no_large_layer_is_read() {
+    let registry = FakeRegistry::start();
+    let large = Layer {
+        size: (64 << 20) + 1,
+        ..Layer::gzip(&tar_of([("large", "its size is a lie")]))
+    };
+    let foreign = Layer::zstd();
+    // It says that it is gzip, and is not.
+    let wrong = Layer::of(crate::support::image::GZIP, gzip(b"no archive"));
+    let small = Layer::gzip(&tar_of([("small", "text")]));
+    let first = Layer::noise(1, 200_000);
+    let image = Image::of([&first]).push(&registry, "v1");
+    let first_image = indexed(&image, &[]);
+    let image = Image::of([&large, &foreign, &wrong, &small]).push(&registry, "v2");
+
+    let before = registry.served(&first.digest);
+    let seen = outline(&first_image).await;
+    assert!(matches!(seen.layers[0].access, Access::Spans { .. }));
+    assert_eq!(registry.served(&first.digest), before);
+
+    let seen = outline(&image).await;
+    let known = seen.layers.iter().map(|layer| match layer.access {
+        Access::Whole { is_known } => is_known,
+        Access::Spans { .. } => panic!("a ztoc from nowhere"),
+    });
+    assert_eq!(known.collect::<Vec<_>>(), [false, false, false, true]);
+    assert_eq!(registry.served(&large.digest), 0);
+    assert_eq!(registry.served(&foreign.digest), 0);
+    let start = Start::of(&seen, [&b"small"[..], b"large", b"small"]);
+    let found: Vec<_> = start.files.iter().map(|file| file.place.is_ok()).collect();
+    assert_eq!(found, [true, false]);
+}
