@@ -1,10 +1,14 @@
-//! `soci-builder report`: what it says a start fetches is what a reader fetches, and its page says it.
+//! `soci-builder report`: what it says a start fetches is what a reader fetches, and its page is safe, complete and usable.
 #![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
 
+mod browser;
 mod commands;
 mod fetched;
+mod shown;
 #[path = "../support/mod.rs"]
 mod support;
+
+use std::path::PathBuf;
 
 use tempfile::TempDir;
 
@@ -34,5 +38,9 @@ impl Page {
         assert_eq!((&*stdout, &*stderr), ("", ""));
         let text = std::fs::read_to_string(file).unwrap();
         Self { folder, text }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder.path().join("page.html")
     }
 }
