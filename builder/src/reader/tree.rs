@@ -2,7 +2,14 @@
 //! below, links lead on, and nothing leaves the root.
 //! In: tables of contents, bottom layer first. Out: inodes by path. Pure.
 
-use std::{collections::BTreeMap, ops::Range, sync::Arc};
+mod error;
+mod inode;
+
+use std::{collections::BTreeMap, sync::Arc};
+
+pub use error::{NotFound, Unpackable};
+pub use inode::Inode;
+use inode::kind_of;
 
 use crate::{
     tar::Kind,
@@ -21,41 +28,6 @@ const PATH_MAX: usize = 4096;
 /// Symbolic links that Linux follows in one path (`MAXSYMLINKS`).
 const LINKS_MAX: usize = 40;
 
-/// A directory's mode where no layer says one.
-const IMPLICIT_MODE: i64 = 0o755;
-
-/// A file, directory, link or device; several names may share one.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Inode {
-    /// The layer that has it, from 0.
-    pub layer: usize,
-    /// What it is; never a hard link.
-    pub kind: Kind,
-    /// Size of a regular file in bytes.
-    pub size: u64,
-    /// Plain byte of its layer where its payload starts.
-    pub payload_at: u64,
-    /// Permission bits.
-    pub mode: i64,
-    /// Owner.
-    pub uid: u32,
-    /// Group.
-    pub gid: u32,
-    /// Time of the last change, RFC 3339; empty where none is known.
-    pub modified: String,
-    /// Target of a symbolic link.
-    pub link_name: Vec<u8>,
-    /// Device number: major, minor.
-    pub device: (i64, i64),
-}
-
-impl Inode {
-    /// The plain bytes of its layer that are its contents.
-    pub fn payload(&self) -> Range<u64> {
-        self.payload_at..self.payload_at + self.size
-    }
-}
-
 /// A place in a tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NodeId(usize);
@@ -73,55 +45,6 @@ pub struct Tree {
 }
 
 const ROOT: usize = 0;
-
-/// Layers that no runtime can unpack.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Unpackable {
-    /// A kind that tables of contents do not have.
-    #[error("{path} is of the unknown kind {kind:?}")]
-    Kind {
-        /// Its path.
-        path: String,
-        /// Its kind.
-        kind: String,
-    },
-    /// A payload outside the layer.
-    #[error("{0} has a negative size or place")]
-    Payload(String),
-    /// A path that no system call takes.
-    #[error("a path of {0} bytes is longer than Linux allows")]
-    PathLength(usize),
-    /// A hard link to nothing.
-    #[error("{path} is a hard link to {target}, which is not there")]
-    HardLink {
-        /// Its path.
-        path: String,
-        /// What it names.
-        target: String,
-    },
-    /// A path through something else than directories.
-    #[error("{path} cannot be there")]
-    Path {
-        /// The path.
-        path: String,
-        /// Why not.
-        source: NotFound,
-    },
-}
-
-/// A path that leads nowhere.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NotFound {
-    /// No such name.
-    #[error("there is no {0}")]
-    Missing(String),
-    /// Something else than a directory on the way.
-    #[error("{0} is no directory")]
-    NotADirectory(String),
-    /// Links in a circle, or too many.
-    #[error("there are too many symbolic links on the way")]
-    Links,
-}
 
 /// Why a walk ended before its last name.
 enum Stop {
@@ -349,46 +272,6 @@ impl Tree {
     }
 }
 
-impl Inode {
-    fn implicit_directory(layer: usize) -> Self {
-        Self {
-            layer,
-            kind: Kind::Directory,
-            size: 0,
-            payload_at: 0,
-            mode: IMPLICIT_MODE,
-            uid: 0,
-            gid: 0,
-            modified: String::new(),
-            link_name: Vec::new(),
-            device: (0, 0),
-        }
-    }
-
-    fn of(layer: usize, kind: Kind, file: &FileMetadata<'_>) -> Result<Self, Unpackable> {
-        // Only a regular file has a payload, whatever the others claim.
-        let (payload_at, size) = match kind {
-            Kind::Regular => (u64::try_from(file.offset), u64::try_from(file.size)),
-            _ => (Ok(0), Ok(0)),
-        };
-        let (Ok(payload_at), Ok(size)) = (payload_at, size) else {
-            return Err(Unpackable::Payload(shown(file.name)));
-        };
-        Ok(Self {
-            layer,
-            kind,
-            size,
-            payload_at,
-            mode: file.mode & 0o7777,
-            uid: file.uid,
-            gid: file.gid,
-            modified: String::from_utf8_lossy(file.modified).into_owned(),
-            link_name: file.link_name.to_vec(),
-            device: (file.dev_major, file.dev_minor),
-        })
-    }
-}
-
 impl From<Stop> for NotFound {
     fn from(stop: Stop) -> Self {
         match stop {
@@ -397,25 +280,6 @@ impl From<Stop> for NotFound {
             Stop::Links => Self::Links,
         }
     }
-}
-
-fn kind_of(file: &FileMetadata<'_>) -> Result<Kind, Unpackable> {
-    let kinds = [
-        Kind::Regular,
-        Kind::HardLink,
-        Kind::Symlink,
-        Kind::Directory,
-        Kind::Char,
-        Kind::Block,
-        Kind::Fifo,
-    ];
-    kinds
-        .into_iter()
-        .find(|kind| kind.as_str().as_bytes() == file.kind)
-        .ok_or_else(|| Unpackable::Kind {
-            path: shown(file.name),
-            kind: shown(file.kind),
-        })
 }
 
 /// The names in a path, without those that lead nowhere.

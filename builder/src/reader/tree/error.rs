@@ -1,0 +1,50 @@
+//! Why layers make no file system, and why a path leads nowhere. Both as plain sentences.
+
+/// Layers that no runtime can unpack.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unpackable {
+    /// A kind that tables of contents do not have.
+    #[error("{path} is of the unknown kind {kind:?}")]
+    Kind {
+        /// Its path.
+        path: String,
+        /// Its kind.
+        kind: String,
+    },
+    /// A payload outside the layer.
+    #[error("{0} has a negative size or place")]
+    Payload(String),
+    /// A path that no system call takes.
+    #[error("a path of {0} bytes is longer than Linux allows")]
+    PathLength(usize),
+    /// A hard link to nothing.
+    #[error("{path} is a hard link to {target}, which is not there")]
+    HardLink {
+        /// Its path.
+        path: String,
+        /// What it names.
+        target: String,
+    },
+    /// A path through something else than directories.
+    #[error("{path} cannot be there")]
+    Path {
+        /// The path.
+        path: String,
+        /// Why not.
+        source: NotFound,
+    },
+}
+
+/// A path that leads nowhere.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotFound {
+    /// No such name.
+    #[error("there is no {0}")]
+    Missing(String),
+    /// Something else than a directory on the way.
+    #[error("{0} is no directory")]
+    NotADirectory(String),
+    /// Links in a circle, or too many.
+    #[error("there are too many symbolic links on the way")]
+    Links,
+}
