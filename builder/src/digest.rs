@@ -1,10 +1,16 @@
 //! Digests: the SHA-256 names of blobs, and the sink that makes them.
 //! In: bytes, or the text `sha256:<hex>`. Out: a `Digest`. Knows nothing of images.
 
+#[cfg(target_arch = "x86_64")]
+mod sha_ni;
+mod twice;
+
 use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
+
+pub use twice::HashedTwice;
 
 /// The SHA-256 digest of a blob; written as `sha256:<64 lower-case hex digits>`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

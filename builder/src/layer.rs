@@ -11,7 +11,7 @@ use crate::{
     inflate::{self, Boundary, CompressedAt, Gunzip, MAGIC as GZIP_MAGIC, PlainAt, Sink},
     oci::LayerEncoding,
     tar::{self, Entry, TarReader},
-    ztoc::{self, Compression, FileMetadata, TarZinfo, Toc, Ztoc},
+    ztoc::{self, Compression, FileMetadata, Toc, Ztoc},
 };
 use spans::{EqualSpans, GzipSpans, Spans};
 
@@ -86,11 +86,7 @@ pub fn pass(mut source: impl Read, declared: LayerEncoding, options: &Options) -
     match found {
         Ok(LayerEncoding::Gzip) => gzip_pass(&mut source, options),
         Ok(_) => plain_pass(&mut source, options),
-        Err(why) => {
-            let mut stored = Stored::default();
-            each_piece(&mut source, |piece| stored.take(piece))?;
-            Ok(stored.pass(Err(why)))
-        }
+        Err(why) => digest_only(&mut source, why),
     }
 }
 
@@ -133,26 +129,18 @@ fn each_piece(source: &mut impl Read, mut take: impl FnMut(&[u8])) -> io::Result
     }
 }
 
-/// Counts and hashes the stored bytes.
-#[derive(Default)]
-struct Stored {
-    hasher: Hasher,
-    size: u64,
-}
-
-impl Stored {
-    fn take(&mut self, bytes: &[u8]) {
-        self.hasher.update(bytes);
-        self.size += bytes.len() as u64;
-    }
-
-    fn pass(self, ztoc: Result<Ztoc, Unindexable>) -> Pass {
-        Pass {
-            digest: self.hasher.finish(),
-            size: self.size,
-            ztoc,
-        }
-    }
+/// Reads a layer that cannot be indexed to its end.
+fn digest_only(source: &mut impl Read, why: Unindexable) -> io::Result<Pass> {
+    let (mut hasher, mut size) = (Hasher::default(), 0);
+    each_piece(source, |piece| {
+        hasher.update(piece);
+        size += piece.len() as u64;
+    })?;
+    Ok(Pass {
+        digest: hasher.finish(),
+        size,
+        ztoc: Err(why),
+    })
 }
 
 /// Reads the tar stream into a table of contents.
@@ -200,7 +188,6 @@ fn low_half(id: i64) -> u32 {
 
 /// The sink of a gzip pass.
 struct GzipSink {
-    stored: Stored,
     spans: GzipSpans,
     files: Files,
 }
@@ -209,7 +196,6 @@ impl Sink for GzipSink {
     type Error = tar::Error;
 
     fn compressed(&mut self, bytes: &[u8]) {
-        self.stored.take(bytes);
         self.spans.take(bytes);
     }
 
@@ -224,7 +210,6 @@ impl Sink for GzipSink {
 
 fn gzip_pass(source: &mut impl Read, options: &Options) -> io::Result<Pass> {
     let mut sink = GzipSink {
-        stored: Stored::default(),
         spans: GzipSpans::new(options.span_size),
         files: Files::default(),
     };
@@ -238,57 +223,48 @@ fn gzip_pass(source: &mut impl Read, options: &Options) -> io::Result<Pass> {
     if read.is_err() {
         gunzip.drain(source, &mut sink)?;
     }
-    let GzipSink {
-        stored,
+    let spans = sink.spans.finish();
+    Ok(assemble(
+        Compression::Gzip,
         spans,
-        files,
-    } = sink;
-    let ztoc = read.and_then(|()| {
-        assemble(
-            Compression::Gzip,
-            stored.size,
-            spans.finish(),
-            files,
-            options,
-        )
-    });
-    Ok(stored.pass(ztoc))
+        read.map(|()| sink.files),
+        options,
+    ))
 }
 
 fn plain_pass(source: &mut impl Read, options: &Options) -> io::Result<Pass> {
-    let (mut stored, mut files) = (Stored::default(), Files::default());
-    let mut spans = EqualSpans::new(options.span_size);
+    let (mut spans, mut files) = (EqualSpans::new(options.span_size), Files::default());
     let mut read = Ok(());
     each_piece(source, |piece| {
-        stored.take(piece);
+        spans.take(piece);
         if read.is_ok() {
-            spans.take(piece);
             read = files.take(piece);
         }
     })?;
-    let zinfo = TarZinfo {
-        span_size: options.span_size,
-        size: stored.size,
-    };
-    let spans = Spans {
-        checkpoints: zinfo.into_bytes(),
-        digests: spans.finish(),
-    };
-    let ztoc = read.map_err(Unindexable::Tar).and_then(|()| {
-        assemble(
-            Compression::Uncompressed,
-            stored.size,
-            spans,
-            files,
-            options,
-        )
-    });
-    Ok(stored.pass(ztoc))
+    let files = read.map(|()| files).map_err(Unindexable::Tar);
+    Ok(assemble(
+        Compression::Uncompressed,
+        spans.finish(),
+        files,
+        options,
+    ))
 }
 
 fn assemble(
     compression: Compression,
-    compressed_size: u64,
+    spans: Spans,
+    files: Result<Files, Unindexable>,
+    options: &Options,
+) -> Pass {
+    Pass {
+        digest: spans.layer,
+        size: spans.size,
+        ztoc: files.and_then(|files| ztoc_of(compression, spans, files, options)),
+    }
+}
+
+fn ztoc_of(
+    compression: Compression,
     spans: Spans,
     files: Files,
     options: &Options,
@@ -297,7 +273,7 @@ fn assemble(
     let ztoc = Ztoc {
         build_tool: options.build_tool.clone(),
         compression,
-        compressed_size,
+        compressed_size: spans.size,
         plain_size,
         toc: files.toc,
         checkpoints: spans.checkpoints,

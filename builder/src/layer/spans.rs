@@ -1,13 +1,19 @@
 //! Spans: the pieces of a layer that a reader fetches one by one.
-//! In: the stored bytes, and for gzip the block boundaries. Out: a digest per span, and the checkpoints.
+//! In: the stored bytes, and for gzip the block boundaries. Out: the layer's digest, a digest per span, and the checkpoints.
 
 use crate::{
-    digest::{Digest, Hasher},
+    digest::{Digest, HashedTwice},
     inflate::{Boundary, checkpoint::Checkpoints},
+    ztoc::TarZinfo,
 };
 
-/// What a pass knows of a layer's spans at its end.
+/// What a pass knows of a layer's stored bytes at its end.
 pub(super) struct Spans {
+    /// Digest of the layer.
+    pub(super) layer: Digest,
+    /// Its size in bytes.
+    pub(super) size: u64,
+    /// Serialized.
     pub(super) checkpoints: Vec<u8>,
     pub(super) digests: Vec<Digest>,
 }
@@ -16,8 +22,10 @@ pub(super) struct Spans {
 /// header, belongs to none.
 pub(super) struct GzipSpans {
     checkpoints: Checkpoints,
+    hashed: HashedTwice,
+    size: u64,
+    has_begun: bool,
     digests: Vec<Digest>,
-    span: Option<Hasher>,
     last_byte: u8,
 }
 
@@ -25,34 +33,41 @@ impl GzipSpans {
     pub(super) fn new(span_size: u64) -> Self {
         Self {
             checkpoints: Checkpoints::new(span_size),
+            hashed: HashedTwice::default(),
+            size: 0,
+            has_begun: false,
             digests: Vec::new(),
-            span: None,
             last_byte: 0,
         }
     }
 
     pub(super) fn take(&mut self, bytes: &[u8]) {
-        if let Some(span) = &mut self.span {
-            span.update(bytes);
-        }
+        self.hashed.update(bytes);
+        self.size += bytes.len() as u64;
         self.last_byte = bytes.last().copied().unwrap_or(self.last_byte);
     }
 
     pub(super) fn boundary(&mut self, boundary: Boundary, window: &[u8]) {
         if self.checkpoints.offer(boundary, window) {
-            let mut next = Hasher::default();
             // A byte that both spans use belongs to both.
-            if boundary.bits > 0 {
-                next.update(&[self.last_byte]);
+            let shared = [self.last_byte];
+            let shared = if boundary.bits > 0 { &shared[..] } else { &[] };
+            let before = self.hashed.cut(shared);
+            if self.has_begun {
+                self.digests.push(before);
             }
-            self.digests
-                .extend(self.span.replace(next).map(Hasher::finish));
+            self.has_begun = true;
         }
     }
 
     pub(super) fn finish(mut self) -> Spans {
-        self.digests.extend(self.span.map(Hasher::finish));
+        let (layer, last) = self.hashed.finish();
+        if self.has_begun {
+            self.digests.push(last);
+        }
         Spans {
+            layer,
+            size: self.size,
             checkpoints: self.checkpoints.finish(),
             digests: self.digests,
         }
@@ -61,40 +76,50 @@ impl GzipSpans {
 
 /// Spans of an uncompressed layer: pieces of equal size, the last one shorter.
 pub(super) struct EqualSpans {
+    span_size: u64,
+    hashed: HashedTwice,
     size: u64,
     digests: Vec<Digest>,
-    span: Hasher,
-    taken: u64,
 }
 
 impl EqualSpans {
-    pub(super) fn new(size: u64) -> Self {
+    pub(super) fn new(span_size: u64) -> Self {
         Self {
-            size,
+            span_size,
+            hashed: HashedTwice::default(),
+            size: 0,
             digests: Vec::new(),
-            span: Hasher::default(),
-            taken: 0,
         }
     }
 
     pub(super) fn take(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
-            let room = usize::try_from(self.size - self.taken).unwrap_or(usize::MAX);
+            let room = self.span_size - self.size % self.span_size;
+            let room = usize::try_from(room).unwrap_or(usize::MAX);
             let (now, later) = bytes.split_at(room.min(bytes.len()));
-            self.span.update(now);
-            self.taken += now.len() as u64;
-            if self.taken == self.size {
-                self.digests.push(std::mem::take(&mut self.span).finish());
-                self.taken = 0;
+            self.hashed.update(now);
+            self.size += now.len() as u64;
+            if self.size.is_multiple_of(self.span_size) {
+                self.digests.push(self.hashed.cut(&[]));
             }
             bytes = later;
         }
     }
 
-    pub(super) fn finish(mut self) -> Vec<Digest> {
-        if self.taken > 0 {
-            self.digests.push(self.span.finish());
+    pub(super) fn finish(mut self) -> Spans {
+        let (layer, last) = self.hashed.finish();
+        if !self.size.is_multiple_of(self.span_size) {
+            self.digests.push(last);
         }
-        self.digests
+        let zinfo = TarZinfo {
+            span_size: self.span_size,
+            size: self.size,
+        };
+        Spans {
+            layer,
+            size: self.size,
+            checkpoints: zinfo.into_bytes(),
+            digests: self.digests,
+        }
     }
 }
