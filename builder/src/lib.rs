@@ -27,6 +27,7 @@ pub mod layout;
 pub mod oci;
 pub mod page;
 pub mod plan;
+pub mod printable;
 pub mod progress;
 pub mod reader;
 pub mod registry;

@@ -9,6 +9,7 @@ use serde::Serialize;
 use soci_builder::{
     digest::Digest,
     index::Version,
+    printable::printable,
     reader::{self, NodeId, Reader},
     registry::Client,
     store::Store,
@@ -150,7 +151,7 @@ fn text(out: &mut impl io::Write, listing: &Listing) -> io::Result<()> {
             of.uid,
             of.gid,
             of.size,
-            of.modified,
+            printable(&of.modified),
             printable(&of.path),
             target.unwrap_or_default()
         )?;
@@ -182,14 +183,4 @@ fn permissions(of: &Entry) -> String {
         });
     }
     text
-}
-
-/// A name as a terminal may show it: names in an image may hold anything.
-fn printable(name: &str) -> String {
-    name.chars()
-        .map(|c| match c.is_control() {
-            true => c.escape_default().to_string(),
-            false => c.to_string(),
-        })
-        .collect()
 }

@@ -6,6 +6,7 @@ use bytesize::ByteSize;
 use soci_builder::{
     index::Version,
     plan::IndexOptions,
+    printable::printable,
     registry::Client,
     report::{self, Failure, LayerState, Outcome, Report},
     run,
@@ -114,7 +115,7 @@ fn text(out: &mut impl io::Write, report: &Report) -> io::Result<()> {
         )?;
     }
     for index in &report.indexes {
-        writeln!(out, "\n{}", index.platform)?;
+        writeln!(out, "\n{}", printable(&index.platform))?;
         writeln!(out, "  manifest    {}", index.manifest_digest)?;
         writeln!(
             out,
@@ -127,7 +128,7 @@ fn text(out: &mut impl io::Write, report: &Report) -> io::Result<()> {
             let state = match &layer.state {
                 LayerState::Indexed => "indexed",
                 LayerState::Reused => "reused",
-                LayerState::Skipped { reason } => &format!("skipped: {reason}"),
+                LayerState::Skipped { reason } => &format!("skipped: {}", printable(reason)),
             };
             writeln!(
                 out,

@@ -9,6 +9,7 @@ use soci_builder::{
     image::{self, Image, Role},
     index::{BUILD_TOOL, LAYER_DIGEST, PREFETCH, SPAN_SIZE, V1, V2, ZTOC},
     oci::{Descriptor, ImageManifest, Manifest},
+    printable::printable,
     registry::Client,
     store::{self, ReadImages, Store},
 };
@@ -154,7 +155,8 @@ fn text(out: &mut impl io::Write, info: &Info) -> io::Result<()> {
         writeln!(
             out,
             "\n{}\n  manifest         {}",
-            platform.platform, platform.manifest_digest
+            printable(&platform.platform),
+            platform.manifest_digest
         )?;
         if platform.indexes.is_empty() {
             writeln!(out, "  no SOCI index")?;
@@ -163,7 +165,9 @@ fn text(out: &mut impl io::Write, info: &Info) -> io::Result<()> {
             writeln!(
                 out,
                 "  SOCI index {}    {} by {}",
-                index.version, index.index_digest, index.build_tool
+                index.version,
+                index.index_digest,
+                printable(&index.build_tool)
             )?;
             for layer in &index.layers {
                 let size = ByteSize(layer.size).to_string();

@@ -13,7 +13,7 @@ use std::{
 
 use bytesize::ByteSize;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
-use soci_builder::{digest::Digest, progress::Progress, report::LayerState};
+use soci_builder::{digest::Digest, printable::printable, progress::Progress, report::LayerState};
 
 /// How often bars move.
 const BAR_PERIOD: Duration = Duration::from_millis(100);
@@ -197,6 +197,6 @@ impl Progress for Shown {
     }
 
     fn warn(&self, text: &str) {
-        self.line(&format!("warning: {text}"));
+        self.line(&format!("warning: {}", printable(text)));
     }
 }

@@ -4,6 +4,7 @@ use std::io;
 
 use bytesize::ByteSize;
 use soci_builder::{
+    printable::printable,
     registry::Client,
     store::Store,
     verify::{self, LayerReport, Report},
@@ -64,7 +65,7 @@ fn text(out: &mut impl io::Write, report: &Report) -> io::Result<()> {
     writeln!(out, "image  {}", report.image_digest)?;
     told(out, "  ", &report.problems)?;
     for platform in &report.platforms {
-        writeln!(out, "\n{}", platform.platform)?;
+        writeln!(out, "\n{}", printable(&platform.platform))?;
         writeln!(out, "  manifest         {}", platform.manifest_digest)?;
         told(out, "    ", &platform.problems)?;
         for index in &platform.indexes {
@@ -110,7 +111,7 @@ fn checked(layer: &LayerReport) -> String {
 
 fn told(out: &mut impl io::Write, indent: &str, problems: &[String]) -> io::Result<()> {
     for problem in problems {
-        writeln!(out, "{indent}! {problem}")?;
+        writeln!(out, "{indent}! {}", printable(problem))?;
     }
     Ok(())
 }

@@ -12,6 +12,7 @@ use soci_builder::{
     digest::Digest,
     layer::{self, Options, Unindexable},
     oci::LayerEncoding,
+    printable::printable,
     ztoc::{Compression, NotAZtoc, Ztoc},
 };
 
@@ -139,7 +140,7 @@ fn text(out: &mut impl Write, info: &Info) -> io::Result<()> {
         info.digest,
         ByteSize(info.size as u64)
     )?;
-    writeln!(out, "built by     {}", info.build_tool)?;
+    writeln!(out, "built by     {}", printable(&info.build_tool))?;
     writeln!(out, "compression  {}", info.compression)?;
     writeln!(
         out,

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use crate::{digest::Digest, image, layer::Unindexable, layout, store};
+use crate::{digest::Digest, image, layer::Unindexable, layout, printable::printable, store};
 
 /// Why a run failed.
 #[derive(Debug, thiserror::Error)]
@@ -102,7 +102,7 @@ impl Error {
     }
 }
 
-/// An error and its causes, in one line.
+/// An error and its causes, in one line that can be printed, whatever of an image or a registry they quote.
 pub fn chain(error: &dyn std::error::Error) -> String {
     let mut line = error.to_string();
     let mut cause = error.source();
@@ -110,5 +110,5 @@ pub fn chain(error: &dyn std::error::Error) -> String {
         line += &format!(": {error}");
         cause = error.source();
     }
-    line
+    printable(&line)
 }

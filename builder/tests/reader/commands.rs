@@ -148,3 +148,36 @@ fn an_image_without_an_index_has_nothing_that_could_be_right() {
     assert!(ended.stdout.contains("! it has no SOCI index"), "{ended:?}");
     assert!(ended.stderr.contains("it has no SOCI index"), "{ended:?}");
 }
+
+#[test]
+fn nothing_in_an_image_reaches_the_terminal() {
+    let bell = "\u{1b}[2J\u{7}";
+    let registry = FakeRegistry::start();
+    let layer = Layer::gzip(&tar_of([("a", "1")]));
+    let platform = format!("linux/{bell}");
+    let image = Image::list([
+        (&*platform, Image::for_platform(&platform, [&layer])),
+        (
+            "linux/arm/v7",
+            Image::for_platform("linux/arm/v7", [&layer]),
+        ),
+    ]);
+    let image = image.push(&registry, "v1");
+    let tool = ["--build-tool-identifier", bell];
+    let text = Program::new(["index", &image, "--min-layer-size", "0"])
+        .run()
+        .exits(0);
+    let image = indexed(&image, &[&tool[..], &["--output-tag", "odd"]].concat());
+    let shown = [
+        text,
+        Program::new(["info", &image]).run().exits(0),
+        Program::new(["verify", &image]).run(),
+        Program::new(["ls", &image]).run().exits(1),
+    ];
+    for ended in shown {
+        let all = format!("{}{}", ended.stdout, ended.stderr);
+        assert!(all.contains(r"linux/\u{1b}["), "{ended:?}");
+        let harmless = |c: char| c == '\n' || !c.is_control();
+        assert!(all.chars().all(harmless), "{ended:?}");
+    }
+}
