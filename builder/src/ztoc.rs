@@ -70,9 +70,9 @@ pub enum NotAZtoc {
     /// Checkpoints that contradict themselves.
     #[error("its checkpoints are malformed")]
     Checkpoints(#[from] ZinfoError),
-    /// Entries that share their texts, which no writer does: a small file could unfold to any size in memory.
-    #[error("its entries hold more text than the file itself")]
-    SharedTexts,
+    /// Entries that share their parts, which no writer does: a small file could unfold to any size in memory.
+    #[error("its entries hold more than the file itself")]
+    SharedParts,
     /// Numbers that contradict one another.
     #[error("it has {digests} span digests for {spans} spans")]
     Spans {
@@ -312,7 +312,7 @@ fn write_file(out: &mut Writer, file: &FileMetadata<'_>) -> FromEnd {
     out.end_table(table)
 }
 
-/// Reads an entry into `toc`, which may hold at most `limit` bytes of text.
+/// Reads an entry into `toc`, which must fit into `limit` bytes of a flatbuffer.
 fn read_file(table: &TableView<'_>, toc: &mut Toc, limit: usize) -> Result<(), NotAZtoc> {
     let long = |field| table.number(field, [0; 8]).map(i64::from_le_bytes);
     let id = |field| table.number(field, [0; 4]).map(u32::from_le_bytes);
@@ -337,9 +337,9 @@ fn read_file(table: &TableView<'_>, toc: &mut Toc, limit: usize) -> Result<(), N
         dev_minor: long(12)?,
         xattrs,
     };
-    if toc.text_bytes() + file.text_bytes() > limit {
-        return Err(NotAZtoc::SharedTexts);
-    }
     toc.push(&file);
+    if toc.flat_bytes_min() > limit {
+        return Err(NotAZtoc::SharedParts);
+    }
     Ok(())
 }

@@ -88,9 +88,10 @@ impl Toc {
         self.starts.is_empty()
     }
 
-    /// Bytes of text in all entries.
-    pub(super) fn text_bytes(&self) -> usize {
-        self.text_bytes
+    /// Bytes that the entries take in a flatbuffer at least, where none shares anything with another: its texts, and an offset
+    /// for each entry and each extended attribute.
+    pub(super) fn flat_bytes_min(&self) -> usize {
+        self.text_bytes + 4 * (self.starts.len() + self.xattrs)
     }
 
     /// Bytes that the entries take in a flatbuffer at most: besides its texts an entry has six lengths with padding, a
@@ -130,7 +131,7 @@ impl Toc {
 
 impl<'a> FileMetadata<'a> {
     /// Bytes of text in this entry.
-    pub(super) fn text_bytes(&self) -> usize {
+    fn text_bytes(&self) -> usize {
         let xattrs = self
             .xattrs
             .iter()
