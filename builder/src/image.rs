@@ -5,9 +5,14 @@ use serde::Deserialize;
 
 use crate::{
     index::V2,
-    oci::{Descriptor, ImageIndex, ImageManifest, Manifest, Platform, media_type},
+    oci::{
+        Descriptor, ImageIndex, ImageManifest, MANIFEST_BYTES_MAX, Manifest, Platform, media_type,
+    },
     store::{self, Fetched, ReadImages},
 };
+
+/// Bytes of the manifests in an image index, together. One has some KiB; the provider, which reads them too, has 128 MiB in all.
+const MANIFESTS_BYTES_MAX: u64 = 8 << 20;
 
 /// An image with all its platforms.
 pub struct Image {
@@ -51,6 +56,12 @@ pub enum Error {
     /// A manifest of something else.
     #[error("it is no container image: its config has the media type {0:?}")]
     NotAnImage(String),
+    /// A config that nobody would have written.
+    #[error("the config of the image has {0} bytes; at most {MANIFEST_BYTES_MAX} are read")]
+    ConfigSize(u64),
+    /// An index that nobody would have written.
+    #[error("the manifests of its platforms have more than {MANIFESTS_BYTES_MAX} bytes together")]
+    ManifestsSize,
     /// A config without a platform.
     #[error("the config of the image does not say its platform")]
     Config(#[source] serde_json::Error),
@@ -99,8 +110,9 @@ impl Image {
             }
             Manifest::Index(index) => {
                 let mut entries = Vec::with_capacity(index.manifests.len());
+                let mut room = MANIFESTS_BYTES_MAX;
                 for descriptor in &index.manifests {
-                    let role = role_of(store, descriptor).await?;
+                    let role = role_of(store, descriptor, &mut room).await?;
                     entries.push(Entry {
                         descriptor: descriptor.clone(),
                         role,
@@ -151,7 +163,12 @@ fn is_image(manifest: &ImageManifest) -> bool {
         .contains(&manifest.config.media_type.as_str())
 }
 
-async fn role_of(store: &impl ReadImages, descriptor: &Descriptor) -> Result<Role, Error> {
+/// What an entry is. `room` is how many bytes its manifest may have, and is less by them afterwards.
+async fn role_of(
+    store: &impl ReadImages,
+    descriptor: &Descriptor,
+    room: &mut u64,
+) -> Result<Role, Error> {
     if descriptor.artifact_type.as_deref() == Some(V2) {
         return Ok(Role::SociIndex);
     }
@@ -165,7 +182,11 @@ async fn role_of(store: &impl ReadImages, descriptor: &Descriptor) -> Result<Rol
     {
         return Ok(Role::Other);
     }
-    let Manifest::Image(manifest) = store.manifest(descriptor).await?.manifest else {
+    let fetched = store.manifest(descriptor).await?;
+    *room = room
+        .checked_sub(fetched.descriptor.size)
+        .ok_or(Error::ManifestsSize)?;
+    let Manifest::Image(manifest) = fetched.manifest else {
         return Ok(Role::Other);
     };
     // Some tools drop an entry's artifact type when they copy an image index.
@@ -184,6 +205,9 @@ async fn role_of(store: &impl ReadImages, descriptor: &Descriptor) -> Result<Rol
 
 /// The platform that the image's config names, in its canonical spelling.
 async fn platform_of(store: &impl ReadImages, manifest: &ImageManifest) -> Result<Platform, Error> {
+    if manifest.config.size > MANIFEST_BYTES_MAX {
+        return Err(Error::ConfigSize(manifest.config.size));
+    }
     let config = store.blob(&manifest.config).await?;
     let config: Config = serde_json::from_slice(&config).map_err(Error::Config)?;
     Ok(config.platform.normalized())

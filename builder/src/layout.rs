@@ -16,7 +16,10 @@ use bytes::Bytes;
 
 use crate::{
     digest::Digest,
-    oci::{Descriptor, ImageIndex, MANIFEST_BYTES_MAX, Manifest, media_type, to_go_json},
+    oci::{
+        BLOB_BYTES_MAX, Descriptor, ImageIndex, MANIFEST_BYTES_MAX, Manifest, media_type,
+        to_go_json,
+    },
 };
 
 /// The annotation that names an image in a layout.
@@ -172,7 +175,7 @@ impl Layout {
 
     /// A small blob or a manifest, whole and checked.
     pub fn blob(&self, digest: &Digest) -> Result<Option<Bytes>, Error> {
-        let Some(bytes) = self.read(&blob_name(digest), u64::MAX)? else {
+        let Some(bytes) = self.read(&blob_name(digest), BLOB_BYTES_MAX)? else {
             return Ok(None);
         };
         let found = Digest::of(&bytes);

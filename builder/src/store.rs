@@ -14,7 +14,7 @@ pub use reader::LayerReader;
 use crate::{
     digest::Digest,
     layout::{self, Layout},
-    oci::{Descriptor, Manifest, NotAManifest, Reference, Selector},
+    oci::{BLOB_BYTES_MAX, Descriptor, Manifest, NotAManifest, Reference, Selector},
     registry::{self, Client, Repository},
 };
 
@@ -42,6 +42,9 @@ pub enum Error {
     /// A blob that is named and not there.
     #[error("the blob {0} is missing there")]
     NoBlob(Digest),
+    /// A blob that is not held in memory.
+    #[error("the blob {0} has {1} bytes; at most {BLOB_BYTES_MAX} are read at once")]
+    BlobSize(Digest, u64),
     /// Another place that images are read from.
     #[error(transparent)]
     Elsewhere(Box<dyn std::error::Error + Send + Sync>),

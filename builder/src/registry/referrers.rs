@@ -23,6 +23,9 @@ use crate::{
 /// Pages of a list; a registry that has more is going round in circles.
 const PAGES_MAX: usize = 1_000;
 
+/// Bytes of all its pages together; an entry has some 300.
+const LIST_BYTES_MAX: u64 = 16 << 20;
+
 /// How often the referrers tag is written before we give way to others.
 const WRITES_MAX: u32 = 5;
 
@@ -97,8 +100,13 @@ impl Repository {
             .query_pairs_mut()
             .append_pair("artifactType", artifact_type);
         let mut found = Vec::new();
+        let mut room = LIST_BYTES_MAX;
         for _ in 0..PAGES_MAX {
-            let (answer, bytes) = self.registry.fetch(&call, MANIFEST_BYTES_MAX).await?;
+            let (answer, bytes) = self
+                .registry
+                .fetch(&call, room.min(MANIFEST_BYTES_MAX))
+                .await?;
+            room -= bytes.len() as u64;
             let page: ImageIndex =
                 serde_json::from_slice(&bytes).map_err(|source| Error::Form {
                     request: answer.request.clone(),

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::{Error, Fetched, Store};
 use crate::{
     digest::Digest,
-    oci::{Descriptor, Manifest, Selector},
+    oci::{BLOB_BYTES_MAX, Descriptor, Manifest, Selector},
     registry,
 };
 
@@ -97,6 +97,9 @@ impl ReadImages for Store {
     }
 
     async fn blob(&self, descriptor: &Descriptor) -> Result<Bytes, Error> {
+        if descriptor.size > BLOB_BYTES_MAX {
+            return Err(Error::BlobSize(descriptor.digest, descriptor.size));
+        }
         match self {
             Self::Registry(repository) => Ok(repository.blob(descriptor).await?),
             Self::Layout(layout) => layout

@@ -1,6 +1,10 @@
 //! What is wrong for good, so that no second try helps.
 
-use soci_builder::{digest::Digest, oci::media_type::OCI_MANIFEST};
+use serde_json::json;
+use soci_builder::{
+    digest::Digest,
+    oci::media_type::{OCI_CONFIG, OCI_INDEX, OCI_MANIFEST},
+};
 
 use crate::{
     listed, output_of, output_tag, program,
@@ -152,6 +156,53 @@ fn manifests_that_cannot_be_read() {
         program(&reference).run().fails_with(&[words]);
         assert_eq!(output_tag(&registry), None);
     }
+}
+
+/// What would take more memory than there is, if it were read.
+#[test]
+fn an_image_of_huge_parts() {
+    let config =
+        |size: u64| json!({"mediaType": OCI_CONFIG, "digest": Digest::of(b""), "size": size});
+    let manifest = |size, note: String| json!({"schemaVersion": 2, "config": config(size), "layers": [], "note": note});
+    let platform = json!({"os": "linux", "architecture": "arm"});
+    let registry = FakeRegistry::start();
+    let put = |tag, media_type, bytes: String| {
+        let size = bytes.len();
+        let digest = registry.put_manifest(REPOSITORY, tag, media_type, bytes);
+        json!({"mediaType": media_type, "digest": digest, "size": size, "platform": platform})
+    };
+    put(
+        Some("config"),
+        OCI_MANIFEST,
+        manifest(5 << 20, String::new()).to_string(),
+    );
+    let three = ["a", "b", "c"].map(|letter| {
+        put(
+            None,
+            OCI_MANIFEST,
+            manifest(2, letter.repeat(3 << 20)).to_string(),
+        )
+    });
+    put(
+        Some("list"),
+        OCI_INDEX,
+        json!({"schemaVersion": 2, "manifests": three}).to_string(),
+    );
+    for (tag, words) in [
+        (
+            "config",
+            "the config of the image has 5242880 bytes; at most 4194304 are read",
+        ),
+        (
+            "list",
+            "the manifests of its platforms have more than 8388608 bytes together",
+        ),
+    ] {
+        program(&format!("{}/{REPOSITORY}:{tag}", registry.host()))
+            .run()
+            .fails_with(&[words]);
+    }
+    assert_eq!(registry.requests_to(Route::ReadBlob).len(), 0);
 }
 
 #[test]

@@ -210,3 +210,24 @@ async fn a_list_that_cannot_be_read_is_an_error() {
         .unwrap_err();
     assert!(told(&error).contains("the registry's answer cannot be read: expected value"));
 }
+
+#[tokio::test]
+async fn a_list_that_goes_on_and_on_is_given_up() {
+    let registry = FakeRegistry::with(Settings {
+        referrers_page: 1,
+        ..Settings::default()
+    });
+    let app = app(&registry);
+    for number in 0..9 {
+        push(&app, number, SOCI).await;
+    }
+    let page = json!({"schemaVersion": 2, "manifests": [referrer(1, SOCI)]}).to_string();
+    let bytes = Bytes::from(format!("{}{page}", " ".repeat((3 << 20) - page.len())));
+    let announced = true;
+    registry
+        .fail(Route::Referrers, Fault::Body { bytes, announced })
+        .always();
+    let error = told(&app.referrers(&subject(), SOCI).await.unwrap_err());
+    assert!(error.contains("longer than 1048576 bytes"), "{error}");
+    assert_eq!(registry.requests_to(Route::Referrers).len(), 6);
+}
