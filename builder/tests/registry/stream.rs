@@ -283,3 +283,30 @@ async fn a_token_that_ends_in_the_middle_is_renewed() {
     assert_eq!(layer.registry.requests_to(Route::Token).len(), 2);
     assert_eq!(layer.registry.served(&descriptor.digest), SIZE as u64);
 }
+
+#[tokio::test]
+async fn a_redirect_leads_to_https_and_ends() {
+    for (location, words) in [
+        (
+            "http://storage.example/blob",
+            "the registry sends us on without HTTPS; --plain-http allows that",
+        ),
+        (
+            "file:///etc/passwd",
+            "the registry sends us on without HTTPS; --plain-http allows that",
+        ),
+        ("?again", "redirected more than 5 times"),
+    ] {
+        let layer = Layer::on(redirecting());
+        layer
+            .registry
+            .fail(
+                Route::ReadBlob,
+                Fault::Header("location", location.to_owned()),
+            )
+            .always();
+        let error = told(&read(layer.stream()).await.unwrap_err());
+        assert!(error.ends_with(words), "{error}");
+        assert!(layer.registry.requests_to(Route::ReadBlob).len() <= 6);
+    }
+}
