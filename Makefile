@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 S := builder/scripts
 
-.PHONY: help setup build test lint package reproducible demo demo-builder bench clean
+.PHONY: help setup build test lint deny package reproducible demo demo-builder bench clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
@@ -29,6 +29,10 @@ lint: setup-lint cdk-construct/node_modules/.package-lock.json ## Check formatti
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	cd cdk-construct && npm run lint && npm run docgen:check && npm run rosetta:check && npm run integ:check
 	@$(S)/lint-scripts
+
+deny: ## Check licences and origins of every dependency (advisories need GitHub: .ci/deny advisories)
+	@$(S)/setup lint
+	.ci/deny
 
 .PHONY: setup-lint
 setup-lint:
