@@ -20,6 +20,7 @@ test: ## Run all tests: constructs (TypeScript, Python), packages as installed, 
 	integ-tests/scripts/prepare debug
 	cd cdk-construct && npm test
 	cdk-construct/scripts/package ../target/packages
+	cdk-construct/scripts/check-sbom ../target/packages
 	cdk-construct/scripts/test-python ../target/packages
 	integ-tests/scripts/installed target/packages
 	cargo test --workspace
@@ -42,12 +43,13 @@ setup-lint:
 cdk-construct/node_modules/.package-lock.json: cdk-construct/package-lock.json | setup-lint
 	cd cdk-construct && npm ci --no-audit --no-fund --loglevel=error
 
-package: ## Build the npm tarball and the wheel, with release programs (ARCH=aarch64: for ARM), into cdk-construct/dist
+package: ## Build tarball, wheel and SBOM, with release programs (ARCH=aarch64: for ARM), into cdk-construct/dist
 	@$(S)/setup build
 	integ-tests/scripts/prepare package
 	cdk-construct/scripts/package
 	cdk-construct/scripts/check-sizes
-	cd cdk-construct/dist && sha256sum js/*.tgz python/*.whl | tee SHA256SUMS
+	cdk-construct/scripts/check-sbom
+	cd cdk-construct/dist && sha256sum js/*.tgz python/*.whl sbom.cdx.json | tee SHA256SUMS
 
 reproducible: ## Build the package twice, from cold, in two folders, and compare (10 minutes and more)
 	@$(S)/setup build
