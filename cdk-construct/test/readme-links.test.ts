@@ -7,6 +7,7 @@ const ROOT = join(__dirname, '..', '..');
 const { repository } = JSON.parse(readFileSync(join(__dirname, '..', 'package.json'), 'utf8')) as Package;
 const RAW = `${repository.url.replace('github.com', 'raw.githubusercontent.com').replace(/\.git$/, '')}/main/`;
 const DOCUMENTS = [
+  '.github/SECURITY.md',
   'README.md',
   'cdk-construct/README.md',
   'cdk-construct/MIGRATION.md',
