@@ -1,0 +1,75 @@
+//! Deletes: what they take, what they spare.
+
+use crate::{
+    DELETE, destroyed,
+    support::{
+        Cloud,
+        images::{indexed, single},
+    },
+};
+
+#[tokio::test]
+async fn a_delete_leaves_what_it_is_not_asked_to_take() {
+    let cloud = Cloud::start().await;
+    indexed().add_to(&mut cloud.state(), "v1-soci");
+    for event in [
+        cloud.event(DELETE),
+        cloud.event(include_str!("../events/delete-not-created.json")),
+    ] {
+        let answer = cloud.answer(&event).await;
+        assert_eq!(answer["Status"], "SUCCESS", "{answer}");
+        assert_eq!(answer["PhysicalResourceId"], event["PhysicalResourceId"]);
+    }
+    assert!(cloud.state().images.contains_key("v1-soci"));
+    assert_eq!(cloud.called("BatchGetImage"), 0);
+}
+
+#[tokio::test]
+async fn a_delete_takes_all_of_the_index_and_nothing_of_the_image() {
+    let cloud = Cloud::start().await;
+    indexed().add_to(&mut cloud.state(), "v1-soci");
+    assert_eq!(cloud.state().images.len(), 6);
+    let answer = cloud.answer(&destroyed(&cloud, &indexed().digest())).await;
+    assert_eq!(answer["Status"], "SUCCESS", "{answer}");
+    let left: Vec<String> = cloud.state().images.keys().cloned().collect();
+    assert_eq!(left, [single().digest(), "v1".to_owned()]);
+}
+
+#[tokio::test]
+async fn a_delete_spares_what_has_another_tag_or_moved_or_is_the_original() {
+    let cloud = Cloud::start().await;
+    indexed().add_to(&mut cloud.state(), "v1-soci");
+    indexed().add_to(&mut cloud.state(), "release");
+    cloud.answer(&destroyed(&cloud, &indexed().digest())).await;
+    assert_eq!(cloud.state().images.len(), 6, "only the tag is gone");
+
+    single().add_to(&mut cloud.state(), "v1-soci");
+    cloud.answer(&destroyed(&cloud, &indexed().digest())).await;
+    assert!(
+        cloud.state().images.contains_key("v1-soci"),
+        "it names another image"
+    );
+
+    cloud.state().images.remove("v1");
+    cloud.answer(&destroyed(&cloud, &single().digest())).await;
+    assert!(
+        cloud.state().images.contains_key("v1-soci"),
+        "the last tag of the original"
+    );
+}
+
+#[tokio::test]
+async fn a_delete_that_cannot_clean_up_still_lets_the_stack_go() {
+    let cloud = Cloud::start().await;
+    indexed().add_to(&mut cloud.state(), "v1-soci");
+    cloud.refuse("BatchDeleteImage", 10_000, 400, "AccessDeniedException");
+    let answer = cloud.answer(&destroyed(&cloud, &indexed().digest())).await;
+    assert_eq!(answer["Status"], "SUCCESS");
+    assert!(
+        answer["Reason"]
+            .as_str()
+            .unwrap()
+            .contains("BatchDeleteImage: AccessDeniedException"),
+        "{answer}"
+    );
+}
