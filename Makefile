@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 S := builder/scripts
 
-.PHONY: help setup build test lint deny package reproducible demo demo-builder bench clean
+.PHONY: help setup build test lint deny fuzz package reproducible demo demo-builder bench clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
@@ -34,6 +34,10 @@ lint: setup-lint cdk-construct/node_modules/.package-lock.json ## Check formatti
 deny: ## Check licences and origins of every dependency (advisories need GitHub: .ci/deny advisories)
 	@$(S)/setup lint
 	.ci/deny
+
+fuzz: ## Run every fuzz target for 10 seconds
+	@$(S)/setup build
+	$(S)/fuzz 10
 
 .PHONY: setup-lint
 setup-lint:
