@@ -65,7 +65,7 @@ pub(crate) enum Command {
     Verify(VerifyArgs),
     /// List files of an image, through its index
     Ls(LsArgs),
-    /// Print a file of an image, fetching only the spans that it lies in
+    /// Print files of an image, fetching only the spans that they lie in
     Cat(CatArgs),
     /// Write a page about an image: layers, spans, files, what a start would fetch
     Report(ReportArgs),
@@ -190,9 +190,9 @@ pub(crate) struct LsArgs {
 pub(crate) struct CatArgs {
     #[command(flatten)]
     pub(crate) image: OnImage,
-    /// The file
-    #[arg(value_name = "PATH")]
-    pub(crate) path: OsString,
+    /// The files, printed one after the other
+    #[arg(value_name = "PATH", required = true)]
+    pub(crate) paths: Vec<OsString>,
 }
 
 #[derive(Args)]

@@ -69,9 +69,11 @@ pub(crate) async fn ls(arguments: LsArgs, client: &Client) -> Result<Ending, End
 pub(crate) async fn cat(arguments: CatArgs, client: &Client) -> Result<Ending, Ending> {
     let failed = |source| arguments.image.failed(source);
     let reader = arguments.image.open(client).await.map_err(failed)?;
-    let mut file = reader.file(arguments.path.as_bytes()).map_err(failed)?;
-    while let Some(piece) = file.next().await.map_err(failed)? {
-        io::stdout().write_all(&piece)?;
+    for path in &arguments.paths {
+        let mut file = reader.file(path.as_bytes()).map_err(failed)?;
+        while let Some(piece) = file.next().await.map_err(failed)? {
+            io::stdout().write_all(&piece)?;
+        }
     }
     io::stdout().flush()?;
     Ok(Ending::Done)

@@ -85,6 +85,33 @@ fn a_file_is_printed_byte_by_byte() {
 }
 
 #[test]
+fn several_files_are_printed_in_order_from_one_reading_of_the_index() {
+    let registry = FakeRegistry::start();
+    let image = Image::of(&layers()).push(&registry, "v1");
+    let image = indexed(&image, &[]);
+    let odd = "odd\u{1b}[2Jname";
+    let requests = || registry.requests_to(Route::ReadBlob).len();
+    let before = requests();
+    let printed = Program::new(["cat", &image, "sh"]).run().exits(0);
+    assert_eq!(printed.stdout, "abc");
+    let of_one = requests() - before;
+    let printed = Program::new(["cat", &image, odd, "sh", "/bin/busybox", odd]);
+    assert_eq!(
+        printed.run().exits(0).stdout,
+        "12345678901abcabc12345678901"
+    );
+    // One span more, for the other layer.
+    assert_eq!(requests() - before, of_one + (of_one + 1));
+
+    let failing = Program::new(["cat", &image, "sh", "none", odd]);
+    let ended = failing.run().exits(1);
+    assert_eq!(ended.stdout, "abc");
+    let words = "cannot find none: there is no none";
+    assert!(ended.stderr.contains(words), "{ended:?}");
+    assert_eq!(Program::new(["cat", &image]).run().exits(2).stdout, "");
+}
+
+#[test]
 fn one_of_several_platforms_is_chosen() {
     let registry = FakeRegistry::start();
     let of = |text: &str| Layer::gzip(&tar_of([("which", text)]));
