@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 S := builder/scripts
 
-.PHONY: help setup build test lint deny fuzz package reproducible demo demo-builder bench clean
+.PHONY: help setup build test lint deny fuzz package reproducible demo demo-builder bench bench-start clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
@@ -68,6 +68,10 @@ demo-builder: ## Index a real image in a local registry with the builder alone
 bench: build ## Measure CPU, time and memory on a real 750 MB image
 	@$(S)/setup bench
 	@$(S)/bench
+
+bench-start: build ## Measure what an index is good for: the time to a start's files over slow lines, images of 144 MB and 1 GB (10 minutes)
+	@$(S)/setup bench
+	@$(S)/bench-start
 
 clean: ## Remove everything that was built or installed, made images included
 	git clean -dfX --quiet

@@ -15,9 +15,13 @@ import cache
 import layer
 import layout
 
-ON_BASE = ("tools", "jdk")  # these unpack packages that the Debian layer lacks, so they need to see it
+ON_BASE = ("tools", "jdk", "interpreter")  # these unpack packages that the Debian layer lacks, so they need to see it
+FROM_PYPI = ("python", "web", "tensorflow")
 SMALL = ("debian", "python", "config", "app")
 FULL = ("debian", "tools", "jdk", "python", "node", "config", "app")
+# Services that start: see recipes/service.
+SERVICE = ("debian", "interpreter", "web", "app", "service")
+LARGE_SERVICE = ("debian", "tools", "python", "node", "tensorflow", "web", "app", "service")
 COMMAND = ["python3", "/srv/app/server.py"]
 TAG = "v1"
 
@@ -54,6 +58,8 @@ def _on_base(name, base):
 def _layer(name, base_layer, release="1"):
     recipe = f"recipes/{name}"
     inputs = [recipe, "layer.py", release if name == "app" else ""]
+    if name in FROM_PYPI:
+        inputs.append("recipes/unpack-python-packages")
     if base_layer:
         inputs += ["recipes/unpack-debian-packages", os.path.basename(os.path.dirname(base_layer))]
 

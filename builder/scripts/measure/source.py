@@ -27,11 +27,15 @@ def fresh_layout(original, tag, work):
 def registry_data(original, tag, work):
     """Pushes the image into a registry of its own and stops that; returns what lies on its disk."""
     directory = os.path.join(work, "registry-original")
-    with _running(directory) as host:
-        target = f"docker://{host}/bench/image:{tag}"
-        command = ["skopeo", "--insecure-policy", "copy", "--quiet", "--dest-tls-verify=false", f"oci:{original}:{tag}", target]
-        subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
+    with running(directory) as host:
+        push(original, tag, f"{host}/bench/image")
     return os.path.join(directory, "data")
+
+
+def push(original, tag, repository):
+    """Copies an image from its layout into a registry."""
+    command = ["skopeo", "--insecure-policy", "copy", "--quiet", "--dest-tls-verify=false"]
+    subprocess.run([*command, f"oci:{original}:{tag}", f"docker://{repository}:{tag}"], check=True, stdin=subprocess.DEVNULL)
 
 
 @contextlib.contextmanager
@@ -43,17 +47,18 @@ def fresh_registry(data, tag, work):
     shutil.copytree(os.path.join(data, root, "blobs"), os.path.join(directory, "data", root, "blobs"), copy_function=os.link)
     shutil.copytree(os.path.join(data, root, "repositories"), os.path.join(directory, "data", root, "repositories"))
     try:
-        with _running(directory) as host:
+        with running(directory) as host:
             yield f"{host}/bench/image:{tag}"
     finally:
         shutil.rmtree(directory)
 
 
 @contextlib.contextmanager
-def _running(directory):
+def running(directory):
+    """A registry with its data in `directory`; yields its address."""
     registry = os.path.join(SCRIPTS, "registry")
-    start = subprocess.run([registry, "start", directory], check=True, stdout=subprocess.PIPE, text=True)
     try:
+        start = subprocess.run([registry, "start", directory], check=True, stdout=subprocess.PIPE, text=True)
         yield start.stdout.strip()
     finally:
         subprocess.run([registry, "stop", directory], check=True)
