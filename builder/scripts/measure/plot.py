@@ -42,7 +42,7 @@ def draw(result):
     for start in result["starts"]:
         title = f"{start['name']}: {start['files']:,} files of an image of {start['compressed'] / MB:.0f} MB"
         parts.append(f'<text class="head" x="20" y="{y + 20}">{escape(title)}</text>')
-        fetched = f"{start['file_bytes'] / MB:.0f} MB unpacked; {medians(start['lines'][0], 'bytes')[1] / MB:.0f} MB come through the index"
+        fetched = f"{start['file_bytes'] / MB:,.0f} MB unpacked; {medians(start['lines'][0], 'bytes')[1] / MB:.0f} MB come through the index"
         parts.append(f'<text class="faint" x="20" y="{y + 39}">{fetched}</text>')
         y += HEAD
         for each in start["lines"]:
