@@ -96,12 +96,8 @@ impl Reader {
             .await?;
         let mut tree = Tree::default();
         let mut layers = Vec::with_capacity(prepared.len());
-        for (number, (layer, toc)) in prepared.into_iter().enumerate() {
-            tree.apply(number, &toc)
-                .map_err(|source| Error::Unpackable {
-                    layer: layer.name(),
-                    source,
-                })?;
+        for (layer, toc) in prepared {
+            layer.apply(&toc, &mut tree)?;
             layers.push(Arc::new(layer));
         }
         Ok(Self {

@@ -9,7 +9,7 @@ use std::{
 use bytes::Bytes;
 use tokio::{sync::mpsc, task::spawn_blocking};
 
-use super::{Error, PlatformImage, Shared, Span, Spans};
+use super::{Error, PlatformImage, Shared, Span, Spans, Tree};
 use crate::{
     layer::{self, Options},
     oci::{Descriptor, LayerEncoding},
@@ -81,8 +81,17 @@ impl Layer {
     }
 
     /// What errors call it.
-    pub(super) fn name(&self) -> String {
+    fn name(&self) -> String {
         name(self.number, &self.descriptor)
+    }
+
+    /// Puts its files, which `toc` lists, over those of the layers below.
+    pub(super) fn apply(&self, toc: &Toc, tree: &mut Tree) -> Result<(), Error> {
+        let applied = tree.apply(self.number, toc);
+        applied.map_err(|source| Error::Unpackable {
+            layer: self.name(),
+            source,
+        })
     }
 
     pub(super) fn spans(&self) -> &Spans {

@@ -79,11 +79,7 @@ impl Outline {
             let descriptor = &image.manifest.layers[number];
             let mut access = Access::Whole { is_known: false };
             if let Some((layer, toc)) = prepared {
-                tree.apply(number, &toc)
-                    .map_err(|source| Error::Unpackable {
-                        layer: layer.name(),
-                        source,
-                    })?;
+                layer.apply(&toc, &mut tree)?;
                 access = match image.ztoc_of(descriptor).cloned() {
                     None => Access::Whole { is_known: true },
                     Some(ztoc) => Access::Spans {

@@ -102,14 +102,12 @@ async fn a_stream_that_keeps_breaking_is_given_up() {
     assert_eq!(layer.ranges().len(), 6);
 }
 
-#[tokio::test]
-async fn a_silent_stream_counts_as_broken() {
+/// Reads a layer whose first answer goes wrong, with that patience: it is whole after one resumption.
+async fn is_resumed(fault: Fault, longest_silence: Duration) {
     let layer = Layer::on(FakeRegistry::start());
-    layer
-        .registry
-        .fail(Route::ReadBlob, Fault::Silence { after: 10_000 });
+    layer.registry.fail(Route::ReadBlob, fault);
     let mut options = impatient();
-    options.retry.longest_silence = Duration::from_millis(200);
+    options.retry.longest_silence = longest_silence;
     let stream = Client::with_environment(options, Environment::default())
         .repository(&layer.registry.host(), "team/app")
         .unwrap()
@@ -118,21 +116,17 @@ async fn a_silent_stream_counts_as_broken() {
     assert_eq!(layer.ranges().len(), 2);
 }
 
+#[tokio::test]
+async fn a_silent_stream_counts_as_broken() {
+    let silence = Fault::Silence { after: 10_000 };
+    is_resumed(silence, Duration::from_millis(200)).await;
+}
+
 /// It is never silent for long, and would take an hour.
 #[tokio::test]
 async fn a_stream_that_drips_counts_as_broken() {
-    let layer = Layer::on(FakeRegistry::start());
-    layer
-        .registry
-        .fail(Route::ReadBlob, Fault::Drip { after: 10_000 });
-    let mut options = impatient();
-    options.retry.longest_silence = Duration::from_millis(500);
-    let stream = Client::with_environment(options, Environment::default())
-        .repository(&layer.registry.host(), "team/app")
-        .unwrap()
-        .blob_stream(&Descriptor::of("", &layer.bytes));
-    assert!(read(stream).await.unwrap().0 == layer.bytes);
-    assert_eq!(layer.ranges().len(), 2);
+    let drip = Fault::Drip { after: 10_000 };
+    is_resumed(drip, Duration::from_millis(500)).await;
 }
 
 #[tokio::test]
