@@ -1,8 +1,6 @@
 //! Digests: the SHA-256 names of blobs, and the sink that makes them.
 //! In: bytes, or the text `sha256:<hex>`. Out: a `Digest`. Knows nothing of images.
 
-#[cfg(target_arch = "x86_64")]
-mod sha_ni;
 mod twice;
 
 use std::{fmt, str::FromStr};

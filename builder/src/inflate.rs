@@ -1,7 +1,10 @@
 //! Gzip streams: compressed bytes in, plain bytes and block boundaries out, in one pass and constant memory.
 //! Multi-member streams are decoded on, with offsets running on. Knows nothing of tar, of digests or of the network.
 
+#![forbid(unsafe_code)]
+
 mod buffers;
+mod decode;
 mod gzip;
 mod huffman;
 mod lengths;
@@ -198,6 +201,13 @@ impl Gunzip {
         };
         gunzip.output[..WINDOW].copy_from_slice(window);
         gunzip
+    }
+
+    /// Does without the instructions that only some processors have: slower, with the same results. To test what others run.
+    #[must_use]
+    pub fn portable(mut self) -> Self {
+        self.engine.make_portable();
+        self
     }
 
     /// Decodes all of `source` into `sink`. Gives the plain length.

@@ -28,6 +28,7 @@ pub mod oci;
 pub mod page;
 pub mod plan;
 pub mod printable;
+mod processor;
 pub mod progress;
 pub mod reader;
 pub mod registry;

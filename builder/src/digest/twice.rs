@@ -5,14 +5,7 @@
 use sha2::block_api::compress256;
 
 use super::Digest;
-#[cfg(target_arch = "x86_64")]
-use super::sha_ni::ShaNi;
-
-/// What SHA-256 takes at once.
-pub(super) type Block = [u8; 64];
-
-/// What it keeps between two blocks.
-pub(super) type State = [u32; 8];
+use crate::processor::{Block, ShaNi, State};
 
 /// Before the first block (FIPS 180-4, 5.3.3).
 const INITIAL: State = [
@@ -86,22 +79,6 @@ impl HashedTwice {
     /// The digest of the whole, and that of the last piece.
     pub fn finish(self) -> (Digest, Digest) {
         (self.whole.finish(), self.piece.finish())
-    }
-}
-
-/// Other processors take one stream after the other.
-#[cfg(not(target_arch = "x86_64"))]
-#[derive(Clone, Copy)]
-enum ShaNi {}
-
-#[cfg(not(target_arch = "x86_64"))]
-impl ShaNi {
-    fn detect() -> Option<Self> {
-        None
-    }
-
-    fn compress(self, _: [&mut State; 2], _: [&[Block]; 2]) {
-        match self {}
     }
 }
 

@@ -17,13 +17,16 @@ pub(super) type InputBuffer = [u8; BUFFER + 8];
 pub(super) const INPUT_MAX: usize = BUFFER - INPUT_SLACK;
 pub(super) const INPUT_SLACK: usize = 1024;
 
-/// Plain bytes; the last 16 are only there to be overwritten by the end of a copy.
-pub(super) type OutputBuffer = [u8; BUFFER + 16];
+/// Plain bytes; the last 32 are only there to be overwritten by the end of a copy.
+pub(super) type OutputBuffer = [u8; BUFFER + 32];
 /// Where output stops. One round may still write three literals and a match of 258 behind it.
 pub(super) const OUTPUT_MAX: usize = BUFFER - 384;
 
 /// The farthest back a match may reach, and the size of a checkpoint's window.
 pub(super) const WINDOW: usize = 32 * 1024;
+
+/// Of a number of bits, what counts: the bit buffer has 64.
+const COUNT: u32 = 63;
 
 /// The bit buffer and where it reads next; kept in locals while the engine runs.
 pub(super) struct Bits<'a> {
@@ -39,15 +42,17 @@ impl Bits<'_> {
     pub(super) fn refill(&mut self) {
         let mut word = [0; 8];
         word.copy_from_slice(&self.bytes[self.at & MASK..][..8]);
-        self.bits |= u64::from_le_bytes(word) << self.count;
-        self.at += (63 - self.count as usize) >> 3;
+        self.bits |= u64::from_le_bytes(word) << (self.count & COUNT);
+        self.at += 7 - (self.count as usize >> 3 & 7);
         self.count |= 56;
     }
 
+    /// Drops as many bits as the lowest six of `n` say. What stands above them in a table's entry makes the upper bits of
+    /// `count` garbage: to keep them clean would cost an instruction for every symbol.
     #[inline(always)]
     pub(super) fn drop(&mut self, n: u32) {
-        self.bits >>= n;
-        self.count -= n;
+        self.bits >>= n & COUNT;
+        self.count = self.count.wrapping_sub(n);
     }
 
     pub(super) fn take(&mut self, n: u32) -> usize {
@@ -55,9 +60,17 @@ impl Bits<'_> {
         self.drop(n);
         value
     }
+
+    /// Gives back the whole bytes that were read but not used; 0..7 bits stay.
+    pub(super) fn give_back(&mut self) {
+        self.count &= COUNT;
+        self.at -= (self.count / 8) as usize;
+        self.count %= 8;
+        self.bits &= (1 << self.count) - 1;
+    }
 }
 
-/// Copies `length` bytes from `distance` back to `at`, in pieces; up to 15 bytes behind the match are overwritten too.
+/// Copies `length` bytes from `distance` back to `at`, in pieces; up to 31 bytes behind the match are overwritten too.
 #[inline(always)]
 pub(super) fn copy_match(out: &mut OutputBuffer, at: usize, distance: usize, length: usize) {
     let from = at - distance;
@@ -74,6 +87,7 @@ pub(super) fn copy_match(out: &mut OutputBuffer, at: usize, distance: usize, len
     }
 }
 
+/// Two pieces at a time: whether a match is longer than one of 16 bytes is hard to predict, longer than two are few.
 #[inline(always)]
 fn copy_pieces<const N: usize>(
     out: &mut OutputBuffer,
@@ -83,13 +97,16 @@ fn copy_pieces<const N: usize>(
     step: usize,
 ) {
     let mut done = 0;
-    loop {
-        let mut piece = [0; N];
-        piece.copy_from_slice(&out[(from + done) & MASK..][..N]);
-        out[(at + done) & MASK..][..N].copy_from_slice(&piece);
-        done += step;
-        if done >= length {
-            break;
-        }
+    while done < length {
+        copy_piece::<N>(out, from + done, at + done);
+        copy_piece::<N>(out, from + done + step, at + done + step);
+        done += 2 * step;
     }
+}
+
+#[inline(always)]
+fn copy_piece<const N: usize>(out: &mut OutputBuffer, from: usize, at: usize) {
+    let mut piece = [0; N];
+    piece.copy_from_slice(&out[from & MASK..][..N]);
+    out[at & MASK..][..N].copy_from_slice(&piece);
 }

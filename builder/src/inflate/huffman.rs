@@ -11,7 +11,7 @@
 //! | 14 | the code is longer than the first table: go on in the second one |
 //! | 13 | nothing to copy: end of block (value 0), or no code at all (value 1) |
 //! | 8..12 | bits of the code; for a second table: bits that index it |
-//! | 0..8 | bits to drop: the code and its extra bits |
+//! | 0..6 | bits to drop: the code and its extra bits |
 
 #![allow(
     clippy::cast_possible_truncation,
@@ -48,43 +48,18 @@ pub(super) type Meaning = fn(symbol: usize) -> u32;
 
 /// Literals, the end of the block, and match lengths (RFC 1951, 3.2.5).
 pub(super) fn literal_or_length(symbol: usize) -> u32 {
-    const LENGTHS: [(u16, u8); 29] = [
-        (3, 0),
-        (4, 0),
-        (5, 0),
-        (6, 0),
-        (7, 0),
-        (8, 0),
-        (9, 0),
-        (10, 0),
-        (11, 1),
-        (13, 1),
-        (15, 1),
-        (17, 1),
-        (19, 2),
-        (23, 2),
-        (27, 2),
-        (31, 2),
-        (35, 3),
-        (43, 3),
-        (51, 3),
-        (59, 3),
-        (67, 4),
-        (83, 4),
-        (99, 4),
-        (115, 4),
-        (131, 5),
-        (163, 5),
-        (195, 5),
-        (227, 5),
-        (258, 0),
+    const BASES: [u16; 29] = [
+        3, 4, 5, 6, 7, 8, 9, 10, 11, 13, 15, 17, 19, 23, 27, 31, 35, 43, 51, 59, 67, 83, 99, 115,
+        131, 163, 195, 227, 258,
+    ];
+    const EXTRA_BITS: [u8; 29] = [
+        0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3, 4, 4, 4, 4, 5, 5, 5, 5, 0,
     ];
     match symbol {
         0..=255 => LITERAL | (symbol as u32) << 16,
         256 => STOP,
-        _ => LENGTHS.get(symbol - 257).map_or(NO_CODE, |&(base, extra)| {
-            u32::from(base) << 16 | u32::from(extra)
-        }),
+        257..=285 => u32::from(BASES[symbol - 257]) << 16 | u32::from(EXTRA_BITS[symbol - 257]),
+        _ => NO_CODE,
     }
 }
 
@@ -103,6 +78,30 @@ pub(super) fn distance(symbol: usize) -> u32 {
 /// The alphabet of code lengths; its symbols stand for themselves.
 pub(super) fn code_length(symbol: usize) -> u32 {
     (symbol as u32) << 16
+}
+
+/// The tables of one block.
+pub(super) struct Tables {
+    pub(super) literals: Box<[u32; LITERAL_ENTRIES]>,
+    pub(super) distances: Box<[u32; DISTANCE_ENTRIES]>,
+}
+
+impl Default for Tables {
+    fn default() -> Self {
+        Self {
+            literals: Box::new([NO_CODE; LITERAL_ENTRIES]),
+            distances: Box::new([NO_CODE; DISTANCE_ENTRIES]),
+        }
+    }
+}
+
+impl Tables {
+    /// Fills both from the code lengths of a block.
+    pub(super) fn fill(&mut self, literals: &[u8], distances: &[u8]) -> Result<(), Fault> {
+        let (first, second) = (&mut self.literals[..], &mut self.distances[..]);
+        build(first, LITERAL_BITS, literals, literal_or_length, true)?;
+        build(second, DISTANCE_BITS, distances, distance, true)
+    }
 }
 
 /// Fills `table`, whose first `1 << first_bits` entries are indexed by the next bits of the stream.

@@ -9,16 +9,15 @@
 
 use super::{
     Fault,
-    buffers::{Bits, InputBuffer, MASK, OUTPUT_MAX, OutputBuffer, copy_match},
-    huffman::{self, DISTANCE_BITS, DISTANCE_ENTRIES, LITERAL_BITS, LITERAL_ENTRIES},
+    buffers::{Bits, InputBuffer, OUTPUT_MAX, OutputBuffer},
+    decode::{ROUND_INPUT, decode},
+    huffman::Tables,
     lengths::{DISTANCES_MAX, LITERALS_MAX, read_code_lengths},
 };
+use crate::processor::Bmi2;
 
 /// A block header of 3 + 14 + 19 × 3 + 318 × 14 bits at most must be there whole.
 const LONGEST_HEADER: usize = 640;
-/// One round of the loop reads at most two words of 8 bytes.
-const ROUND_INPUT: usize = 32;
-
 /// What the engine reads: `bytes[..end]`, where `end` is at most [`INPUT_MAX`](super::buffers::INPUT_MAX).
 pub(super) struct Input<'a> {
     pub(super) bytes: &'a InputBuffer,
@@ -62,8 +61,8 @@ pub(super) struct Engine {
     /// Bits read but not used; between calls 0..7 of them, exactly a checkpoint's `bits`.
     bits: u64,
     count: u32,
-    literals: Box<[u32; LITERAL_ENTRIES]>,
-    distances: Box<[u32; DISTANCE_ENTRIES]>,
+    tables: Tables,
+    fast: Option<Bmi2>,
 }
 
 impl Engine {
@@ -73,9 +72,14 @@ impl Engine {
             last_block: false,
             bits: 0,
             count: 0,
-            literals: Box::new([0; LITERAL_ENTRIES]),
-            distances: Box::new([0; DISTANCE_ENTRIES]),
+            tables: Tables::default(),
+            fast: Bmi2::detect(),
         }
+    }
+
+    /// Decodes from here on with the instructions that every processor has.
+    pub(super) fn make_portable(&mut self) {
+        self.fast = None;
     }
 
     /// Makes ready for another stream, at a byte boundary.
@@ -113,9 +117,8 @@ impl Engine {
             count: self.count,
         };
         let stop = self.step(input, &mut bits, output, out_at);
-        bits.at -= (bits.count / 8) as usize;
-        self.count = bits.count % 8;
-        self.bits = bits.bits & ((1 << self.count) - 1);
+        bits.give_back();
+        (self.bits, self.count) = (bits.bits, bits.count);
         // Past the end only the slack's zeros were read: whatever they led to, the stream is cut short.
         let truncated = bits.at > input.end;
         *at = bits.at.min(input.end);
@@ -165,7 +168,12 @@ impl Engine {
                     } else {
                         input.end.saturating_sub(ROUND_INPUT)
                     };
-                    if self.huffman(bits, stop_at, output, out_at)? {
+                    let tables = &self.tables;
+                    let block_ended = match self.fast {
+                        Some(fast) => fast.run(|| decode(tables, bits, stop_at, output, out_at)),
+                        None => decode(tables, bits, stop_at, output, out_at),
+                    };
+                    if block_ended? {
                         return Ok(self.block_end());
                     }
                     return match (bits.at >= stop_at, input.last) {
@@ -201,15 +209,15 @@ impl Engine {
                     return Err(Fault::StoredLength);
                 }
                 // The bytes themselves are copied from the input, so what was read ahead goes back.
-                bits.at -= (bits.count / 8) as usize;
-                (bits.bits, bits.count) = (0, 0);
+                bits.give_back();
                 self.state = State::Stored(length);
             }
             1 => {
                 let mut lengths = [8; 288];
                 lengths[144..256].fill(9);
                 lengths[256..280].fill(7);
-                self.tables(&lengths, &[5; 32])?;
+                self.tables.fill(&lengths, &[5; 32])?;
+                self.state = State::Huffman;
             }
             2 => {
                 let mut lengths = [0; LITERALS_MAX + DISTANCES_MAX];
@@ -218,133 +226,11 @@ impl Engine {
                 if literals[256] == 0 {
                     return Err(Fault::NoEndOfBlock);
                 }
-                self.tables(literals, distances)?;
+                self.tables.fill(literals, distances)?;
+                self.state = State::Huffman;
             }
             _ => return Err(Fault::BlockType),
         }
         Ok(())
     }
-
-    fn tables(&mut self, literals: &[u8], distances: &[u8]) -> Result<(), Fault> {
-        huffman::build(
-            &mut self.literals[..],
-            LITERAL_BITS,
-            literals,
-            huffman::literal_or_length,
-            true,
-        )?;
-        huffman::build(
-            &mut self.distances[..],
-            DISTANCE_BITS,
-            distances,
-            huffman::distance,
-            true,
-        )?;
-        self.state = State::Huffman;
-        Ok(())
-    }
-
-    /// The hot loop. Gives true at the end of the block, false when input or output reached its stop.
-    ///
-    /// A refill makes 56 bits ready. A round takes at most 53 of them before the next one: three literals of the first
-    /// table (33) and a length with its extra bits (20); a distance with its extra bits takes at most 28. The entry for
-    /// the next code is always looked up before the refill, so that neither waits for the other.
-    fn huffman(
-        &self,
-        bits: &mut Bits<'_>,
-        stop_at: usize,
-        output: &mut Output<'_>,
-        out_at: &mut usize,
-    ) -> Result<bool, Fault> {
-        const LITERAL_MASK: u64 = (1 << LITERAL_BITS) - 1;
-        const DISTANCE_MASK: u64 = (1 << DISTANCE_BITS) - 1;
-        let (literals, distances) = (&*self.literals, &*self.distances);
-        let floor = output.floor;
-        let out = &mut *output.bytes;
-        // Locals of a loop live in registers; a reference's target does not.
-        let mut b = Bits {
-            bytes: bits.bytes,
-            at: bits.at,
-            bits: bits.bits,
-            count: bits.count,
-        };
-        let mut o = *out_at;
-        b.refill();
-        let mut entry = literals[(b.bits & LITERAL_MASK) as usize];
-        let result = loop {
-            if b.at >= stop_at || o >= OUTPUT_MAX {
-                break Ok(false);
-            }
-            for _ in 0..3 {
-                if entry & huffman::LITERAL == 0 {
-                    break;
-                }
-                b.drop(entry & 0xff);
-                out[o & MASK] = (entry >> 16) as u8;
-                o += 1;
-                entry = literals[(b.bits & LITERAL_MASK) as usize];
-            }
-            if entry & (huffman::LITERAL | huffman::SECOND_TABLE | huffman::STOP) != 0 {
-                if entry & huffman::SECOND_TABLE != 0 {
-                    b.drop(LITERAL_BITS);
-                    entry = literals[second_index(entry, b.bits) & (LITERAL_ENTRIES - 1)];
-                    if entry & huffman::LITERAL != 0 {
-                        b.drop(entry & 0xff);
-                        out[o & MASK] = (entry >> 16) as u8;
-                        o += 1;
-                        entry = literals[(b.bits & LITERAL_MASK) as usize];
-                        b.refill();
-                        continue;
-                    }
-                }
-                if entry & huffman::LITERAL != 0 {
-                    b.refill();
-                    continue;
-                }
-                if entry & huffman::STOP != 0 {
-                    if entry >> 16 != 0 {
-                        break Err(Fault::NoCode);
-                    }
-                    b.drop(entry & 0xff);
-                    break Ok(true);
-                }
-            }
-            let length = base_and_extra(entry, b.bits);
-            b.drop(entry & 0xff);
-
-            entry = distances[(b.bits & DISTANCE_MASK) as usize];
-            b.refill();
-            if entry & (huffman::SECOND_TABLE | huffman::STOP) != 0 {
-                if entry & huffman::SECOND_TABLE != 0 {
-                    b.drop(DISTANCE_BITS);
-                    entry = distances[second_index(entry, b.bits) & (DISTANCE_ENTRIES - 1)];
-                }
-                if entry & huffman::STOP != 0 {
-                    break Err(Fault::NoCode);
-                }
-            }
-            let distance = base_and_extra(entry, b.bits);
-            b.drop(entry & 0xff);
-            entry = literals[(b.bits & LITERAL_MASK) as usize];
-            b.refill();
-            if distance > o - floor {
-                break Err(Fault::TooFarBack);
-            }
-            copy_match(out, o, distance, length);
-            o += length;
-        };
-        *bits = b;
-        *out_at = o;
-        result
-    }
-}
-
-#[inline(always)]
-fn second_index(entry: u32, bits: u64) -> usize {
-    (entry >> 16) as usize + (bits & ((1 << (entry >> 8 & 15)) - 1)) as usize
-}
-
-#[inline(always)]
-fn base_and_extra(entry: u32, bits: u64) -> usize {
-    ((entry >> 16) as u64 + ((bits & ((1 << (entry & 0xff)) - 1)) >> (entry >> 8 & 15))) as usize
 }

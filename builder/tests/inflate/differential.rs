@@ -122,15 +122,17 @@ fn mutated(random: &mut fastrand::Rng, stream: &[u8]) -> Vec<u8> {
     stream
 }
 
+/// `MUTATED_STREAMS=1000000` tries so many; each is a mutation of the same few streams.
 #[test]
 fn thousands_of_mutations() {
+    let rounds = std::env::var("MUTATED_STREAMS").map_or(20_000, |rounds| rounds.parse().unwrap());
     let mut random = fastrand::Rng::with_seed(20_260_801);
     let larger = [mixed(3, 3_000), mixed(4, 40_000)];
     let larger = larger.iter().flat_map(|plain| {
         STRATEGIES.map(|strategy| member(plain, 6, strategy, 1 + plain.len() / 2))
     });
     let streams: Vec<_> = SMALL.iter().cloned().chain(larger).collect();
-    for round in 0..20_000 {
+    for round in 0..rounds {
         let stream = mutated(&mut random, &streams[round % streams.len()]);
         agree(&stream, &format!("round {round}"));
     }

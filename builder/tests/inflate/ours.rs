@@ -2,10 +2,12 @@
 
 use std::io::{self, Read};
 
-use soci_builder::inflate::{Boundary, CompressedAt, Error, Fault, Gunzip, PlainAt, Sink};
+use soci_builder::inflate::{
+    Boundary, CompressedAt, Error, Fault, Gunzip, PlainAt, Sink, checkpoint::WINDOW,
+};
 
 /// Everything a sink was given.
-#[derive(Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub(crate) struct Seen {
     pub(crate) compressed: Vec<u8>,
     pub(crate) plain: Vec<u8>,
@@ -42,7 +44,6 @@ impl Sink for Seen {
 
 /// The last 32 KiB of `plain`, zeros before them where it is shorter.
 pub(crate) fn window_of(plain: &[u8]) -> Vec<u8> {
-    const WINDOW: usize = 32 * 1024;
     let known = plain.len().min(WINDOW);
     let mut window = vec![0; WINDOW - known];
     window.extend(&plain[plain.len() - known..]);
@@ -50,9 +51,44 @@ pub(crate) fn window_of(plain: &[u8]) -> Vec<u8> {
 }
 
 /// Runs our inflater, and drains what an error leaves.
-pub(crate) fn inflate(mut source: impl Read) -> (Seen, Verdict) {
-    let mut seen = Seen::default();
-    let mut gunzip = Gunzip::default();
+pub(crate) fn inflate(source: impl Read) -> (Seen, Verdict) {
+    run(Gunzip::default(), source, Seen::default())
+}
+
+/// Runs our inflater on bytes, and checks what holds for every stream: each byte is seen once, errors lie inside, and
+/// other instructions do the same.
+pub(crate) fn inflate_bytes(stream: &[u8]) -> (Seen, Verdict) {
+    let (seen, verdict) = inflate(stream);
+    assert!(seen.compressed == stream, "every byte is seen once");
+    if let Err((at, fault)) = verdict {
+        assert!(
+            at <= stream.len() as u64,
+            "{fault:?} at {at} of {}",
+            stream.len()
+        );
+    }
+    let portable = run(Gunzip::default().portable(), stream, Seen::default());
+    assert!(portable == (seen.clone(), verdict), "other instructions");
+    (seen, verdict)
+}
+
+/// Goes on from a boundary that was `seen`, to the end of the stream. Gives what was seen before and after it.
+pub(crate) fn resume(seen: &Seen, from: Boundary, window: &[u8; WINDOW]) -> (Seen, Verdict) {
+    let first = from.first_byte().0 as usize;
+    let before = |other: &&Boundary| other.compressed_at <= from.compressed_at;
+    let so_far = Seen {
+        compressed: seen.compressed[..first].to_vec(),
+        plain: seen.plain[..from.plain_at.0 as usize].to_vec(),
+        boundaries: seen.boundaries.iter().take_while(before).copied().collect(),
+    };
+    run(
+        Gunzip::resume(from, window),
+        &seen.compressed[first..],
+        so_far,
+    )
+}
+
+fn run(mut gunzip: Gunzip, mut source: impl Read, mut seen: Seen) -> (Seen, Verdict) {
     let verdict = match gunzip.run(&mut source, &mut seen) {
         Ok(PlainAt(length)) => {
             assert_eq!(length, seen.plain.len() as u64);
@@ -64,20 +100,6 @@ pub(crate) fn inflate(mut source: impl Read) -> (Seen, Verdict) {
     };
     if verdict.is_err() {
         gunzip.drain(&mut source, &mut seen).unwrap();
-    }
-    (seen, verdict)
-}
-
-/// Runs our inflater on bytes, and checks what holds for every stream: each byte is seen once, errors lie inside.
-pub(crate) fn inflate_bytes(stream: &[u8]) -> (Seen, Verdict) {
-    let (seen, verdict) = inflate(stream);
-    assert!(seen.compressed == stream, "every byte is seen once");
-    if let Err((at, fault)) = verdict {
-        assert!(
-            at <= stream.len() as u64,
-            "{fault:?} at {at} of {}",
-            stream.len()
-        );
     }
     (seen, verdict)
 }

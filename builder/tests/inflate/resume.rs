@@ -1,5 +1,5 @@
 //! Boundaries are where blocks end, all of them; and from every checkpoint the rest of the member can be decoded
-//! by another inflater, from nothing but the compressed bytes and the checkpoint.
+//! by another inflater, from nothing but the compressed bytes and the checkpoint, and by our own to the end of the stream.
 
 use soci_builder::inflate::{
     Boundary, CompressedAt, PlainAt,
@@ -8,7 +8,7 @@ use soci_builder::inflate::{
 
 use crate::{
     bits::{BitReader, block},
-    ours::{Seen, inflate_bytes, window_of},
+    ours::{Seen, inflate_bytes, resume, window_of},
     streams::{GOLDEN, STRATEGIES, member, mixed, plain_member},
 };
 
@@ -86,6 +86,9 @@ fn check_checkpoints(stream: &[u8], seen: &Seen, span_size: u64, what: &str) -> 
         let rest = resumed(stream, boundary, window);
         let wanted = &seen.plain[boundary.plain_at.0 as usize..];
         assert!(wanted.starts_with(&rest), "{what} from {boundary:?}");
+        let ours = resume(seen, boundary, window);
+        assert!(ours.0 == *seen, "{what}: our own from {boundary:?}");
+        assert_eq!(ours.1, Ok(seen.plain.len() as u64), "{what}");
         let is_last_member = !seen
             .boundaries
             .iter()

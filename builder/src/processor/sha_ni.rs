@@ -2,18 +2,13 @@
 //! the result of each instruction; the rounds of a second one fit into that time.
 //! In: two states, and the blocks that come next in each stream. Out: the states. Knows nothing of lengths and padding.
 
-#![allow(
-    unsafe_code,
-    reason = "only unsafe code may call functions for instructions that not every processor has"
-)]
-
 use std::arch::x86_64::{
     __m128i, _mm_add_epi32, _mm_alignr_epi8, _mm_extract_epi32, _mm_set_epi32, _mm_set_epi64x,
     _mm_setzero_si128, _mm_sha256msg1_epu32, _mm_sha256msg2_epu32, _mm_sha256rnds2_epu32,
     _mm_shuffle_epi8, _mm_shuffle_epi32,
 };
 
-use super::twice::{Block, State};
+use super::{Block, State};
 
 /// The constants of FIPS 180-4, 4.2.2, in the order of the rounds.
 #[rustfmt::skip]
@@ -28,27 +23,6 @@ const K: [u32; 64] = [
     0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208, 0x90befffa, 0xa4506ceb, 0xbef9a3f7, 0xc67178f2,
 ];
 
-/// Proof that this processor has the instructions.
-#[derive(Clone, Copy)]
-pub(super) struct ShaNi(());
-
-impl ShaNi {
-    /// None where the processor lacks any of them.
-    pub(super) fn detect() -> Option<Self> {
-        let is_there = is_x86_feature_detected!("sha")
-            && is_x86_feature_detected!("ssse3")
-            && is_x86_feature_detected!("sse4.1");
-        is_there.then_some(Self(()))
-    }
-
-    /// Puts the first block of each list through the rounds, then the second, up to the end of the shorter list.
-    pub(super) fn compress(self, states: [&mut State; 2], blocks: [&[Block]; 2]) {
-        // SAFETY: whoever has a `ShaNi` has got it from `detect`, which has asked this processor for every feature that
-        // `compress` is compiled for. Nothing else about `compress` is unsafe: it takes references and uses no pointers.
-        unsafe { compress(states, blocks) }
-    }
-}
-
 /// The words a, b, e, f and c, d, g, h of a state, as the instructions want them: the first one highest.
 #[derive(Clone, Copy)]
 struct Halves {
@@ -59,8 +33,9 @@ struct Halves {
 /// Four words of each stream, the first one lowest.
 type Words = [__m128i; 2];
 
+/// Puts the first block of each list through the rounds, then the second, up to the end of the shorter list.
 #[target_feature(enable = "sha,ssse3,sse4.1")]
-fn compress(states: [&mut State; 2], blocks: [&[Block]; 2]) {
+pub(super) fn compress(states: [&mut State; 2], blocks: [&[Block]; 2]) {
     let mut now = [halves(states[0]), halves(states[1])];
     for (one, other) in blocks[0].iter().zip(blocks[1]) {
         let before = now;
