@@ -77,7 +77,7 @@ fn compare(bytes: &[u8]) {
 }
 
 /// Whether there is one way to read a member: the formats' own magic and numbers, each PAX key once and with a value, no NUL in
-/// names, a payload only where every reader expects one, and nothing that one of them takes for a header of the next.
+/// names, no empty long name (which Go passes over), a payload only where every reader expects one, and nothing that one of them takes for a header of the next.
 fn is_clear(bytes: &[u8], ours: &Member, theirs: &mut tar::Entry<'_, &[u8]>) -> bool {
     let Ok(payload_at) = usize::try_from(ours.payload_at) else {
         return false;
@@ -110,6 +110,8 @@ fn is_clear(bytes: &[u8], ours: &Member, theirs: &mut tar::Entry<'_, &[u8]>) -> 
         && !kind.is_pax_global_extensions()
         && !kind.is_gnu_longname()
         && !kind.is_gnu_longlink();
+    let their_name = theirs.path_bytes().into_owned();
+    let their_link = theirs.link_name_bytes().unwrap_or_default().into_owned();
     is_member
         && (is_ustar || is_gnu)
         && is_octal
@@ -117,8 +119,10 @@ fn is_clear(bytes: &[u8], ours: &Member, theirs: &mut tar::Entry<'_, &[u8]>) -> 
         && keys.len() == records
         && !has_nul(&ours.name)
         && !has_nul(&ours.link_name)
-        && !has_nul(&theirs.path_bytes())
-        && !has_nul(&theirs.link_name_bytes().unwrap_or_default())
+        && !has_nul(&their_name)
+        && !has_nul(&their_link)
+        && !their_name.is_empty()
+        && (!their_link.is_empty() || ours.link_name.is_empty())
 }
 
 /// `bytes` with the right checksum in every block that has a magic.
