@@ -194,6 +194,7 @@ fn ztoc_of(stored: &[u8], span_size: u64, encoding: LayerEncoding) -> Ztoc {
         span_size,
         build_tool: String::new(),
     };
-    let pass = layer::pass(stored, encoding, &options).expect("memory can be read");
+    let pass = layer::pass(stored, encoding, &options, &mut layer::no_spare_core)
+        .expect("memory can be read");
     pass.ztoc.expect("it is a good layer")
 }

@@ -2,6 +2,7 @@
 //! What the layer is, its bytes decide; its media type only says whether they are worth reading. Knows nothing of
 //! registries and images.
 
+mod hashing;
 mod spans;
 
 use std::io::{self, Read};
@@ -13,6 +14,7 @@ use crate::{
     tar::{self, Entry, TarReader},
     ztoc::{self, Compression, FileMetadata, Toc, Ztoc},
 };
+use hashing::Hashing;
 use spans::{EqualSpans, GzipSpans, Spans};
 
 /// Bytes read at once from a layer that is not compressed.
@@ -25,6 +27,14 @@ pub struct Options {
     pub span_size: u64,
     /// What the ztoc says built it.
     pub build_tool: String,
+}
+
+/// A core that a pass may use besides its own, until it drops this.
+pub type SpareCore = Box<dyn Send>;
+
+/// For a pass that has no core but its own.
+pub fn no_spare_core() -> Option<SpareCore> {
+    None
 }
 
 /// What a pass found.
@@ -71,11 +81,17 @@ pub enum Unindexable {
     TooLarge,
 }
 
-/// Reads all of `source` and makes its ztoc. `declared` is what the media type says.
+/// Reads all of `source` and makes its ztoc. `declared` is what the media type says. `spare` is asked again and again, until it
+/// has a core to spare: from then on the digests are made there.
 ///
 /// # Errors
 /// Only what `source` gives. What is wrong with the layer itself is part of the [`Pass`].
-pub fn pass(mut source: impl Read, declared: LayerEncoding, options: &Options) -> io::Result<Pass> {
+pub fn pass(
+    mut source: impl Read,
+    declared: LayerEncoding,
+    options: &Options,
+    spare: &mut dyn FnMut() -> Option<SpareCore>,
+) -> io::Result<Pass> {
     let head = sniff(&mut source)?;
     let mut source = head.bytes.chain(source);
     let found = match head.encoding {
@@ -84,8 +100,8 @@ pub fn pass(mut source: impl Read, declared: LayerEncoding, options: &Options) -
         Err(name) => Err(Unindexable::Compression(name)),
     };
     match found {
-        Ok(LayerEncoding::Gzip) => gzip_pass(&mut source, options),
-        Ok(_) => plain_pass(&mut source, options),
+        Ok(LayerEncoding::Gzip) => gzip_pass(&mut source, options, Hashing::new(spare)),
+        Ok(_) => plain_pass(&mut source, options, Hashing::new(spare)),
         Err(why) => digest_only(&mut source, why),
     }
 }
@@ -187,12 +203,12 @@ fn low_half(id: i64) -> u32 {
 }
 
 /// The sink of a gzip pass.
-struct GzipSink {
-    spans: GzipSpans,
+struct GzipSink<'a> {
+    spans: GzipSpans<'a>,
     files: Files,
 }
 
-impl Sink for GzipSink {
+impl Sink for GzipSink<'_> {
     type Error = tar::Error;
 
     fn compressed(&mut self, bytes: &[u8]) {
@@ -208,9 +224,9 @@ impl Sink for GzipSink {
     }
 }
 
-fn gzip_pass(source: &mut impl Read, options: &Options) -> io::Result<Pass> {
+fn gzip_pass(source: &mut impl Read, options: &Options, hashing: Hashing<'_>) -> io::Result<Pass> {
     let mut sink = GzipSink {
-        spans: GzipSpans::new(options.span_size),
+        spans: GzipSpans::new(options.span_size, hashing),
         files: Files::default(),
     };
     let mut gunzip = Gunzip::default();
@@ -232,8 +248,9 @@ fn gzip_pass(source: &mut impl Read, options: &Options) -> io::Result<Pass> {
     ))
 }
 
-fn plain_pass(source: &mut impl Read, options: &Options) -> io::Result<Pass> {
-    let (mut spans, mut files) = (EqualSpans::new(options.span_size), Files::default());
+fn plain_pass(source: &mut impl Read, options: &Options, hashing: Hashing<'_>) -> io::Result<Pass> {
+    let mut spans = EqualSpans::new(options.span_size, hashing);
+    let mut files = Files::default();
     let mut read = Ok(());
     each_piece(source, |piece| {
         spans.take(piece);

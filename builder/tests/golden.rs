@@ -34,7 +34,7 @@ fn ztoc_of(layer: &Path, span_size: u64) -> Ztoc {
         build_tool: DEFAULT_BUILD_TOOL.to_owned(),
     };
     let bytes = fs::read(layer).unwrap();
-    let pass = layer::pass(&bytes[..], encoding, &options).unwrap();
+    let pass = layer::pass(&bytes[..], encoding, &options, &mut layer::no_spare_core).unwrap();
     assert_eq!(
         (pass.digest, pass.size),
         (Digest::of(&bytes), bytes.len() as u64)

@@ -49,7 +49,7 @@ fn pass_of(source: impl Read, declared: LayerEncoding, span_size: u64) -> Pass {
         span_size,
         build_tool: DEFAULT_BUILD_TOOL.to_owned(),
     };
-    layer::pass(source, declared, &options).unwrap()
+    layer::pass(source, declared, &options, &mut layer::no_spare_core).unwrap()
 }
 
 /// The pass over bytes in memory. Whatever it finds, their digest and their number are right.
@@ -431,7 +431,13 @@ fn a_source_that_fails_is_no_bad_layer() {
     let broken = [&zipped[..300_000], &[0; 300_000]].concat();
     for stored in [&plain, &zipped, &broken] {
         for end in [0, 3, 20, 400_000] {
-            let error = layer::pass(Failing(&stored[..end]), Unknown, &options).unwrap_err();
+            let error = layer::pass(
+                Failing(&stored[..end]),
+                Unknown,
+                &options,
+                &mut layer::no_spare_core,
+            )
+            .unwrap_err();
             assert_eq!(error.to_string(), "connection reset");
         }
     }

@@ -10,7 +10,7 @@ use bytesize::ByteSize;
 use serde::Serialize;
 use soci_builder::{
     digest::Digest,
-    layer::{self, Options, Unindexable},
+    layer::{self, Options, SpareCore, Unindexable},
     oci::LayerEncoding,
     printable::printable,
     ztoc::{Compression, NotAZtoc, Ztoc},
@@ -44,7 +44,7 @@ pub(crate) fn build(arguments: &ZtocBuildArgs) -> Result<Ending, Ending> {
         build_tool: arguments.build_tool_identifier.clone(),
     };
     let pass = File::open(path)
-        .and_then(|layer| layer::pass(layer, LayerEncoding::Unknown, &options))
+        .and_then(|layer| layer::pass(layer, LayerEncoding::Unknown, &options, &mut second_core()))
         .map_err(|error| Error::Read(path.clone(), error))?;
     let ztoc = pass
         .ztoc
@@ -53,6 +53,13 @@ pub(crate) fn build(arguments: &ZtocBuildArgs) -> Result<Ending, Ending> {
     output::write(&arguments.output, &ztoc).map_err(Error::from)?;
     writeln!(io::stdout(), "{} {}", Digest::of(&ztoc), ztoc.len())?;
     Ok(Ending::Done)
+}
+
+/// The core that this machine has besides the first one, if it has one: nothing else is going on.
+fn second_core() -> impl FnMut() -> Option<SpareCore> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let mut second = (cores > 1).then(|| Box::new(()) as SpareCore);
+    move || second.take()
 }
 
 pub(crate) fn info(arguments: &ZtocInfoArgs) -> Result<Ending, Ending> {

@@ -1,8 +1,9 @@
 //! Spans: the pieces of a layer that a reader fetches one by one.
 //! In: the stored bytes, and for gzip the block boundaries. Out: the layer's digest, a digest per span, and the checkpoints.
 
+use super::hashing::Hashing;
 use crate::{
-    digest::{Digest, HashedTwice},
+    digest::Digest,
     inflate::{Boundary, checkpoint::Checkpoints},
     ztoc::TarZinfo,
 };
@@ -20,29 +21,25 @@ pub(super) struct Spans {
 
 /// Spans of a gzip layer: each runs from one checkpoint to the next. What stands before the first checkpoint, the gzip
 /// header, belongs to none.
-pub(super) struct GzipSpans {
+pub(super) struct GzipSpans<'a> {
     checkpoints: Checkpoints,
-    hashed: HashedTwice,
+    hashing: Hashing<'a>,
     size: u64,
-    has_begun: bool,
-    digests: Vec<Digest>,
     last_byte: u8,
 }
 
-impl GzipSpans {
-    pub(super) fn new(span_size: u64) -> Self {
+impl<'a> GzipSpans<'a> {
+    pub(super) fn new(span_size: u64, hashing: Hashing<'a>) -> Self {
         Self {
             checkpoints: Checkpoints::new(span_size),
-            hashed: HashedTwice::default(),
+            hashing,
             size: 0,
-            has_begun: false,
-            digests: Vec::new(),
             last_byte: 0,
         }
     }
 
     pub(super) fn take(&mut self, bytes: &[u8]) {
-        self.hashed.update(bytes);
+        self.hashing.update(bytes);
         self.size += bytes.len() as u64;
         self.last_byte = bytes.last().copied().unwrap_or(self.last_byte);
     }
@@ -50,45 +47,37 @@ impl GzipSpans {
     pub(super) fn boundary(&mut self, boundary: Boundary, window: &[u8]) {
         if self.checkpoints.offer(boundary, window) {
             // A byte that both spans use belongs to both.
-            let shared = [self.last_byte];
-            let shared = if boundary.bits > 0 { &shared[..] } else { &[] };
-            let before = self.hashed.cut(shared);
-            if self.has_begun {
-                self.digests.push(before);
-            }
-            self.has_begun = true;
+            let shared = (boundary.bits > 0).then_some(self.last_byte);
+            self.hashing.cut(shared);
         }
     }
 
-    pub(super) fn finish(mut self) -> Spans {
-        let (layer, last) = self.hashed.finish();
-        if self.has_begun {
-            self.digests.push(last);
-        }
+    pub(super) fn finish(self) -> Spans {
+        let (layer, mut digests) = self.hashing.finish();
+        // What stands before the first checkpoint.
+        digests.remove(0);
         Spans {
             layer,
             size: self.size,
             checkpoints: self.checkpoints.finish(),
-            digests: self.digests,
+            digests,
         }
     }
 }
 
 /// Spans of an uncompressed layer: pieces of equal size, the last one shorter.
-pub(super) struct EqualSpans {
+pub(super) struct EqualSpans<'a> {
     span_size: u64,
-    hashed: HashedTwice,
+    hashing: Hashing<'a>,
     size: u64,
-    digests: Vec<Digest>,
 }
 
-impl EqualSpans {
-    pub(super) fn new(span_size: u64) -> Self {
+impl<'a> EqualSpans<'a> {
+    pub(super) fn new(span_size: u64, hashing: Hashing<'a>) -> Self {
         Self {
             span_size,
-            hashed: HashedTwice::default(),
+            hashing,
             size: 0,
-            digests: Vec::new(),
         }
     }
 
@@ -97,19 +86,20 @@ impl EqualSpans {
             let room = self.span_size - self.size % self.span_size;
             let room = usize::try_from(room).unwrap_or(usize::MAX);
             let (now, later) = bytes.split_at(room.min(bytes.len()));
-            self.hashed.update(now);
+            self.hashing.update(now);
             self.size += now.len() as u64;
             if self.size.is_multiple_of(self.span_size) {
-                self.digests.push(self.hashed.cut(&[]));
+                self.hashing.cut(None);
             }
             bytes = later;
         }
     }
 
-    pub(super) fn finish(mut self) -> Spans {
-        let (layer, last) = self.hashed.finish();
-        if !self.size.is_multiple_of(self.span_size) {
-            self.digests.push(last);
+    pub(super) fn finish(self) -> Spans {
+        let (layer, mut digests) = self.hashing.finish();
+        if self.size.is_multiple_of(self.span_size) {
+            // Nothing stands behind the last cut.
+            digests.pop();
         }
         let zinfo = TarZinfo {
             span_size: self.span_size,
@@ -119,7 +109,7 @@ impl EqualSpans {
             layer,
             size: self.size,
             checkpoints: zinfo.into_bytes(),
-            digests: self.digests,
+            digests,
         }
     }
 }

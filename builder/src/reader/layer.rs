@@ -211,7 +211,8 @@ fn read_whole(
         LayerEncoding::Gzip | LayerEncoding::Uncompressed => LayerEncoding::Unknown,
         other => other,
     };
-    let pass = layer::pass(&mut source, declared, &options).map_err(read)?;
+    let pass =
+        layer::pass(&mut source, declared, &options, &mut layer::no_spare_core).map_err(read)?;
     shared
         .bytes_read
         .fetch_add(counter.load(Ordering::Relaxed), Ordering::Relaxed);

@@ -8,7 +8,7 @@ use std::{
 
 use bytes::Bytes;
 use tokio::{
-    sync::{Semaphore, SemaphorePermit},
+    sync::{OwnedSemaphorePermit, Semaphore},
     task::{JoinSet, spawn_blocking},
 };
 
@@ -16,7 +16,7 @@ use super::{Error, LayerError, LayerPlan, LayerState, Prefetch, Request, Skip, T
 use crate::{
     digest::Digest,
     index::{ZTOC, clean_path},
-    layer::{self, Pass},
+    layer::{self, Pass, SpareCore},
     oci::{Descriptor, LayerEncoding},
     progress::Progress,
     store::{ReadImages, Store},
@@ -109,7 +109,8 @@ struct Shop {
     options: layer::Options,
     paths: Vec<Vec<u8>>,
     strict: bool,
-    cores: Semaphore,
+    /// What no layer uses is spare: for the digests of one that is still read.
+    cores: Arc<Semaphore>,
     progress: Arc<dyn Progress>,
 }
 
@@ -164,7 +165,7 @@ pub(super) async fn index_all(
             .map(|path| clean_path(path.as_bytes()))
             .collect(),
         strict: request.strict,
-        cores: Semaphore::new(cores),
+        cores: Arc::new(Semaphore::new(cores)),
         progress,
     });
     let mut running = JoinSet::new();
@@ -187,7 +188,8 @@ pub(super) async fn index_all(
 
 impl Shop {
     async fn run(&self, job: Job) -> Result<(Digest, Layer, u64), Error> {
-        let core = self.cores.acquire().await.expect("nobody closes it");
+        let cores = Arc::clone(&self.cores);
+        let core = cores.acquire_owned().await.expect("nobody closes it");
         let (layer, bytes_read) = match self.reuse(&job).await {
             Some(facts) => {
                 let facts = Box::new(facts);
@@ -242,7 +244,11 @@ impl Shop {
     }
 
     /// Reads the layer; `core` is given back before the upload, which needs none.
-    async fn read(&self, job: &Job, core: SemaphorePermit<'_>) -> Result<(Layer, u64), LayerError> {
+    async fn read(
+        &self,
+        job: &Job,
+        core: OwnedSemaphorePermit,
+    ) -> Result<(Layer, u64), LayerError> {
         let reader = self.store.open_layer(&job.layer)?;
         let read = reader.bytes_read();
         self.progress.started(job.at, Arc::clone(&read));
@@ -251,8 +257,14 @@ impl Shop {
             self.options.clone(),
             self.paths.clone(),
         );
+        let cores = Arc::clone(&self.cores);
+        let mut spare = move || -> Option<SpareCore> {
+            // Layers that wait for a core are served first.
+            let core = Arc::clone(&cores).try_acquire_owned().ok()?;
+            Some(Box::new(core))
+        };
         let (digest, size, ztoc) = spawn_blocking(move || {
-            let Pass { digest, size, ztoc } = layer::pass(reader, encoding, &options)?;
+            let Pass { digest, size, ztoc } = layer::pass(reader, encoding, &options, &mut spare)?;
             let ztoc = ztoc.map(|ztoc| {
                 let contents = Contents::of(&ztoc, &paths);
                 (contents, Bytes::from(ztoc.into_bytes()))

@@ -162,7 +162,7 @@ fn with_ztoc(store: &Store, layer: &Descriptor, ztoc: &Ztoc) -> Result<Found, Re
     let declared = LayerEncoding::declared_by(&layer.media_type);
     let (pass, tried) = read_twice(
         &mut store.open_layer(layer)?,
-        |mut source| layer::pass(&mut source, declared, &options),
+        |mut source| layer::pass(&mut source, declared, &options, &mut layer::no_spare_core),
         |mut source| match &spans {
             Ok(spans) if ztoc.compression == Compression::Gzip => {
                 spans::problems(&mut source, spans)
@@ -200,7 +200,12 @@ fn without_ztoc(store: &Store, layer: &Descriptor) -> io::Result<Pass> {
         build_tool: String::new(),
     };
     // Only its digest is asked for; an encoding that nothing has is hashed and not inflated.
-    layer::pass(source, LayerEncoding::NotALayer, &options)
+    layer::pass(
+        source,
+        LayerEncoding::NotALayer,
+        &options,
+        &mut layer::no_spare_core,
+    )
 }
 
 fn digest_problems(pass: &Pass, layer: &Descriptor) -> Vec<String> {
