@@ -4,6 +4,7 @@
 //! image ─▶ plan ─▶ there already? ─▶ layers (reused or read) ─▶ indexes ─▶ push ─▶ read back ─▶ tag
 //! ```
 
+mod cores;
 mod error;
 mod existing;
 mod layers;

@@ -8,23 +8,23 @@ use std::{
 
 use bytes::Bytes;
 use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
+    sync::SemaphorePermit,
     task::{JoinSet, spawn_blocking},
 };
 
-use super::{Error, LayerError, LayerPlan, LayerState, Prefetch, Request, Skip, Target, chain};
+use super::{
+    Error, LayerError, LayerPlan, LayerState, Prefetch, Request, Skip, Target, chain,
+    cores::{Cores, WithCore},
+};
 use crate::{
     digest::Digest,
     index::{ZTOC, clean_path},
-    layer::{self, Pass, SpareCore},
+    layer::{self, Pass},
     oci::{Descriptor, LayerEncoding},
     progress::Progress,
     store::{ReadImages, Store},
     ztoc::{Toc, Ztoc},
 };
-
-/// Layers that are inflated at once at most, however many cores there are: each takes about 3 MiB and its checkpoints.
-const AT_ONCE_MAX: usize = 8;
 
 /// What became of the layers of a run.
 pub(super) struct Layers {
@@ -109,8 +109,7 @@ struct Shop {
     options: layer::Options,
     paths: Vec<Vec<u8>>,
     strict: bool,
-    /// What no layer uses is spare: for the digests of one that is still read.
-    cores: Arc<Semaphore>,
+    cores: Arc<Cores>,
     progress: Arc<dyn Progress>,
 }
 
@@ -149,9 +148,6 @@ pub(super) async fn index_all(
             .collect::<Vec<_>>(),
     );
 
-    let cores = std::thread::available_parallelism()
-        .map_or(1, usize::from)
-        .min(AT_ONCE_MAX);
     let shop = Arc::new(Shop {
         store: store.clone(),
         options: layer::Options {
@@ -165,7 +161,7 @@ pub(super) async fn index_all(
             .map(|path| clean_path(path.as_bytes()))
             .collect(),
         strict: request.strict,
-        cores: Arc::new(Semaphore::new(cores)),
+        cores: Arc::new(Cores::new(jobs.len())),
         progress,
     });
     let mut running = JoinSet::new();
@@ -188,10 +184,11 @@ pub(super) async fn index_all(
 
 impl Shop {
     async fn run(&self, job: Job) -> Result<(Digest, Layer, u64), Error> {
-        let cores = Arc::clone(&self.cores);
-        let core = cores.acquire_owned().await.expect("nobody closes it");
+        let turn = self.cores.reading.acquire().await;
+        let turn = turn.expect("nobody closes it");
         let (layer, bytes_read) = match self.reuse(&job).await {
             Some(facts) => {
+                self.cores.layer_done();
                 let facts = Box::new(facts);
                 (
                     Layer::Indexed {
@@ -201,7 +198,7 @@ impl Shop {
                     0,
                 )
             }
-            None => self.read(&job, core).await.map_err(|source| Error::Layer {
+            None => self.read(&job, turn).await.map_err(|source| Error::Layer {
                 number: job.number,
                 count: job.count,
                 digest: job.layer.digest,
@@ -243,12 +240,8 @@ impl Shop {
         }
     }
 
-    /// Reads the layer; `core` is given back before the upload, which needs none.
-    async fn read(
-        &self,
-        job: &Job,
-        core: OwnedSemaphorePermit,
-    ) -> Result<(Layer, u64), LayerError> {
+    /// Reads the layer; its turn is over before the upload, which needs no core.
+    async fn read(&self, job: &Job, turn: SemaphorePermit<'_>) -> Result<(Layer, u64), LayerError> {
         let reader = self.store.open_layer(&job.layer)?;
         let read = reader.bytes_read();
         self.progress.started(job.at, Arc::clone(&read));
@@ -257,14 +250,11 @@ impl Shop {
             self.options.clone(),
             self.paths.clone(),
         );
+        let mut reader = WithCore::new(reader, &self.cores);
         let cores = Arc::clone(&self.cores);
-        let mut spare = move || -> Option<SpareCore> {
-            // Layers that wait for a core are served first.
-            let core = Arc::clone(&cores).try_acquire_owned().ok()?;
-            Some(Box::new(core))
-        };
         let (digest, size, ztoc) = spawn_blocking(move || {
-            let Pass { digest, size, ztoc } = layer::pass(reader, encoding, &options, &mut spare)?;
+            let Pass { digest, size, ztoc } =
+                layer::pass(&mut reader, encoding, &options, &mut || cores.spare())?;
             let ztoc = ztoc.map(|ztoc| {
                 let contents = Contents::of(&ztoc, &paths);
                 (contents, Bytes::from(ztoc.into_bytes()))
@@ -273,7 +263,8 @@ impl Shop {
         })
         .await?
         .map_err(LayerError::Read)?;
-        drop(core);
+        drop(turn);
+        self.cores.layer_done();
         let bytes_read = read.load(Ordering::Relaxed);
         if digest != job.layer.digest || size != job.layer.size {
             return Err(LayerError::Digest {

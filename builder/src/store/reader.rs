@@ -4,6 +4,7 @@
 
 use std::{
     io::{self, Read},
+    mem,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -15,8 +16,8 @@ use tokio::sync::mpsc;
 
 use crate::registry::{self, BlobStream};
 
-/// Pieces that wait at most. The HTTP client makes them of up to half a megabyte.
-const QUEUE: usize = 4;
+/// Pieces that wait at most. The HTTP client makes them of up to 400 KiB, and makes the next one meanwhile.
+const QUEUE: usize = 2;
 
 /// Reads one layer. Not for use on a thread that runs async tasks: it blocks.
 pub struct LayerReader {
@@ -28,8 +29,8 @@ enum Source {
     File(Box<dyn Read + Send>),
     Stream {
         pieces: mpsc::Receiver<Piece>,
-        piece: Bytes,
-        ended: bool,
+        /// What is read next; the next piece, where it is empty.
+        piece: Piece,
     },
 }
 
@@ -37,6 +38,13 @@ enum Piece {
     Bytes(Bytes),
     End,
     Failed(registry::Error),
+    GivenUp,
+}
+
+impl Piece {
+    fn is_empty(&self) -> bool {
+        matches!(self, Self::Bytes(bytes) if bytes.is_empty())
+    }
 }
 
 impl LayerReader {
@@ -69,10 +77,33 @@ impl LayerReader {
         Self {
             source: Source::Stream {
                 pieces,
-                piece: Bytes::new(),
-                ended: false,
+                piece: Piece::Bytes(Bytes::new()),
             },
             read,
+        }
+    }
+
+    /// Whether the next read has something to give without waiting for the network.
+    pub fn is_ready(&mut self) -> bool {
+        match &mut self.source {
+            Source::File(_) => true,
+            Source::Stream { pieces, piece } => {
+                if piece.is_empty()
+                    && let Ok(next) = pieces.try_recv()
+                {
+                    *piece = next;
+                }
+                !piece.is_empty()
+            }
+        }
+    }
+
+    /// Waits until it is ready.
+    pub fn wait(&mut self) {
+        if let Source::Stream { pieces, piece } = &mut self.source {
+            while piece.is_empty() {
+                *piece = pieces.blocking_recv().unwrap_or(Piece::GivenUp);
+            }
         }
     }
 
@@ -84,29 +115,27 @@ impl LayerReader {
 
 impl Read for LayerReader {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        self.wait();
         match &mut self.source {
             Source::File(file) => {
                 let n = file.read(into)?;
                 self.read.fetch_add(n as u64, Ordering::Relaxed);
                 Ok(n)
             }
-            Source::Stream {
-                pieces,
-                piece,
-                ended,
-            } => {
-                while piece.is_empty() && !*ended {
-                    match pieces.blocking_recv() {
-                        Some(Piece::Bytes(bytes)) => *piece = bytes,
-                        Some(Piece::End) => *ended = true,
-                        Some(Piece::Failed(error)) => return Err(io::Error::other(error)),
-                        None => return Err(io::Error::other("the run was given up")),
-                    }
+            Source::Stream { piece, .. } => match piece {
+                Piece::Bytes(bytes) => {
+                    let n = bytes.len().min(into.len());
+                    bytes.copy_to_slice(&mut into[..n]);
+                    Ok(n)
                 }
-                let n = piece.len().min(into.len());
-                piece.copy_to_slice(&mut into[..n]);
-                Ok(n)
-            }
+                Piece::End => Ok(0),
+                Piece::Failed(_) | Piece::GivenUp => {
+                    Err(match mem::replace(piece, Piece::GivenUp) {
+                        Piece::Failed(error) => io::Error::other(error),
+                        _ => io::Error::other("the run was given up"),
+                    })
+                }
+            },
         }
     }
 }

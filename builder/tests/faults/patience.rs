@@ -11,12 +11,13 @@ use soci_builder::{
     run::{self, Otherwise, Request},
     ztoc::DEFAULT_BUILD_TOOL,
 };
+use tokio::{sync::Barrier, time::timeout};
 
 use crate::{
     listed, output_of, output_tag, program,
     support::{
         fake_registry::{Access, FakeRegistry, Fault, Login, Route, Settings},
-        image::Layer,
+        image::{Image, Layer},
         quiet::Quiet,
     },
 };
@@ -90,6 +91,22 @@ async fn connections_cut_anywhere() {
         assert_eq!(output_tag(&registry), Some(wanted), "seed {seed}");
         assert!(report.bytes_read >= layer.size as u64, "seed {seed}");
     }
+}
+
+/// A registry that sends each layer slowly must not keep the cores waiting: however few there are, eight layers are read at
+/// once. This one sends nothing of a layer before it was asked for all eight.
+#[tokio::test]
+async fn layers_that_wait_for_the_network_let_others_be_read() {
+    let layers: Vec<_> = (0..8).map(|seed| Layer::noise(seed, 50_000)).collect();
+    let registry = FakeRegistry::start();
+    let image = Image::list([("linux/amd64", Image::of(&layers))]);
+    let reference = image.push(&registry, "v1");
+    let all = Arc::new(Barrier::new(layers.len()));
+    let meeting = registry.fail(Route::ReadBlob, Fault::Together(all));
+    meeting.times(layers.len());
+    let report = timeout(Duration::from_secs(60), run(&reference)).await;
+    let report = report.expect("a layer waits for another one that was never asked for");
+    assert_eq!(report.unwrap().output_digest, Some(output_of(&image)));
 }
 
 #[test]

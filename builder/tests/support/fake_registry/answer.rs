@@ -185,7 +185,8 @@ pub(super) fn spoil(answer: Answer, fault: Fault) -> Answer {
         | Fault::ExpireTokens
         | Fault::OverwrittenBy(_)
         | Fault::Damaged(_)
-        | Fault::Lost => answer,
+        | Fault::Lost
+        | Fault::Together(_) => answer,
     }
 }
 

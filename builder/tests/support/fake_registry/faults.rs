@@ -1,7 +1,10 @@
 //! What can go wrong, and where. In: rules. Out: the fault for a request, if there is one.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use hyper::Method;
+use tokio::sync::Barrier;
 
 use super::State;
 
@@ -105,6 +108,8 @@ pub enum Fault {
     Damaged(Bytes),
     /// The blob is taken, and then lost.
     Lost,
+    /// The answer, which is the right one, waits until all others that wait here have been asked for.
+    Together(Arc<Barrier>),
 }
 
 impl Fault {
@@ -135,5 +140,18 @@ impl State {
             .find(|rule| rule.route == route && rule.left > 0)?;
         rule.left -= 1;
         Some(rule.fault.clone())
+    }
+
+    /// What an answer for this route waits for, if that is what comes next.
+    pub(super) fn next_meeting(&mut self, route: Route) -> Option<Arc<Barrier>> {
+        let next = self
+            .rules
+            .iter_mut()
+            .find(|rule| rule.route == route && rule.left > 0)?;
+        let Fault::Together(meeting) = &next.fault else {
+            return None;
+        };
+        next.left -= 1;
+        Some(Arc::clone(meeting))
     }
 }

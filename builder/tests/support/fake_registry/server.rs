@@ -110,5 +110,9 @@ async fn handle(
             Err(_) => return Ok(error(400, "SIZE_INVALID", "the body broke off")),
         },
     };
+    let meeting = state.lock().unwrap().next_meeting(recorded.route);
+    if let Some(meeting) = meeting {
+        meeting.wait().await;
+    }
     Ok(routes::answer(&state, &addresses, &recorded))
 }
