@@ -65,9 +65,11 @@ demo: ## Deploy the example app with a real image to a local cloud and show ever
 demo-builder: ## Index a real image in a local registry with the builder alone
 	@$(S)/demo
 
-bench: build ## Measure CPU, time and memory on a real 750 MB image
+bench: build ## Measure CPU, time and memory on a real 750 MB image, and per stage on layers of every kind of gzip
 	@$(S)/setup bench
+	cargo build --locked --release --workspace --example stage
 	@$(S)/bench
+	@$(S)/bench-layers
 
 bench-start: build ## Measure what an index is good for: the time to a start's files over slow lines, images of 144 MB and 1 GB (10 minutes)
 	@$(S)/setup bench

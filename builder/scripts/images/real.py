@@ -47,6 +47,11 @@ def with_changed_top(source, source_tag):
     return cache.made("changed", key, lambda partial: layout.write(partial, "v2", layers, config["config"]["Cmd"]))
 
 
+def base_layer_file():
+    """The gzip layer with the Debian root file system."""
+    return _layer("debian", "").path
+
+
 def _plain(name, _base):
     return _layer(name, "")
 

@@ -18,11 +18,11 @@ def one_large_layer(gib):
 
     def fill(partial):
         writer = layer.LayerWriter(os.path.join(partial, "layer.tar.gz"), pigz=True)
-        text, files = _text(64 * MIB), 0
+        content, files = text(64 * MIB), 0
         with tarfile.open(fileobj=writer, mode="w|", bufsize=MIB) as tar:
             for number in range(gib * 16):  # 64 MiB each
                 zeros = number % 5 == 4
-                tar.addfile(_entry(f"data/{number:04}", len(text)), _Zeros(len(text)) if zeros else io.BytesIO(text))
+                tar.addfile(entry(f"data/{number:04}", len(content)), _Zeros(len(content)) if zeros else io.BytesIO(content))
                 files += 1
         _image(partial, [_finish(writer, partial, files, "one large layer")])
 
@@ -39,7 +39,7 @@ def tiny_layers(count):
             writer = layer.LayerWriter(path)
             data = random.Random(number).randbytes(1024)
             with tarfile.open(fileobj=writer, mode="w|") as tar:
-                tar.addfile(_entry(f"data/{number:06}", len(data)), io.BytesIO(data))
+                tar.addfile(entry(f"data/{number:06}", len(data)), io.BytesIO(data))
             layers.append(layer.Layer(path=path, files=1, created_by=f"layer {number}", **writer.close()))
         _image(partial, layers)
 
@@ -51,12 +51,12 @@ def many_files(count):
 
     def fill(partial):
         writer = layer.LayerWriter(os.path.join(partial, "layer.tar.gz"))
-        rng, text = random.Random(count), _text(MIB)
+        rng, content = random.Random(count), text(MIB)
         with tarfile.open(fileobj=writer, mode="w|", bufsize=MIB) as tar:
             for number in range(count):
-                start, size = rng.randrange(len(text) // 2), rng.randrange(64, 2048)
+                start, size = rng.randrange(len(content) // 2), rng.randrange(64, 2048)
                 name = f"srv/node_modules/package-{number // 100:05}/lib/module-{number:06}.js"
-                tar.addfile(_entry(name, size), io.BytesIO(text[start : start + size]))
+                tar.addfile(entry(name, size), io.BytesIO(content[start : start + size]))
         _image(partial, [_finish(writer, partial, count, "many files")])
 
     return cache.made("files", cache.key_of(*SOURCES, str(count)), fill)
@@ -73,7 +73,7 @@ class _Zeros(io.RawIOBase):
         return bytes(size)
 
 
-def _text(size):
+def text(size):
     """Lines as a program logs them, with some that come again: packs about five to one."""
     rng = random.Random(size)
     words = ["".join(rng.choices("etaoinshrdlucmfwypvbgk", k=rng.randrange(2, 11))) for _ in range(600)]
@@ -86,10 +86,11 @@ def _text(size):
     return "".join(parts).encode()[:size]
 
 
-def _entry(name, size):
-    entry = tarfile.TarInfo(name)
-    entry.size, entry.mtime, entry.mode = size, 1_700_000_000, 0o644
-    return entry
+def entry(name, size):
+    """The header of a file with nothing that changes from run to run."""
+    header = tarfile.TarInfo(name)
+    header.size, header.mtime, header.mode = size, 1_700_000_000, 0o644
+    return header
 
 
 def _finish(writer, partial, files, created_by):
