@@ -208,8 +208,8 @@ pub(crate) struct VerifyArgs {
 pub(crate) struct ReportArgs {
     #[command(flatten)]
     pub(crate) image: OnImage,
-    /// Where to write the page, HTML
-    #[arg(short, long, value_name = "FILE")]
+    /// Where to write the page, HTML; - is stdout
+    #[arg(short, long, value_name = "FILE|-")]
     pub(crate) output: PathBuf,
     /// Paths that a container opens at its start, one a line; blank lines and lines with # are skipped, - is stdin
     #[arg(long, value_name = "FILE|-")]

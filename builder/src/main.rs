@@ -24,12 +24,13 @@ enum Ending {
     Misused(Box<dyn std::error::Error + Send + Sync>),
 }
 
+/// Of a result that was written to stdout.
 impl From<io::Error> for Ending {
     fn from(error: io::Error) -> Self {
         match error.kind() {
             // Whoever reads has seen enough: `soci-builder info … | head`.
             io::ErrorKind::BrokenPipe => Self::Done,
-            _ => Self::Failed(error.into()),
+            _ => Self::Failed(format!("cannot write to standard output: {error}").into()),
         }
     }
 }
@@ -43,7 +44,11 @@ fn main() -> ExitCode {
         .build()
     {
         Ok(runtime) => runtime,
-        Err(error) => return end(Ending::Failed(error.into())),
+        Err(error) => {
+            return end(Ending::Failed(
+                format!("cannot start threads: {error}").into(),
+            ));
+        }
     };
     let ending = runtime.block_on(async {
         tokio::select! {

@@ -133,7 +133,7 @@ impl Reader {
         if inode.kind != Kind::Regular {
             return Err(Error::NotAFile {
                 path: String::from_utf8_lossy(path).into_owned(),
-                kind: inode.kind.as_str(),
+                kind: inode.kind,
             });
         }
         Ok(FileReader::new(

@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    io::{self, Read},
+    io::{self, Read, Write},
     path::{Path, PathBuf},
 };
 
@@ -28,17 +28,21 @@ enum Error {
     },
     #[error(transparent)]
     Page(#[from] page::Unwritable),
-    #[error(transparent)]
-    Output(#[from] output::Unwritable),
 }
 
 pub(crate) async fn run(arguments: ReportArgs, client: &Client) -> Result<Ending, Ending> {
-    let report = report(&arguments, client).await;
-    report.map_err(|error| Ending::Failed(error.into()))?;
+    let page = make(&arguments, client).await;
+    let page = page.map_err(|error| Ending::Failed(error.into()))?;
+    if arguments.output == Path::new("-") {
+        io::stdout().write_all(page.as_bytes())?;
+    } else {
+        output::write(&arguments.output, page.as_bytes())
+            .map_err(|error| Ending::Failed(error.into()))?;
+    }
     Ok(Ending::Done)
 }
 
-async fn report(arguments: &ReportArgs, client: &Client) -> Result<(), Error> {
+async fn make(arguments: &ReportArgs, client: &Client) -> Result<String, Error> {
     let list = match &arguments.start_files {
         Some(path) => Some(read(path).map_err(|error| Error::StartFiles(path.clone(), error))?),
         None => None,
@@ -51,7 +55,7 @@ async fn report(arguments: &ReportArgs, client: &Client) -> Result<(), Error> {
             source,
         })?;
     let start = list.map(|list| Start::of(&outline, paths(&list)));
-    let page = page::write(&Subject {
+    Ok(page::write(&Subject {
         reference: &reference,
         outline: &outline,
         start: start.as_ref(),
@@ -59,9 +63,7 @@ async fn report(arguments: &ReportArgs, client: &Client) -> Result<(), Error> {
             bandwidth: arguments.bandwidth,
             latency: arguments.latency,
         },
-    })?;
-    output::write(&arguments.output, page.as_bytes())?;
-    Ok(())
+    })?)
 }
 
 async fn outline(arguments: &ReportArgs, client: &Client) -> Result<Outline, reader::Error> {

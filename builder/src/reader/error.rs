@@ -8,6 +8,7 @@ use crate::{
     image,
     layer::Unindexable,
     store,
+    tar::Kind,
     ztoc::NotAZtoc,
 };
 
@@ -103,12 +104,12 @@ pub enum Error {
         source: tree::NotFound,
     },
     /// Something without contents.
-    #[error("{path} is no regular file but a {kind}")]
+    #[error("{path} is {}, not a regular file", .kind.described())]
     NotAFile {
         /// The path asked for.
         path: String,
         /// What is there.
-        kind: &'static str,
+        kind: Kind,
     },
     /// A worker thread died.
     #[error("a worker thread died; this is a bug")]

@@ -39,6 +39,19 @@ impl Kind {
         }
     }
 
+    /// What a sentence calls one.
+    pub fn described(self) -> &'static str {
+        match self {
+            Self::Regular => "a regular file",
+            Self::HardLink => "a hard link",
+            Self::Symlink => "a symbolic link",
+            Self::Directory => "a directory",
+            Self::Char => "a character device",
+            Self::Block => "a block device",
+            Self::Fifo => "a named pipe",
+        }
+    }
+
     /// The kind that a header's type flag stands for. Writers older than POSIX have no flag for directories: they
     /// end the name in a slash, so the name has to be the final one.
     pub(super) fn of(flag: u8, name: &[u8]) -> Option<Self> {

@@ -251,5 +251,5 @@ fn a_result_that_cannot_be_written_is_a_failure() {
     Program::new(["completions", "bash"])
         .stdout(full)
         .run()
-        .fails_with(&["No space left on device"]);
+        .fails_with(&["cannot write to standard output: No space left on device"]);
 }

@@ -136,10 +136,12 @@ fn a_file_is_replaced_whole() {
     assert_eq!(mode(&file), mode(&other));
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 3);
     // What is no file is written into.
-    let printed = Program::new(["report", &image, "-o", "/dev/stdout"])
-        .run()
-        .exits(0);
-    assert_eq!(printed.stdout, fs::read_to_string(&file).unwrap());
+    for stdout in ["/dev/stdout", "-"] {
+        let printed = Program::new(["report", &image, "-o", stdout])
+            .run()
+            .exits(0);
+        assert_eq!(printed.stdout, fs::read_to_string(&file).unwrap());
+    }
 }
 
 #[test]

@@ -75,7 +75,7 @@ fn a_file_is_printed_byte_by_byte() {
     let printed = Program::new(["cat", &image, "/sh"]).run().exits(0);
     assert_eq!((&*printed.stdout, &*printed.stderr), ("abc", ""));
     for (path, words) in [
-        ("bin", "bin is no regular file but a dir"),
+        ("bin", "bin is a directory, not a regular file"),
         ("/none", "cannot find /none: there is no none"),
     ] {
         Program::new(["cat", &image, path])

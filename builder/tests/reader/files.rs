@@ -201,7 +201,7 @@ async fn what_cannot_be_read_is_named() {
     let (_layout, image) = Image::of([&layer]).layout();
     let reader = open(&image).await.unwrap();
     for (path, words) in [
-        (&b"d"[..], "no regular file but a dir"),
+        (&b"d"[..], "d is a directory, not a regular file"),
         (b"d/x", "cannot find d/x"),
     ] {
         let error = reader.file(path).err().unwrap();
