@@ -15,8 +15,12 @@ use super::{
     transport::Answer,
 };
 
-/// A blob that breaks off more often than this will not come.
+/// A blob that breaks off more often than this, with little in between, will not come.
 const RESUMPTIONS_MAX: u32 = 5;
+
+/// So many bytes since the last break are no little: the connection was good. Storage that hands out gigabytes drops some
+/// connections on the way, above all those of layers that wait for a core.
+const GOOD_CONNECTION: u64 = 16 << 20;
 
 /// The bytes of one blob, or a part of them.
 pub struct BlobStream {
@@ -27,7 +31,9 @@ pub struct BlobStream {
     /// The next byte to give out.
     at: u64,
     bytes_read: u64,
+    /// How often it broke off with little in between, and where it did last.
     resumed: u32,
+    broken_at: u64,
     body: Option<Body>,
 }
 
@@ -46,10 +52,11 @@ impl BlobStream {
             call,
             size,
             at: range.start,
-            range,
             bytes_read: 0,
             resumed: 0,
+            broken_at: range.start,
             body: None,
+            range,
         }
     }
 
@@ -157,6 +164,10 @@ impl BlobStream {
             Some(body) if error.hope() != Hope::None => body.answer.request,
             _ => return Err(error),
         };
+        if self.at - self.broken_at >= GOOD_CONNECTION {
+            self.resumed = 0;
+        }
+        self.broken_at = self.at;
         if self.resumed == RESUMPTIONS_MAX {
             return Err(Error::Broken {
                 request,

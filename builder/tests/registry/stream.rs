@@ -102,6 +102,23 @@ async fn a_stream_that_keeps_breaking_is_given_up() {
     assert_eq!(layer.ranges().len(), 6);
 }
 
+#[tokio::test]
+async fn breaks_with_much_in_between_are_no_reason_to_give_up() {
+    const GOOD: usize = 16 << 20;
+    let registry = FakeRegistry::start();
+    // Its last connection gives it to the end.
+    let bytes = vec![7; 6 * GOOD + 1];
+    registry.put_blob(bytes.clone());
+    let layer = Layer { registry, bytes };
+    layer
+        .registry
+        .fail(Route::ReadBlob, Fault::Cut { after: GOOD })
+        .times(6);
+    let (read, _) = read(layer.stream()).await.unwrap();
+    assert!(read == layer.bytes);
+    assert_eq!(layer.ranges().len(), 7);
+}
+
 /// Reads a layer whose first answer goes wrong, with that patience: it is whole after one resumption.
 async fn is_resumed(fault: Fault, longest_silence: Duration) {
     let layer = Layer::on(FakeRegistry::start());
