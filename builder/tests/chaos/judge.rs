@@ -99,7 +99,8 @@ impl Judge<'_> {
         let mut found = HashMap::new();
         for tag in direct.tags().await {
             let stored = direct.manifest(&tag).await;
-            found.insert(tag, stored.expect("what has a tag is there"));
+            let stored = stored.unwrap_or_else(|| panic!("under the tag {tag:?} is nothing"));
+            found.insert(tag, stored);
         }
         for tag in before.keys() {
             assert!(found.contains_key(tag), "the tag {tag} is gone");
