@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
-use soci_builder::digest::Digest;
+use soci_builder::{digest::Digest, oci::is_tag};
 
 use super::{
     QUERY_SECRET, Recorded, State,
@@ -96,13 +96,6 @@ fn split(path: &str) -> (&str, &str) {
     (repository, last)
 }
 
-/// Whether the specification has such tags: 128 characters at most, and none that a URL or a digest needs.
-fn is_tag(name: &str) -> bool {
-    let is_within =
-        |character: char| character.is_ascii_alphanumeric() || matches!(character, '_' | '.' | '-');
-    name.len() <= 128 && name.chars().all(is_within) && !name.starts_with(['.', '-'])
-}
-
 impl State {
     fn find(&self, repository: &str, name: &str) -> Option<Digest> {
         let tag = (repository.to_owned(), name.to_owned());
@@ -145,7 +138,7 @@ impl State {
         if tag.is_none() && name != Digest::of(&bytes).to_string() {
             return error(400, "DIGEST_INVALID", "digest does not match");
         }
-        if !tag.is_none_or(is_tag) {
+        if tag.is_some_and(|tag| !is_tag(tag)) {
             return error(404, "UNSUPPORTED", "neither a digest nor a tag");
         }
         if tag.is_some() && self.settings.immutable_tags && self.find(repository, name).is_some() {
