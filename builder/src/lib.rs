@@ -11,8 +11,8 @@
 //! through it, and `page` shows that:
 //!
 //! ```text
-//! store ─▶ reader ─▶ verify
-//!             └────▶ start ─▶ page
+//! store ─▶ tree, reader ─▶ verify
+//!                   └────▶ start ─▶ page
 //! ```
 //!
 //! Data flows from left to right, and no module knows what stands to its right: `tests/flow.rs` holds the imports to that.
@@ -37,5 +37,6 @@ pub mod run;
 pub mod start;
 pub mod store;
 pub mod tar;
+pub mod tree;
 pub mod verify;
 pub mod ztoc;

@@ -14,7 +14,6 @@ mod layer;
 mod lookup;
 mod outline;
 mod spans;
-mod tree;
 
 use std::sync::{Arc, atomic::Ordering};
 
@@ -25,13 +24,13 @@ pub use file::FileReader;
 pub use lookup::{FoundIndex, PlatformImage, host_platform};
 pub use outline::{Access, LayerOutline, Outline};
 pub use spans::{Span, SpanError, Spans, UnusableSpans};
-pub use tree::{Inode, NodeId, NotFound, Tree, Unpackable};
 
 use crate::{
     image::Image,
     oci::{Platform, Reference},
     store::Store,
     tar::Kind,
+    tree::{NodeId, Tree},
 };
 use cache::Cache;
 use layer::Layer;

@@ -9,8 +9,9 @@ use std::{
 
 use crate::{
     oci::Descriptor,
-    reader::{Access, NodeId, NotFound, Outline},
+    reader::{Access, Outline},
     tar::Kind,
+    tree::{NodeId, NotFound},
 };
 
 /// The start of a container that opens certain files.

@@ -2,7 +2,8 @@
 
 use soci_builder::{
     inflate::{Error, Gunzip, Sink, checkpoint::WINDOW, checkpoint::Zinfo},
-    reader::{Spans, Tree},
+    reader::Spans,
+    tree::Tree,
     ztoc::Ztoc,
 };
 

@@ -10,10 +10,11 @@ use soci_builder::{
     digest::Digest,
     index::Version,
     printable::printable,
-    reader::{self, NodeId, Reader},
+    reader::{self, Reader},
     registry::Client,
     store::Store,
     tar::Kind,
+    tree::NodeId,
 };
 
 use super::{CatArgs, LsArgs, OnImage, print};

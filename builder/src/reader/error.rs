@@ -2,13 +2,14 @@
 
 use std::io;
 
-use super::{SpanError, UnusableSpans, tree};
+use super::{SpanError, UnusableSpans};
 use crate::{
     digest::{Digest, NotADigest},
     image,
     layer::Unindexable,
     store,
     tar::Kind,
+    tree,
     ztoc::NotAZtoc,
 };
 

@@ -9,11 +9,12 @@ use std::{
 use bytes::Bytes;
 use tokio::{sync::mpsc, task::spawn_blocking};
 
-use super::{Error, PlatformImage, Shared, Span, Spans, Tree};
+use super::{Error, PlatformImage, Shared, Span, Spans};
 use crate::{
     layer::{self, Options},
     oci::{Descriptor, LayerEncoding},
     store::ReadImages,
+    tree::Tree,
     ztoc::{DEFAULT_BUILD_TOOL, Toc, Ztoc},
 };
 

@@ -5,11 +5,12 @@ use std::{collections::HashSet, sync::Arc};
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 
-use super::{Error, LAYERS_AT_ONCE, PlatformImage, Shared, Spans, Tree, layer::Layer};
+use super::{Error, LAYERS_AT_ONCE, PlatformImage, Shared, Spans, layer::Layer};
 use crate::{
     image::Image,
     oci::{Descriptor, LayerEncoding, Platform, Reference},
     store::Store,
+    tree::Tree,
     ztoc::Toc,
 };
 
