@@ -5,14 +5,10 @@ use serde::Deserialize;
 
 use crate::{
     index::V2,
-    oci::{
-        Descriptor, ImageIndex, ImageManifest, MANIFEST_BYTES_MAX, Manifest, Platform, media_type,
-    },
+    limits::Limits,
+    oci::{Descriptor, ImageIndex, ImageManifest, Manifest, Platform, media_type},
     store::{self, Fetched, ReadImages},
 };
-
-/// Bytes of the manifests in an image index, together. One has some KiB; the provider, which reads them too, has 128 MiB in all.
-const MANIFESTS_BYTES_MAX: u64 = 8 << 20;
 
 /// An image with all its platforms.
 pub struct Image {
@@ -57,11 +53,14 @@ pub enum Error {
     #[error("it is no container image: its config has the media type {0:?}")]
     NotAnImage(String),
     /// A config that nobody would have written.
-    #[error("the config of the image has {0} bytes; at most {MANIFEST_BYTES_MAX} are read")]
+    #[error(
+        "the config of the image has {0} bytes; at most {limit} are read",
+        limit = Limits::MANIFEST_BYTES
+    )]
     ConfigSize(u64),
     /// An index that nobody would have written.
-    #[error("the manifests of its platforms have more than {MANIFESTS_BYTES_MAX} bytes together")]
-    ManifestsSize,
+    #[error("the manifests of its platforms have more than {0} bytes together")]
+    ManifestsSize(u64),
     /// A config without a platform.
     #[error("the config of the image does not say its platform")]
     Config(#[source] serde_json::Error),
@@ -110,7 +109,7 @@ impl Image {
             }
             Manifest::Index(index) => {
                 let mut entries = Vec::with_capacity(index.manifests.len());
-                let mut room = MANIFESTS_BYTES_MAX;
+                let mut room = store.limits().manifests_bytes;
                 for descriptor in &index.manifests {
                     let role = role_of(store, descriptor, &mut room).await?;
                     entries.push(Entry {
@@ -185,7 +184,7 @@ async fn role_of(
     let fetched = store.manifest(descriptor).await?;
     *room = room
         .checked_sub(fetched.descriptor.size)
-        .ok_or(Error::ManifestsSize)?;
+        .ok_or(Error::ManifestsSize(store.limits().manifests_bytes))?;
     let Manifest::Image(manifest) = fetched.manifest else {
         return Ok(Role::Other);
     };
@@ -205,7 +204,7 @@ async fn role_of(
 
 /// The platform that the image's config names, in its canonical spelling.
 async fn platform_of(store: &impl ReadImages, manifest: &ImageManifest) -> Result<Platform, Error> {
-    if manifest.config.size > MANIFEST_BYTES_MAX {
+    if manifest.config.size > Limits::MANIFEST_BYTES {
         return Err(Error::ConfigSize(manifest.config.size));
     }
     let config = store.blob(&manifest.config).await?;

@@ -10,9 +10,10 @@ use std::io::{self, Read};
 use crate::{
     digest::{Digest, Hasher},
     inflate::{self, Boundary, CompressedAt, Gunzip, MAGIC as GZIP_MAGIC, PlainAt, Sink},
+    limits::Limits,
     oci::LayerEncoding,
     tar::{self, Entry, TarReader},
-    ztoc::{self, Compression, FileMetadata, Toc, Ztoc},
+    ztoc::{Compression, FileMetadata, Toc, Ztoc},
 };
 use hashing::Hashing;
 use spans::{EqualSpans, GzipSpans, Spans};
@@ -76,7 +77,7 @@ pub enum Unindexable {
     /// Its ztoc would be larger than the format can be.
     #[error(
         "its ztoc could take more than {} bytes, which the format cannot hold; choose a larger span size",
-        ztoc::SIZE_MAX
+        Limits::ZTOC_BYTES
     )]
     TooLarge,
 }
@@ -297,7 +298,7 @@ fn ztoc_of(
         max_span_id: i32::try_from(spans.digests.len()).map_err(|_| Unindexable::TooLarge)? - 1,
         span_digests: spans.digests,
     };
-    if ztoc.size_max() > ztoc::SIZE_MAX {
+    if ztoc.size_max() > Limits::ZTOC_BYTES {
         Err(Unindexable::TooLarge)
     } else {
         Ok(ztoc)

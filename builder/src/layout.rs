@@ -16,10 +16,8 @@ use bytes::Bytes;
 
 use crate::{
     digest::Digest,
-    oci::{
-        BLOB_BYTES_MAX, Descriptor, ImageIndex, MANIFEST_BYTES_MAX, Manifest, media_type,
-        to_go_json,
-    },
+    limits::Limits,
+    oci::{Descriptor, ImageIndex, Manifest, media_type, to_go_json},
 };
 
 /// The annotation that names an image in a layout.
@@ -111,6 +109,7 @@ pub struct Layout {
     path: PathBuf,
     files: Box<dyn Files>,
     entries: Mutex<Vec<Descriptor>>,
+    limits: Limits,
 }
 
 impl Layout {
@@ -135,11 +134,23 @@ impl Layout {
             path: path.to_owned(),
             files,
             entries: Mutex::default(),
+            limits: Limits::default(),
         };
         if layout.read("oci-layout", 4096)?.is_none() {
             return Err(layout.not_a_layout("the file oci-layout is missing"));
         }
         Ok(layout)
+    }
+
+    /// The same layout, read within `limits`.
+    #[must_use]
+    pub fn within(self, limits: Limits) -> Self {
+        Self { limits, ..self }
+    }
+
+    /// How much may be asked of this program.
+    pub fn limits(&self) -> Limits {
+        self.limits
     }
 
     /// The descriptor that `index.json` has for `tag`; without a tag, that of its only image.
@@ -175,7 +186,7 @@ impl Layout {
 
     /// A small blob or a manifest, whole and checked.
     pub fn blob(&self, digest: &Digest) -> Result<Option<Bytes>, Error> {
-        let Some(bytes) = self.read(&blob_name(digest), BLOB_BYTES_MAX)? else {
+        let Some(bytes) = self.read(&blob_name(digest), self.limits.blob_bytes)? else {
             return Ok(None);
         };
         let found = Digest::of(&bytes);
@@ -192,8 +203,9 @@ impl Layout {
     /// A manifest by its digest.
     pub fn manifest(&self, digest: &Digest) -> Result<Option<Bytes>, Error> {
         match self.blob_size(digest)? {
-            Some(size) if size > MANIFEST_BYTES_MAX => Err(self.not_a_layout(&format!(
-                "the manifest {digest} has {size} bytes, more than the {MANIFEST_BYTES_MAX} that registries take"
+            Some(size) if size > Limits::MANIFEST_BYTES => Err(self.not_a_layout(&format!(
+                "the manifest {digest} has {size} bytes, more than the {} that registries take",
+                Limits::MANIFEST_BYTES
             ))),
             _ => self.blob(digest),
         }
@@ -314,7 +326,7 @@ impl Layout {
 
     fn index(&self) -> Result<ImageIndex, Error> {
         let bytes = self
-            .read("index.json", MANIFEST_BYTES_MAX)?
+            .read("index.json", Limits::MANIFEST_BYTES)?
             .ok_or_else(|| self.not_a_layout("the file index.json is missing"))?;
         serde_json::from_slice(&bytes)
             .map_err(|error| self.not_a_layout(&format!("index.json: {error}")))

@@ -24,6 +24,7 @@ pub mod index;
 pub mod inflate;
 pub mod layer;
 pub mod layout;
+pub mod limits;
 pub mod oci;
 pub mod page;
 pub mod plan;

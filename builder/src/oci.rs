@@ -10,8 +10,7 @@ mod reference;
 pub use json::to_go_json;
 pub use layer::LayerEncoding;
 pub use manifest::{
-    Annotations, BLOB_BYTES_MAX, Descriptor, ImageIndex, ImageManifest, MANIFEST_BYTES_MAX,
-    Manifest, NotAManifest, media_type,
+    Annotations, Descriptor, ImageIndex, ImageManifest, Manifest, NotAManifest, media_type,
 };
 pub use platform::Platform;
 pub use reference::{NotAReference, Reference, RegistryImage, Selector, is_tag};

@@ -28,18 +28,12 @@ pub use spans::{Span, SpanError, Spans, UnusableSpans};
 use crate::{
     image::Image,
     oci::{Platform, Reference},
-    store::Store,
+    store::{ReadImages, Store},
     tar::Kind,
     tree::{NodeId, Tree},
 };
 use cache::Cache;
 use layer::Layer;
-
-/// Plain bytes of spans that are kept for whoever reads on.
-const CACHE_BYTES: u64 = 64 << 20;
-
-/// Stored bytes of layers without a ztoc that are kept, so that they are not fetched a second time.
-const HELD_BYTES: u64 = 64 << 20;
 
 /// Layers that are prepared at once.
 const LAYERS_AT_ONCE: usize = 4;
@@ -65,11 +59,12 @@ struct Shared {
 
 impl Shared {
     fn new(store: Store) -> Self {
+        let limits = store.limits();
         Self {
             store,
-            cache: Cache::new(CACHE_BYTES),
+            cache: Cache::new(limits.cached_bytes),
             bytes_read: 0.into(),
-            room: HELD_BYTES.into(),
+            room: limits.held_bytes.into(),
         }
     }
 }

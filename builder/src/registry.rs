@@ -45,6 +45,8 @@ use credentials::Keyring;
 use exchange::{Call, Registry};
 use transport::Transport;
 
+use crate::limits::Limits;
+
 /// How to reach registries.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
@@ -105,7 +107,11 @@ impl Client {
         } else {
             repository.to_owned()
         };
-        Ok(Repository { registry, name })
+        Ok(Repository {
+            registry,
+            name,
+            limits: Limits::default(),
+        })
     }
 }
 
@@ -114,9 +120,21 @@ impl Client {
 pub struct Repository {
     registry: Arc<Registry>,
     name: String,
+    limits: Limits,
 }
 
 impl Repository {
+    /// The same repository, read within `limits`.
+    #[must_use]
+    pub fn within(self, limits: Limits) -> Self {
+        Self { limits, ..self }
+    }
+
+    /// How much may be asked of this program.
+    pub fn limits(&self) -> Limits {
+        self.limits
+    }
+
     /// A call on `/v2/<name>/<kind>/<rest>`.
     fn call(&self, method: Method, kind: &str, rest: &str) -> Call {
         let mut url: Url = self.registry.base.clone();

@@ -20,6 +20,7 @@ use crate::{
     image::Image,
     index::{self, Prefetch, Version, soci_index, ztoc_descriptor},
     layout::Layout,
+    limits::Limits,
     oci::{Platform, Reference, is_tag},
     plan::{IndexOptions, LayerPlan, Skip},
     progress::Progress,
@@ -62,6 +63,8 @@ pub struct Request {
     pub when_too_small: Otherwise,
     /// Where no layer can be indexed.
     pub when_unsupported: Otherwise,
+    /// How much the image may ask of this program.
+    pub limits: Limits,
 }
 
 /// Builds the index of an image and pushes it.
@@ -74,7 +77,7 @@ pub async fn index(
     progress: Arc<dyn Progress>,
 ) -> Result<Report, Error> {
     let started = Instant::now();
-    let store = Store::open(&request.image, client)?;
+    let store = Store::open(&request.image, client, request.limits)?;
     let root = store.image(&request.image).await?;
     let output_tag = output_tag(request, own_tag(request, &store)?)?;
     let image = Image::load(&store, root).await?;

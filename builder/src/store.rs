@@ -14,7 +14,8 @@ pub use reader::LayerReader;
 use crate::{
     digest::Digest,
     layout::{self, Layout},
-    oci::{BLOB_BYTES_MAX, Descriptor, Manifest, NotAManifest, Reference, Selector},
+    limits::Limits,
+    oci::{Descriptor, Manifest, NotAManifest, Reference, Selector},
     registry::{self, Client, Repository},
 };
 
@@ -43,8 +44,15 @@ pub enum Error {
     #[error("the blob {0} is missing there")]
     NoBlob(Digest),
     /// A blob that is not held in memory.
-    #[error("the blob {0} has {1} bytes; at most {BLOB_BYTES_MAX} are read at once")]
-    BlobSize(Digest, u64),
+    #[error("the blob {digest} has {size} bytes; at most {limit} are read at once")]
+    BlobSize {
+        /// The blob.
+        digest: Digest,
+        /// Its size in bytes, by its descriptor.
+        size: u64,
+        /// The largest size that is read.
+        limit: u64,
+    },
     /// Another place that images are read from.
     #[error(transparent)]
     Elsewhere(Box<dyn std::error::Error + Send + Sync>),
@@ -84,14 +92,16 @@ pub struct Fetched {
 }
 
 impl Store {
-    /// The store of `image`; for a registry nothing is sent yet.
-    pub fn open(image: &Reference, client: &Client) -> Result<Self, Error> {
+    /// The store of `image`, read within `limits`; for a registry nothing is sent yet.
+    pub fn open(image: &Reference, client: &Client, limits: Limits) -> Result<Self, Error> {
+        let layout = |layout: Layout| Self::Layout(Arc::new(layout.within(limits)));
         Ok(match image {
             Reference::Registry(image) => {
-                Self::Registry(client.repository(&image.host, &image.repository)?)
+                let repository = client.repository(&image.host, &image.repository)?;
+                Self::Registry(repository.within(limits))
             }
-            Reference::Layout { path, .. } => Self::Layout(Arc::new(Layout::open_directory(path)?)),
-            Reference::Archive { path, .. } => Self::Layout(Arc::new(Layout::open_archive(path)?)),
+            Reference::Layout { path, .. } => layout(Layout::open_directory(path)?),
+            Reference::Archive { path, .. } => layout(Layout::open_archive(path)?),
         })
     }
 

@@ -19,9 +19,7 @@ use error::shown;
 use header::{BLOCK_BYTES, Block, Header};
 use meta::{MetaKind, Pending};
 
-/// The most that a record member (PAX, GNU long name, GNU long link) may hold. It is the reference's own limit, so
-/// nothing that it indexes is lost, and it bounds the memory that one archive can ask for.
-const META_BYTES_MAX: u64 = 1 << 20;
+use crate::limits::Limits;
 
 /// The parser: [`push`](Self::push) it every byte of the stream, then [`finish`](Self::finish).
 ///
@@ -205,12 +203,12 @@ impl TarReader {
         if let Some(kind) = MetaKind::of(header.flag) {
             header.full_name(&mut self.header_name);
             let bytes = entry::payload_bytes(at, &self.header_name, header.size)?;
-            if bytes > META_BYTES_MAX {
+            if bytes > Limits::RECORD_BYTES {
                 return Err(Error::MetaTooLarge {
                     at,
                     kind: kind.as_str(),
                     bytes,
-                    max: META_BYTES_MAX,
+                    max: Limits::RECORD_BYTES,
                 });
             }
             self.pending.begin(kind);

@@ -32,9 +32,6 @@ use layer::Task;
 /// Layers that are read at once; each keeps two threads busy.
 const LAYERS_AT_ONCE: usize = 2;
 
-/// Problems that are told of one layer or ztoc; one wrong number may make thousands.
-const PROBLEMS_MAX: usize = 20;
-
 /// What was found out about an image.
 #[derive(Debug, Serialize)]
 pub struct Report {
@@ -265,10 +262,10 @@ fn is_ztoc(blob: &Descriptor) -> bool {
 }
 
 /// Leaves so many problems, and says how many there were.
-fn cut(problems: &mut Vec<String>) {
-    let more = problems.len().saturating_sub(PROBLEMS_MAX);
+fn cut(problems: &mut Vec<String>, limit: usize) {
+    let more = problems.len().saturating_sub(limit);
     if more > 0 {
-        problems.truncate(PROBLEMS_MAX);
+        problems.truncate(limit);
         problems.push(format!("and {more} more of the kind"));
     }
 }

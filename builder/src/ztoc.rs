@@ -17,8 +17,6 @@ use crate::{
 
 /// Version of the format.
 pub const VERSION: &str = "0.9";
-/// Bytes that a ztoc can have: a flatbuffer's offsets have 32 bits, one of them for the sign.
-pub const SIZE_MAX: usize = i32::MAX as usize;
 /// What a ztoc says built it, unless an option says otherwise: one image has one digest, whichever tool indexed it.
 pub const DEFAULT_BUILD_TOOL: &str = "AWS SOCI CLI v0.2";
 
@@ -94,7 +92,7 @@ impl Ztoc {
     /// Serializes it. The order of building decides the bytes, and is the reference implementation's.
     ///
     /// # Panics
-    /// Where it takes more than [`SIZE_MAX`] bytes; [`Self::size_max`] tells before.
+    /// Where it takes more than [`Limits::ZTOC_BYTES`](crate::limits::Limits::ZTOC_BYTES) bytes; [`Self::size_max`] tells before.
     pub fn into_bytes(mut self) -> Vec<u8> {
         let mut out = Writer::default();
         let version = out.string(VERSION.as_bytes());

@@ -12,6 +12,7 @@ use soci_builder::{
     digest::Digest,
     index::Version,
     layer::{self, Options},
+    limits::Limits,
     oci::LayerEncoding,
     plan::IndexOptions,
     registry::Client,
@@ -101,6 +102,7 @@ async fn run(case: &Path, version: Version, options: IndexOptions) -> (Report, T
         strict: false,
         when_too_small: Otherwise::UseOriginal,
         when_unsupported: Otherwise::Fail,
+        limits: Limits::default(),
     };
     let client = Client::new(Default::default());
     let report = run::index(&request, &client, Arc::new(Quiet))

@@ -17,7 +17,8 @@ use aws_sdk_ecr::{
 use bytes::{Bytes, BytesMut};
 use soci_builder::{
     digest::Digest,
-    oci::{Descriptor, MANIFEST_BYTES_MAX, Selector, media_type},
+    limits::Limits,
+    oci::{Descriptor, Selector, media_type},
     store::{Error, Fetched, ReadImages},
 };
 
@@ -154,7 +155,7 @@ impl Images {
         };
         let refuse = |why: String| CallError::new(OPERATION, format!("{selector}: {why}"));
         let text = image.image_manifest().unwrap_or_default();
-        if text.len() as u64 > MANIFEST_BYTES_MAX {
+        if text.len() as u64 > Limits::MANIFEST_BYTES {
             return Err(refuse(format!("a manifest of {} bytes", text.len())));
         }
         let bytes = Bytes::copy_from_slice(text.as_bytes());
@@ -252,7 +253,7 @@ impl Images {
         let digest = descriptor.digest;
         let refuse = |why: String| CallError::new(OPERATION, format!("{digest}: {why}"));
         let busy = |why: String| CallError::busy(OPERATION, format!("{digest}: {why}"));
-        if descriptor.size > MANIFEST_BYTES_MAX {
+        if descriptor.size > Limits::MANIFEST_BYTES {
             return Err(refuse(format!("a config of {} bytes", descriptor.size)));
         }
         let answer = self

@@ -7,6 +7,7 @@ use serde_json::Value;
 use soci_builder::{
     digest::Digest,
     index::Version,
+    limits::Limits,
     oci::{Platform, Reference, RegistryImage},
     plan::{DEFAULT_MIN_LAYER_SIZE, DEFAULT_SPAN_SIZE, IndexOptions},
     run::{Otherwise, Request},
@@ -188,6 +189,7 @@ impl Properties {
             strict: false,
             when_too_small: self.when_too_small.unwrap_or(Otherwise::UseOriginal),
             when_unsupported: self.when_unsupported.unwrap_or(Otherwise::Fail),
+            limits: Limits::default(),
         }
     }
 

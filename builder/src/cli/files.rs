@@ -9,6 +9,7 @@ use serde::Serialize;
 use soci_builder::{
     digest::Digest,
     index::Version,
+    limits::Limits,
     printable::printable,
     reader::{self, Reader},
     registry::Client,
@@ -82,7 +83,7 @@ pub(crate) async fn cat(arguments: CatArgs, client: &Client) -> Result<Ending, E
 
 impl OnImage {
     async fn open(&self, client: &Client) -> Result<Reader, reader::Error> {
-        let store = Store::open(&self.image, client)?;
+        let store = Store::open(&self.image, client, Limits::default())?;
         Reader::open(store, &self.image, self.platform.as_ref()).await
     }
 

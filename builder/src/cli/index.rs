@@ -5,6 +5,7 @@ use std::io;
 use bytesize::ByteSize;
 use soci_builder::{
     index::Version,
+    limits::Limits,
     plan::IndexOptions,
     printable::printable,
     registry::Client,
@@ -90,6 +91,7 @@ fn request(arguments: IndexArgs) -> run::Request {
         strict: arguments.strict,
         when_too_small: otherwise(arguments.when_too_small),
         when_unsupported: otherwise(arguments.when_unsupported),
+        limits: Limits::default(),
     }
 }
 

@@ -8,6 +8,7 @@ use soci_builder::{
     digest::Digest,
     image::{self, Image, Role},
     index::{BUILD_TOOL, LAYER_DIGEST, PREFETCH, SPAN_SIZE, V1, V2, ZTOC},
+    limits::Limits,
     oci::{Descriptor, ImageManifest, Manifest},
     printable::printable,
     registry::Client,
@@ -77,7 +78,7 @@ pub(crate) async fn run(arguments: InfoArgs, client: &Client) -> Result<Ending, 
 }
 
 async fn look(arguments: &InfoArgs, client: &Client) -> Result<Info, image::Error> {
-    let store = Store::open(&arguments.image, client)?;
+    let store = Store::open(&arguments.image, client, Limits::default())?;
     let root = store.image(&arguments.image).await?;
     let image = Image::load(&store, root).await?;
     let mut platforms = Vec::new();

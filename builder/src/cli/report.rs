@@ -7,6 +7,7 @@ use std::{
 };
 
 use soci_builder::{
+    limits::Limits,
     page::{self, Subject},
     reader::{self, Outline},
     registry::Client,
@@ -68,7 +69,7 @@ async fn make(arguments: &ReportArgs, client: &Client) -> Result<String, Error> 
 
 async fn outline(arguments: &ReportArgs, client: &Client) -> Result<Outline, reader::Error> {
     let image = &arguments.image;
-    let store = Store::open(&image.image, client)?;
+    let store = Store::open(&image.image, client, Limits::default())?;
     Outline::read(store, &image.image, image.platform.as_ref()).await
 }
 

@@ -4,6 +4,7 @@ use std::io;
 
 use bytesize::ByteSize;
 use soci_builder::{
+    limits::Limits,
     printable::printable,
     registry::Client,
     store::Store,
@@ -39,7 +40,7 @@ pub(crate) async fn run(arguments: VerifyArgs, client: &Client) -> Result<Ending
     let of = &arguments.image;
     let image = of.image.to_string();
     let looked = async {
-        let store = Store::open(&of.image, client)?;
+        let store = Store::open(&of.image, client, Limits::default())?;
         verify::verify(&store, &of.image, of.platform.as_ref()).await
     };
     let report = looked.await.map_err(|source| {

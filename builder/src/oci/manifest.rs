@@ -26,12 +26,6 @@ pub mod media_type {
     pub const MANIFESTS: [&str; 4] = [OCI_INDEX, OCI_MANIFEST, DOCKER_LIST, DOCKER_MANIFEST];
 }
 
-/// The largest manifest that registries take (ECR's limit, and the distribution specification's recommendation).
-pub const MANIFEST_BYTES_MAX: u64 = 4 * 1024 * 1024;
-
-/// The largest blob that is held in memory: no ztoc can be larger, as the offsets of a flatbuffer have 31 bits.
-pub const BLOB_BYTES_MAX: u64 = (1 << 31) - 1;
-
 /// Annotations: text by key, written in key order.
 pub type Annotations = BTreeMap<String, String>;
 

@@ -104,7 +104,7 @@ impl FileReader {
     fn fetch_ahead(&mut self, id: usize) {
         let end = self.spans.end.min(id + 1 + AHEAD);
         for id in self.asked.max(id + 1)..end {
-            if self.layer.is_kept(id) {
+            if self.layer.is_kept(&self.shared, id) {
                 let (layer, shared) = (Arc::clone(&self.layer), Arc::clone(&self.shared));
                 tokio::spawn(async move { layer.plain(&shared, id).await.map(drop) });
             }

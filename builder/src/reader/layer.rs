@@ -18,10 +18,6 @@ use crate::{
     ztoc::{DEFAULT_BUILD_TOOL, Toc, Ztoc},
 };
 
-/// Larger spans, of plain bytes, are passed on as they are inflated and not kept. A block of deflate may be of any size, and a
-/// span ends where a block does.
-const WHOLE_MAX: u64 = 16 << 20;
-
 /// Plain bytes between two checkpoints of a layer that has none yet.
 const SPAN_SIZE: u64 = 4 << 20;
 
@@ -113,8 +109,7 @@ impl Layer {
         shared: &Arc<Shared>,
         id: usize,
     ) -> Result<Plain, Error> {
-        let plain = &self.span(id).plain;
-        if plain.end - plain.start > WHOLE_MAX {
+        if !self.is_kept(shared, id) {
             return Ok(Plain::Pieces(self.pieces(shared, id)));
         }
         let (layer, of) = (Arc::clone(self), Arc::clone(shared));
@@ -150,9 +145,9 @@ impl Layer {
     }
 
     /// Whether a span is small enough to be kept, so that it makes sense to fetch it ahead.
-    pub(super) fn is_kept(&self, id: usize) -> bool {
+    pub(super) fn is_kept(&self, shared: &Shared, id: usize) -> bool {
         let plain = &self.span(id).plain;
-        plain.end - plain.start <= WHOLE_MAX
+        plain.end - plain.start <= shared.store.limits().span_bytes
     }
 
     /// Reads a span; blocks.

@@ -9,14 +9,10 @@ use super::{Error, LAYERS_AT_ONCE, PlatformImage, Shared, Spans, layer::Layer};
 use crate::{
     image::Image,
     oci::{Descriptor, LayerEncoding, Platform, Reference},
-    store::Store,
+    store::{ReadImages, Store},
     tree::Tree,
     ztoc::Toc,
 };
-
-/// Stored bytes of layers without a ztoc that are read for the names in them: more than an application's own small layers have
-/// as a rule, and far less than a base.
-const READ_MAX: u64 = 64 << 20;
 
 /// An image, seen through its index.
 pub struct Outline {
@@ -68,7 +64,7 @@ impl Outline {
         let found = Image::load(&store, root).await?;
         let image = PlatformImage::find(&store, &found, platform).await?;
         let shared = Arc::new(Shared::new(store));
-        let small = small_layers(&image);
+        let small = small_layers(&image, shared.store.limits().listed_bytes);
         let prepared: Vec<_> = stream::iter(0..image.manifest.layers.len())
             .map(|number| prepare(&shared, &image, number, small.contains(&number)))
             .buffered(LAYERS_AT_ONCE)
@@ -121,15 +117,14 @@ async fn prepare(
     }
 }
 
-/// The layers without a ztoc that are read, by number: the smallest that together stay within the limit.
-fn small_layers(image: &PlatformImage) -> HashSet<usize> {
+/// The layers without a ztoc that are read, by number: the smallest that together have at most `room` bytes.
+fn small_layers(image: &PlatformImage, mut room: u64) -> HashSet<usize> {
     let layers = image.manifest.layers.iter().enumerate();
     let mut whole: Vec<_> = layers
         .filter(|(_, layer)| image.ztoc_of(layer).is_none() && is_readable(layer))
         .map(|(number, layer)| (layer.size, number))
         .collect();
     whole.sort_unstable();
-    let mut room = READ_MAX;
     let fitting = whole.into_iter().take_while(|(size, _)| {
         let left = room.checked_sub(*size);
         room = left.unwrap_or(room);

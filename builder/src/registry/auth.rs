@@ -20,9 +20,7 @@ use super::{
     secret::Secret,
     transport::{Answer, Transport},
 };
-
-/// Largest answer of a token service; tokens with many claims have some KiB.
-const TOKEN_MAX: u64 = 1 << 20;
+use crate::limits::Limits;
 
 /// What a request does to which repository; the service that gives out tokens wants to know.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -218,7 +216,7 @@ impl WantedToken {
     ) -> Result<Secret, Error> {
         let mut answer = self.ask(transport, credentials).await?.successful().await?;
         let body = answer
-            .body(TOKEN_MAX)
+            .body(Limits::TOKEN_BYTES)
             .await?
             .ok_or_else(|| answer.refuse("the token is too large"))?;
         // The parser's error is dropped: it would quote the body, which holds a token.

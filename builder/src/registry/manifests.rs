@@ -11,7 +11,8 @@ use serde::Deserialize;
 use super::{Repository, error::Error, error_body::printable, exchange::Call, transport::Answer};
 use crate::{
     digest::Digest,
-    oci::{Descriptor, MANIFEST_BYTES_MAX, Selector, media_type},
+    limits::Limits,
+    oci::{Descriptor, Selector, media_type},
 };
 
 const DOCKER_CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
@@ -53,7 +54,7 @@ impl Repository {
         let call = self
             .call(Method::GET, "manifests", &selector.to_string())
             .with(ACCEPT, media_type::MANIFESTS.join(", "));
-        let (answer, bytes) = match self.registry.fetch(&call, MANIFEST_BYTES_MAX).await {
+        let (answer, bytes) = match self.registry.fetch(&call, Limits::MANIFEST_BYTES).await {
             Ok(fetched) => fetched,
             Err(error) if error.is_not_found() => return Ok(None),
             Err(error) => return Err(error),
@@ -99,10 +100,10 @@ impl Repository {
         media_type: &str,
         bytes: Bytes,
     ) -> Result<PushedManifest, Error> {
-        if bytes.len() as u64 > MANIFEST_BYTES_MAX {
+        if bytes.len() as u64 > Limits::MANIFEST_BYTES {
             return Err(Error::ManifestTooLarge {
                 size: bytes.len(),
-                limit: MANIFEST_BYTES_MAX,
+                limit: Limits::MANIFEST_BYTES,
             });
         }
         let pushed = Digest::of(&bytes);

@@ -17,14 +17,9 @@ use super::{
 };
 use crate::{
     digest::Digest,
-    oci::{Descriptor, ImageIndex, MANIFEST_BYTES_MAX, Selector, media_type},
+    limits::Limits,
+    oci::{Descriptor, ImageIndex, Selector, media_type},
 };
-
-/// Pages of a list; a registry that has more is going round in circles.
-const PAGES_MAX: usize = 1_000;
-
-/// Bytes of all its pages together; an entry has some 300.
-const LIST_BYTES_MAX: u64 = 16 << 20;
 
 /// How often the referrers tag is written before we give way to others.
 const WRITES_MAX: u32 = 5;
@@ -100,11 +95,11 @@ impl Repository {
             .query_pairs_mut()
             .append_pair("artifactType", artifact_type);
         let mut found = Vec::new();
-        let mut room = LIST_BYTES_MAX;
-        for _ in 0..PAGES_MAX {
+        let mut room = self.limits.referrers_bytes;
+        for _ in 0..self.limits.referrers_pages {
             let (answer, bytes) = self
                 .registry
-                .fetch(&call, room.min(MANIFEST_BYTES_MAX))
+                .fetch(&call, room.min(Limits::MANIFEST_BYTES))
                 .await?;
             room -= bytes.len() as u64;
             let page: ImageIndex =
@@ -121,7 +116,10 @@ impl Repository {
         }
         Err(Error::Answer {
             request: Request::new(&call.method, &call.url),
-            reason: format!("the list of referrers has more than {PAGES_MAX} pages"),
+            reason: format!(
+                "the list of referrers has more than {} pages",
+                self.limits.referrers_pages
+            ),
         })
     }
 

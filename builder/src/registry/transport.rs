@@ -19,6 +19,7 @@ use super::{
     error::{Error, Request, Status},
     error_body::told,
 };
+use crate::limits::Limits;
 
 /// Longer than any healthy handshake, far shorter than a build.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -28,9 +29,6 @@ const SLOWEST_UPLOAD: u64 = 100 << 10;
 
 /// Nor is a slower answer, once the longest silence has been waited in all: 10 KiB/s. At that pace no image gets through.
 const SLOWEST_ANSWER: u64 = 10 << 10;
-
-/// Error bodies are a few hundred bytes of JSON; HTML error pages may be longer and are of no use.
-const ERROR_BODY_MAX: u64 = 64 << 10;
 
 /// The HTTP clients, one for this machine and one, through proxies where the environment names them, for the rest.
 pub(super) struct Transport {
@@ -191,7 +189,7 @@ impl Answer {
     /// Reads a body that nobody needs, so that its connection can be used again.
     pub(super) async fn drain(&mut self) {
         // A connection that cannot be used again costs a handshake, no more.
-        let _ = self.body(ERROR_BODY_MAX).await;
+        let _ = self.body(Limits::ERROR_BODY_BYTES).await;
     }
 
     /// This answer, where it is one of success; else the error that its body tells.
@@ -199,7 +197,7 @@ impl Answer {
         if self.status().is_success() {
             return Ok(self);
         }
-        let body = self.body(ERROR_BODY_MAX).await.ok().flatten();
+        let body = self.body(Limits::ERROR_BODY_BYTES).await.ok().flatten();
         let (code, mut message) = body.as_deref().map(told).unwrap_or_default();
         if !self.at_home {
             // A storage may repeat the request in its own words, and the secret in its query with it.

@@ -8,12 +8,18 @@ use bytes::Bytes;
 use super::{Error, Fetched, Store};
 use crate::{
     digest::Digest,
-    oci::{BLOB_BYTES_MAX, Descriptor, Manifest, Selector},
+    limits::Limits,
+    oci::{Descriptor, Manifest, Selector},
     registry,
 };
 
 /// A repository or layout that images are read from.
 pub trait ReadImages: Sync {
+    /// How much an image may ask of its reader.
+    fn limits(&self) -> Limits {
+        Limits::default()
+    }
+
     /// The manifest under a tag or a digest, checked against the digest; `None` where there is none.
     fn select(
         &self,
@@ -70,6 +76,13 @@ impl Fetched {
 }
 
 impl ReadImages for Store {
+    fn limits(&self) -> Limits {
+        match self {
+            Self::Registry(repository) => repository.limits(),
+            Self::Layout(layout) => layout.limits(),
+        }
+    }
+
     async fn select(&self, selector: &Selector) -> Result<Option<Fetched>, Error> {
         let (descriptor, bytes) = match self {
             Self::Registry(repository) => match repository.manifest(selector).await? {
@@ -97,8 +110,13 @@ impl ReadImages for Store {
     }
 
     async fn blob(&self, descriptor: &Descriptor) -> Result<Bytes, Error> {
-        if descriptor.size > BLOB_BYTES_MAX {
-            return Err(Error::BlobSize(descriptor.digest, descriptor.size));
+        let limit = self.limits().blob_bytes;
+        if descriptor.size > limit {
+            return Err(Error::BlobSize {
+                digest: descriptor.digest,
+                size: descriptor.size,
+                limit,
+            });
         }
         match self {
             Self::Registry(repository) => Ok(repository.blob(descriptor).await?),

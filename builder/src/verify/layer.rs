@@ -76,6 +76,7 @@ pub(super) async fn verify(store: &Store, task: &Task) -> LayerReport {
     if task.is_elsewhere {
         return report;
     }
+    let limit = store.limits().problems;
     let (store, layer) = (store.clone(), Descriptor::new(media_type, *digest, *size));
     let read = spawn_blocking(move || match ztoc {
         Some(ztoc) => with_ztoc(&store, &layer, &ztoc),
@@ -86,7 +87,7 @@ pub(super) async fn verify(store: &Store, task: &Task) -> LayerReport {
     });
     match read.await {
         Ok(Ok(mut found)) => {
-            cut(&mut found.problems);
+            cut(&mut found.problems, limit);
             report.problems.extend(found.problems);
             report.spans = found.spans;
             report.files = found.files;
@@ -180,7 +181,7 @@ fn with_ztoc(store: &Store, layer: &Descriptor, ztoc: &Ztoc) -> Result<Found, Re
     match &pass.ztoc {
         Ok(right) => {
             let mut different = differences(ztoc, right);
-            cut(&mut different);
+            cut(&mut different, store.limits().problems);
             problems.extend(different);
         }
         Err(error) => problems.push(format!("it has a ztoc, but {}", chain(error))),

@@ -5,6 +5,7 @@ use std::{sync::Arc, thread, time::Duration};
 
 use soci_builder::{
     index::Version,
+    limits::Limits,
     plan::IndexOptions,
     registry::{Client, Environment, Options, RetryPolicy},
     report::Report,
@@ -40,6 +41,7 @@ async fn run(image: &str) -> Result<Report, String> {
         strict: false,
         when_too_small: Otherwise::UseOriginal,
         when_unsupported: Otherwise::Fail,
+        limits: Limits::default(),
     };
     let options = Options {
         retry: RetryPolicy {

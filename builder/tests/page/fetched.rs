@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use soci_builder::{
     digest::Digest,
+    limits::Limits,
     oci::Reference,
     reader::{Access, Outline, Reader},
     registry::{Client, Options},
@@ -20,7 +21,12 @@ use crate::support::{
 
 fn store(image: &str) -> (Store, Reference) {
     let reference = image.parse().unwrap();
-    let store = Store::open(&reference, &Client::new(Options::default())).unwrap();
+    let store = Store::open(
+        &reference,
+        &Client::new(Options::default()),
+        Limits::default(),
+    )
+    .unwrap();
     (store, reference)
 }
 

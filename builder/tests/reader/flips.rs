@@ -3,6 +3,7 @@
 use std::fs;
 
 use soci_builder::{
+    limits::Limits,
     oci::Reference,
     registry::{Client, Options},
     store::Store,
@@ -31,7 +32,7 @@ async fn every_flipped_byte_is_found() {
         let reference: Reference = image.parse().unwrap();
         let client = Client::new(Options::default());
         let is_right = async || {
-            let Ok(store) = Store::open(&reference, &client) else {
+            let Ok(store) = Store::open(&reference, &client, Limits::default()) else {
                 return false;
             };
             let report = verify(&store, &reference, None).await;
@@ -70,7 +71,7 @@ async fn every_flipped_byte_is_found() {
 /// The digest of the image before it was indexed.
 async fn source_manifest(image: &str, client: &Client) -> String {
     let reference: Reference = image.parse().unwrap();
-    let store = Store::open(&reference, client).unwrap();
+    let store = Store::open(&reference, client, Limits::default()).unwrap();
     let image = store.image(&reference).await.unwrap();
     image.descriptor.digest.to_string()
 }

@@ -10,6 +10,7 @@ mod spans;
 mod support;
 
 use soci_builder::{
+    limits::Limits,
     oci::Reference,
     reader::{self, Reader},
     registry::{Client, Options},
@@ -20,7 +21,12 @@ use support::program::indexed;
 
 async fn open(image: &str) -> Result<Reader, reader::Error> {
     let reference: Reference = image.parse().unwrap();
-    let store = Store::open(&reference, &Client::new(Options::default())).unwrap();
+    let store = Store::open(
+        &reference,
+        &Client::new(Options::default()),
+        Limits::default(),
+    )
+    .unwrap();
     Reader::open(store, &reference, None).await
 }
 

@@ -3,7 +3,8 @@
 use bytes::Bytes;
 use soci_builder::{
     digest::Digest,
-    oci::{Descriptor, MANIFEST_BYTES_MAX, Selector, media_type},
+    limits::Limits,
+    oci::{Descriptor, Selector, media_type},
     registry::{Client, Environment, PushedManifest},
 };
 
@@ -196,7 +197,10 @@ async fn a_registry_that_takes_other_bytes_is_caught() {
 #[tokio::test]
 async fn a_manifest_that_no_registry_takes_is_not_sent() {
     let registry = FakeRegistry::start();
-    let bytes = Bytes::from(vec![b' '; usize::try_from(MANIFEST_BYTES_MAX).unwrap() + 1]);
+    let bytes = Bytes::from(vec![
+        b' ';
+        usize::try_from(Limits::MANIFEST_BYTES).unwrap() + 1
+    ]);
     let error = app(&registry)
         .push_manifest(&tag("v1"), media_type::OCI_MANIFEST, bytes)
         .await
