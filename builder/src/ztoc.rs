@@ -191,6 +191,19 @@ impl Ztoc {
         Ok(ztoc)
     }
 
+    /// The first span that has no stored or no plain bytes though another one follows. Since its version 0.14 the SOCI snapshotter
+    /// refuses such a ztoc and downloads the whole layer; earlier builders wrote them.
+    pub fn empty_span(&self) -> Option<usize> {
+        // The spans of an uncompressed layer have equal sizes.
+        let zinfo = Zinfo::parse(&self.checkpoints).ok();
+        let zinfo = zinfo.filter(|_| self.compression == Compression::Gzip)?;
+        let starts = zinfo.iter().map(|(start, _)| start);
+        let mut pairs = starts.clone().zip(starts.skip(1));
+        pairs.position(|(start, end)| {
+            start.first_byte() >= end.compressed_at || start.plain_at >= end.plain_at
+        })
+    }
+
     /// Plain byte at which each span starts.
     pub fn span_starts(&self) -> Vec<u64> {
         match self.compression {

@@ -12,6 +12,17 @@ const HEAD: usize = 4 + 8;
 /// Bytes of a checkpoint before its window: compressed offset, plain offset (`i64` each), bits (`u8`).
 const FIXED: usize = 8 + 8 + 1;
 
+/// What became of a boundary.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Offer {
+    /// It is no checkpoint.
+    Left,
+    /// It is the first checkpoint, in place of an earlier one if there was one.
+    First,
+    /// It is the next checkpoint.
+    Next,
+}
+
 /// The checkpoints of one gzip stream.
 ///
 /// They are kept in their serialized form from the start: the windows are nearly all of a ztoc, and keeping them twice
@@ -19,8 +30,8 @@ const FIXED: usize = 8 + 8 + 1;
 pub struct Checkpoints {
     span_size: u64,
     zinfo: Vec<u8>,
-    taken: u32,
-    last_plain: PlainAt,
+    /// Where the last one lies; none before the first.
+    last: Option<PlainAt>,
 }
 
 impl Checkpoints {
@@ -31,30 +42,42 @@ impl Checkpoints {
         Self {
             span_size,
             zinfo,
-            taken: 0,
-            last_plain: PlainAt(0),
+            last: None,
         }
     }
 
-    /// Takes a checkpoint at `boundary` if one is due there: at plain byte 0, and then at the first boundary that is
-    /// more than a span behind the last checkpoint (not at exactly a span). Says whether it was taken.
-    pub fn offer(&mut self, boundary: Boundary, window: &[u8]) -> bool {
-        let due =
-            boundary.plain_at.0 == 0 || boundary.plain_at.0 - self.last_plain.0 > self.span_size;
-        if due {
-            self.zinfo.extend(boundary.compressed_at.0.to_le_bytes());
-            self.zinfo.extend(boundary.plain_at.0.to_le_bytes());
-            self.zinfo.push(boundary.bits);
+    /// Takes a checkpoint at `boundary` if one is due there: at the last boundary before the first plain byte, and then at the
+    /// first one that is more than a span behind the last checkpoint (not at exactly a span). Says whether it was taken.
+    ///
+    /// The reference takes every boundary before the first plain byte, and then refuses to read a span without plain bytes.
+    pub fn offer(&mut self, boundary: Boundary, window: &[u8]) -> Offer {
+        let offer = match self.last {
+            _ if boundary.plain_at.0 == 0 => Offer::First,
+            Some(last) if boundary.plain_at.0 - last.0 <= self.span_size => return Offer::Left,
+            _ => Offer::Next,
+        };
+        let place = [
+            &boundary.compressed_at.0.to_le_bytes()[..],
+            &boundary.plain_at.0.to_le_bytes(),
+            &[boundary.bits],
+        ]
+        .concat();
+        if offer == Offer::First && self.last.is_some() {
+            // Its window is that of the one before: no plain byte came in between.
+            self.zinfo[HEAD..HEAD + FIXED].copy_from_slice(&place);
+        } else {
+            self.zinfo.extend(place);
             self.zinfo.extend(window);
-            self.last_plain = boundary.plain_at;
-            self.taken += 1;
         }
-        due
+        self.last = Some(boundary.plain_at);
+        offer
     }
 
     /// The serialized checkpoints.
     pub fn finish(mut self) -> Vec<u8> {
-        self.zinfo[..4].copy_from_slice(&self.taken.to_le_bytes());
+        let taken = (self.zinfo.len() - HEAD) / (FIXED + WINDOW);
+        let taken = u32::try_from(taken).expect("they are far fewer than 32 bits can count");
+        self.zinfo[..4].copy_from_slice(&taken.to_le_bytes());
         self.zinfo
     }
 }
@@ -137,7 +160,7 @@ impl<'a> Zinfo<'a> {
     }
 
     /// The checkpoints and their windows, in order.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = (Boundary, &'a [u8; WINDOW])> {
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (Boundary, &'a [u8; WINDOW])> + Clone {
         let number = |bytes: &[u8]| {
             bytes
                 .iter()

@@ -46,12 +46,18 @@ struct Beside {
 
 struct Piece {
     bytes: Vec<u8>,
-    /// Whether the span ends behind them, and with what the next one begins.
-    cut: Option<Shared>,
+    /// Whether a span begins behind them.
+    cut: Option<Cut>,
 }
 
-/// The byte that two spans share, if there is one.
-pub(super) type Shared = Option<u8>;
+/// Where a span begins, with the byte that it shares with what is before, if there is one.
+#[derive(Clone, Copy)]
+pub(super) enum Cut {
+    /// The first span begins here: what is before belongs to none.
+    Begin(Option<u8>),
+    /// The next span begins, and one ends.
+    Next(Option<u8>),
+}
 
 impl<'a> Hashing<'a> {
     pub(super) fn new(spare: &'a mut dyn FnMut() -> Option<SpareCore>) -> Self {
@@ -75,11 +81,11 @@ impl<'a> Hashing<'a> {
         }
     }
 
-    /// Ends the span; what is `shared` belongs to the next one too.
-    pub(super) fn cut(&mut self, shared: Shared) {
+    /// Begins a span.
+    pub(super) fn cut(&mut self, cut: Cut) {
         match &mut self.place {
-            Place::Here(hashes) => hashes.cut(shared),
-            Place::Beside(beside) => beside.hand_over(Some(shared)),
+            Place::Here(hashes) => hashes.cut(cut),
+            Place::Beside(beside) => beside.hand_over(Some(cut)),
         }
     }
 
@@ -107,16 +113,22 @@ impl<'a> Hashing<'a> {
 }
 
 impl Hashes {
-    fn cut(&mut self, shared: Shared) {
-        self.spans.push(self.hashed.cut(shared.as_slice()));
+    fn cut(&mut self, cut: Cut) {
+        match cut {
+            Cut::Begin(shared) => {
+                self.hashed.cut(shared.as_slice());
+                self.spans.clear();
+            }
+            Cut::Next(shared) => self.spans.push(self.hashed.cut(shared.as_slice())),
+        }
     }
 
     /// Takes what is queued, until nothing more can come.
     fn take_all(mut self, queue: &Receiver<Piece>) -> Self {
         for Piece { bytes, cut } in queue {
             self.hashed.update(&bytes);
-            if let Some(shared) = cut {
-                self.cut(shared);
+            if let Some(cut) = cut {
+                self.cut(cut);
             }
         }
         self
@@ -155,7 +167,7 @@ impl Beside {
         }
     }
 
-    fn hand_over(&mut self, cut: Option<Shared>) {
+    fn hand_over(&mut self, cut: Option<Cut>) {
         let bytes = mem::replace(&mut self.next, Vec::with_capacity(PIECE));
         // Refused only by a thread that has panicked, which `finish` finds out.
         let _ = self.queue.send(Piece { bytes, cut });
@@ -177,7 +189,7 @@ mod tests {
     use super::*;
 
     /// Hashes `bytes` with a cut after each of `cuts`; a core becomes spare at the ask of that number. The core is back afterwards.
-    fn hash(bytes: &[u8], cuts: &[(usize, Shared)], spare_at: usize) -> (Digest, Vec<Digest>) {
+    fn hash(bytes: &[u8], cuts: &[(usize, Cut)], spare_at: usize) -> (Digest, Vec<Digest>) {
         let (core, mut asks) = (Arc::new(()), 0);
         let mut spare = || {
             asks += 1;
@@ -185,12 +197,12 @@ mod tests {
         };
         let mut hashing = Hashing::new(&mut spare);
         let mut at = 0;
-        for &(end, shared) in cuts {
+        for &(end, cut) in cuts {
             // As inflate gives them: some ten thousand bytes at once.
             bytes[at..end]
                 .chunks(30_001)
                 .for_each(|piece| hashing.update(piece));
-            hashing.cut(shared);
+            hashing.cut(cut);
             at = end;
         }
         bytes[at..]
@@ -215,11 +227,17 @@ mod tests {
             // Two cuts in one place, one at the very start, and one at the end of a piece.
             ends.extend([0, PIECE, 2 << 20, 2 << 20]);
             ends.sort_unstable();
-            let mut shared = |end: usize| random.bool().then(|| bytes[end.saturating_sub(1)]);
+            let mut cut = |end: usize| {
+                let shared = random.bool().then(|| bytes[end.saturating_sub(1)]);
+                match random.u8(..4) {
+                    0 => Cut::Begin(shared),
+                    _ => Cut::Next(shared),
+                }
+            };
             let cuts: Vec<_> = ends
                 .iter()
                 .copied()
-                .zip(ends.iter().copied().map(&mut shared))
+                .zip(ends.iter().copied().map(&mut cut))
                 .collect();
             let here = hash(&bytes, &cuts, usize::MAX);
             assert_eq!(here.0, Digest::of(&bytes));

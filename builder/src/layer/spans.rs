@@ -1,10 +1,13 @@
 //! Spans: the pieces of a layer that a reader fetches one by one.
 //! In: the stored bytes, and for gzip the block boundaries. Out: the layer's digest, a digest per span, and the checkpoints.
 
-use super::hashing::Hashing;
+use super::hashing::{Cut, Hashing};
 use crate::{
     digest::Digest,
-    inflate::{Boundary, checkpoint::Checkpoints},
+    inflate::{
+        Boundary,
+        checkpoint::{Checkpoints, Offer},
+    },
     ztoc::TarZinfo,
 };
 
@@ -20,7 +23,7 @@ pub(super) struct Spans {
 }
 
 /// Spans of a gzip layer: each runs from one checkpoint to the next. What stands before the first checkpoint, the gzip
-/// header, belongs to none.
+/// header and blocks without plain bytes, belongs to none.
 pub(super) struct GzipSpans<'a> {
     checkpoints: Checkpoints,
     hashing: Hashing<'a>,
@@ -45,17 +48,17 @@ impl<'a> GzipSpans<'a> {
     }
 
     pub(super) fn boundary(&mut self, boundary: Boundary, window: &[u8]) {
-        if self.checkpoints.offer(boundary, window) {
-            // A byte that both spans use belongs to both.
-            let shared = (boundary.bits > 0).then_some(self.last_byte);
-            self.hashing.cut(shared);
+        // A byte that both spans use belongs to both.
+        let shared = (boundary.bits > 0).then_some(self.last_byte);
+        match self.checkpoints.offer(boundary, window) {
+            Offer::Left => {}
+            Offer::First => self.hashing.cut(Cut::Begin(shared)),
+            Offer::Next => self.hashing.cut(Cut::Next(shared)),
         }
     }
 
     pub(super) fn finish(self) -> Spans {
-        let (layer, mut digests) = self.hashing.finish();
-        // What stands before the first checkpoint.
-        digests.remove(0);
+        let (layer, digests) = self.hashing.finish();
         Spans {
             layer,
             size: self.size,
@@ -89,7 +92,7 @@ impl<'a> EqualSpans<'a> {
             self.hashing.update(now);
             self.size += now.len() as u64;
             if self.size.is_multiple_of(self.span_size) {
-                self.hashing.cut(None);
+                self.hashing.cut(Cut::Next(None));
             }
             bytes = later;
         }

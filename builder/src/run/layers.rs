@@ -220,6 +220,10 @@ impl Shop {
                 Ok(ztoc) if ztoc.build_tool != self.options.build_tool => {
                     Err("another tool built it".to_owned())
                 }
+                Ok(ztoc) if ztoc.empty_span().is_some() => Err(
+                    "it has a span without bytes, and the SOCI snapshotter would refuse it"
+                        .to_owned(),
+                ),
                 Ok(ztoc) => Ok(ztoc),
                 Err(error) => Err(error.to_string()),
             },

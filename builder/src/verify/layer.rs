@@ -129,6 +129,11 @@ async fn fetch(
     }
     let ztoc = Ztoc::parse(&bytes)
         .map_err(|error| format!("the ztoc {digest} cannot be read: {}", chain(&error)))?;
+    if let Some(id) = ztoc.empty_span() {
+        problems.push(format!(
+            "span {id} of the ztoc {digest} has no bytes though others follow: the SOCI snapshotter refuses such a ztoc, and downloads the whole layer"
+        ));
+    }
     let own = span_size_of(&ztoc).to_string();
     if span_size.as_ref() != Some(&own) {
         problems.push(format!(

@@ -19,9 +19,9 @@ use crate::{
 };
 
 /// An indexed image in a layout, to be changed and then written with right digests all the way up.
-struct Index {
+pub(crate) struct Index {
     layout: TempDir,
-    ztocs: Vec<Ztoc>,
+    pub(crate) ztocs: Vec<Ztoc>,
     soci_index: Value,
     manifest: Value,
     root: Value,
@@ -41,7 +41,7 @@ fn json_of(layout: &Path, digest: &Value) -> Value {
 
 impl Index {
     /// Two layers, a compressed one of several spans and a plain one.
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let files = [("a", noise(1, 90_000)), ("b", letters())];
         let layers = [
             Layer::gzip(&tar_of(files)),
@@ -78,7 +78,22 @@ impl Index {
     }
 
     /// Writes all of it, and runs `verify`. `links` is the last to change the manifests, when every digest is known.
-    fn verified(mut self, links: impl FnOnce(&mut Value, &mut Value)) -> String {
+    fn verified(self, links: impl FnOnce(&mut Value, &mut Value)) -> String {
+        let (_layout, image) = self.written(links);
+        let ended = Program::new(["verify", &image]).run();
+        match ended.code {
+            Some(0) => assert!(ended.stdout.ends_with("\nall is right\n"), "{ended:?}"),
+            Some(1) => assert!(ended.stderr.contains(" is not right: "), "{ended:?}"),
+            _ => panic!("{ended:?}"),
+        }
+        ended.stdout
+    }
+
+    /// Writes all of it, and gives the layout with the image's reference.
+    pub(crate) fn written(
+        mut self,
+        links: impl FnOnce(&mut Value, &mut Value),
+    ) -> (TempDir, String) {
         for number in 0..self.ztocs.len() {
             let (digest, size) = self.put(&self.ztocs[number].clone().into_bytes());
             let entry = &mut self.soci_index["layers"][number];
@@ -106,13 +121,7 @@ impl Index {
         let path = self.layout.path();
         fs::write(path.join("index.json"), top.to_string()).unwrap();
         let image = format!("oci:{}:damaged", path.display());
-        let ended = Program::new(["verify", &image]).run();
-        match ended.code {
-            Some(0) => assert!(ended.stdout.ends_with("\nall is right\n"), "{ended:?}"),
-            Some(1) => assert!(ended.stderr.contains(" is not right: "), "{ended:?}"),
-            _ => panic!("{ended:?}"),
-        }
-        ended.stdout
+        (self.layout, image)
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod commands;
 mod damage;
+mod empty_spans;
 mod files;
 mod flips;
 mod spans;

@@ -7,7 +7,7 @@ use soci_builder::{
     digest::Digest,
     inflate::{
         Boundary, CompressedAt, PlainAt,
-        checkpoint::{Checkpoints, WINDOW},
+        checkpoint::{Checkpoints, Offer, WINDOW},
     },
     ztoc::{Compression, FileMetadata, TarZinfo, Toc, Ztoc},
 };
@@ -84,16 +84,15 @@ where
 
 /// Compression, checkpoints, and how many spans they make.
 fn spans() -> impl Strategy<Value = (Compression, Vec<u8>, usize)> {
-    let gzip = (0..4usize, any::<u64>(), any::<u8>()).prop_map(|(count, span_size, byte)| {
+    let gzip = (0..4usize, 0..(1u64 << 60), any::<u8>()).prop_map(|(count, span_size, byte)| {
         let mut checkpoints = Checkpoints::new(span_size);
         for i in 0..count {
-            // At plain byte 0 every boundary is taken.
             let boundary = Boundary {
                 compressed_at: CompressedAt(10 + i as u64),
                 bits: byte % 8,
-                plain_at: PlainAt(0),
+                plain_at: PlainAt(i as u64 * (span_size + 1)),
             };
-            assert!(checkpoints.offer(boundary, &[byte; WINDOW]));
+            assert_ne!(checkpoints.offer(boundary, &[byte; WINDOW]), Offer::Left);
         }
         (Compression::Gzip, checkpoints.finish(), count)
     });

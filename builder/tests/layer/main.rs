@@ -23,6 +23,8 @@ use soci_builder::{
     ztoc::{Compression, DEFAULT_BUILD_TOOL, TarZinfo, Ztoc},
 };
 
+mod empty_spans;
+
 const WINDOW: usize = 32 * 1024;
 
 /// Every golden layer: name and stored bytes.
