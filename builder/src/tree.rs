@@ -20,8 +20,6 @@ use crate::{
 const WHITEOUT: &[u8] = b".wh.";
 /// What hides all of them in its directory.
 const OPAQUE: &[u8] = b".wh..wh..opq";
-/// Other marks of a union file system; they hide nothing and are no files.
-const MARK: &[u8] = b".wh..wh.";
 
 /// The longest path that Linux takes (`PATH_MAX`).
 const PATH_MAX: usize = 4096;
@@ -35,6 +33,10 @@ pub struct NodeId(usize);
 struct Node {
     inode: Arc<Inode>,
     children: BTreeMap<Vec<u8>, usize>,
+    /// The highest layer that has something here or below; whiteouts are nothing.
+    touched_by: Option<usize>,
+    /// The layer that took away what lower layers have below, or in which this is new.
+    cleared_by: Option<usize>,
 }
 
 /// The merged file system. Nodes lie in one list, so that no depth of directories can exhaust a stack.
@@ -60,6 +62,8 @@ impl Default for Tree {
             nodes: vec![Node {
                 inode: Arc::new(Inode::implicit_directory(0)),
                 children: BTreeMap::new(),
+                touched_by: None,
+                cleared_by: None,
             }],
             has_gap: false,
         }
@@ -73,30 +77,12 @@ impl Tree {
         self.has_gap = true;
     }
 
-    /// Puts layer number `layer` over those applied so far.
+    /// Puts layer number `layer` over those applied so far, entry by entry, as runtimes do: a link or a whiteout meets what the
+    /// entries before it left.
     ///
     /// # Errors
     /// Where a runtime could not unpack it. The tree is then of no use.
     pub fn apply(&mut self, layer: usize, toc: &Toc) -> Result<(), Unpackable> {
-        // Whiteouts only hide what lies below, wherever in the layer they stand: so they come first.
-        for file in toc.iter() {
-            let path = clean(file.name)?;
-            let Some((base, parent)) = path.split_last() else {
-                continue;
-            };
-            if !base.starts_with(WHITEOUT) {
-                continue;
-            }
-            // Where there is no such directory, there is nothing to hide.
-            if let Ok(directory) = self.walk(parent, true) {
-                let children = &mut self.nodes[directory].children;
-                if *base == OPAQUE {
-                    children.clear();
-                } else if !base.starts_with(MARK) {
-                    children.remove(&base[WHITEOUT.len()..]);
-                }
-            }
-        }
         for file in toc.iter() {
             match self.add(layer, &file) {
                 Err(Unpackable::HardLink { .. } | Unpackable::Path { .. }) if self.has_gap => {}
@@ -107,38 +93,91 @@ impl Tree {
     }
 
     fn add(&mut self, layer: usize, file: &FileMetadata<'_>) -> Result<(), Unpackable> {
-        let path = clean(file.name)?;
+        let (path, kind) = (clean(file.name)?, kind_of(file)?);
         let Some((base, parent)) = path.split_last() else {
-            if file.kind == Kind::Directory.as_str().as_bytes() {
-                self.nodes[ROOT].inode = Arc::new(Inode::of(layer, Kind::Directory, file)?);
+            if kind != Kind::Directory {
+                return Err(Unpackable::Root(kind));
             }
+            self.nodes[ROOT].inode = Arc::new(Inode::of(layer, kind, file)?);
             return Ok(());
         };
+        // A whiteout, too, makes the directory that it stands in.
+        let trail = match self.directory(layer, parent) {
+            // Nothing is below it that could be hidden.
+            Err(Stop::NotADirectory(_)) if *base == OPAQUE => return Ok(()),
+            found => found.map_err(|stop| Unpackable::Path {
+                path: shown(file.name),
+                source: stop.into(),
+            })?,
+        };
+        let directory = trail.last().copied().unwrap_or(ROOT);
         if base.starts_with(WHITEOUT) {
+            return self.hide(layer, directory, base, file);
+        }
+        for node in trail {
+            self.nodes[node].touched_by = Some(layer);
+        }
+        let there = self.nodes[directory].children.get(*base).copied();
+        if let Some(there) = there
+            && kind == Kind::Directory
+            && self.is_directory(there)
+        {
+            self.nodes[there].inode = Arc::new(Inode::of(layer, kind, file)?);
+            self.nodes[there].touched_by = Some(layer);
             return Ok(());
         }
-        let kind = kind_of(file)?;
+        // What is there goes first: a hard link to itself, or to something below itself, leads nowhere.
+        self.nodes[directory].children.remove(*base);
         let inode = match kind {
             Kind::HardLink => self.link_target(file)?,
             kind => Arc::new(Inode::of(layer, kind, file)?),
         };
-        let directory = self
-            .directory(layer, parent)
-            .map_err(|stop| Unpackable::Path {
-                path: shown(file.name),
-                source: stop.into(),
-            })?;
-        let there = self.nodes[directory].children.get(*base).copied();
-        match there {
-            Some(there) if self.is_directory(there) && inode.kind == Kind::Directory => {
-                self.nodes[there].inode = inode;
-            }
-            _ => {
-                let node = self.push(inode);
-                self.nodes[directory].children.insert(base.to_vec(), node);
+        let node = self.push(layer, inode);
+        self.nodes[node].touched_by = Some(layer);
+        self.nodes[directory].children.insert(base.to_vec(), node);
+        Ok(())
+    }
+
+    /// Does what the whiteout `base` in `directory` says. It hides only what layers below have, and what its own layer has
+    /// stays, also where it stands before it: so says the specification of images, so do umoci and the SOCI snapshotter.
+    fn hide(
+        &mut self,
+        layer: usize,
+        directory: usize,
+        base: &[u8],
+        file: &FileMetadata<'_>,
+    ) -> Result<(), Unpackable> {
+        if base == OPAQUE {
+            self.hide_below(layer, directory);
+            return Ok(());
+        }
+        let hidden = &base[WHITEOUT.len()..];
+        if matches!(hidden, b"" | b"." | b"..") {
+            return Err(Unpackable::Whiteout(shown(file.name)));
+        }
+        if let Some(&there) = self.nodes[directory].children.get(hidden) {
+            if self.nodes[there].touched_by == Some(layer) {
+                self.hide_below(layer, there);
+            } else {
+                self.nodes[directory].children.remove(hidden);
             }
         }
         Ok(())
+    }
+
+    /// Takes away what is below a node and not of `layer`.
+    fn hide_below(&mut self, layer: usize, node: usize) {
+        let mut left = vec![node];
+        while let Some(node) = left.pop() {
+            // Each node is cleared once in a layer, however many whiteouts say so.
+            if self.nodes[node].cleared_by.replace(layer) == Some(layer) {
+                continue;
+            }
+            let mut children = std::mem::take(&mut self.nodes[node].children);
+            children.retain(|_, child| self.nodes[*child].touched_by == Some(layer));
+            left.extend(children.values());
+            self.nodes[node].children = children;
+        }
     }
 
     /// What a hard link names: a path from the root, whose last name is not followed.
@@ -155,17 +194,21 @@ impl Tree {
             })
     }
 
-    /// The directory at `path`, made where it is missing.
-    fn directory(&mut self, layer: usize, path: &[&[u8]]) -> Result<usize, Stop> {
+    /// The nodes down to the directory at `path`, made where they are missing.
+    fn directory(&mut self, layer: usize, path: &[&[u8]]) -> Result<Vec<usize>, Stop> {
         loop {
-            match self.walk(path, true) {
-                Ok(found) if self.is_directory(found) => return Ok(found),
-                Ok(_) => {
-                    let last = path.last().copied().unwrap_or_default();
-                    return Err(Stop::NotADirectory(last.to_vec()));
+            match self.trail(path, true) {
+                Ok(trail) => {
+                    let found = trail.last().copied().unwrap_or(ROOT);
+                    if !self.is_directory(found) {
+                        let last = path.last().copied().unwrap_or_default();
+                        return Err(Stop::NotADirectory(last.to_vec()));
+                    }
+                    return Ok(trail);
                 }
                 Err(Stop::Missing(parent, name)) => {
-                    let made = self.push(Arc::new(Inode::implicit_directory(layer)));
+                    let inode = Arc::new(Inode::implicit_directory(layer));
+                    let made = self.push(layer, inode);
                     self.nodes[parent].children.insert(name, made);
                 }
                 Err(stop) => return Err(stop),
@@ -173,10 +216,12 @@ impl Tree {
         }
     }
 
-    fn push(&mut self, inode: Arc<Inode>) -> usize {
+    fn push(&mut self, layer: usize, inode: Arc<Inode>) -> usize {
         self.nodes.push(Node {
             inode,
             children: BTreeMap::new(),
+            touched_by: None,
+            cleared_by: Some(layer),
         });
         self.nodes.len() - 1
     }
@@ -187,6 +232,12 @@ impl Tree {
 
     /// Follows `path` from the root; its last name, where it is a symbolic link, only if `follow`.
     fn walk(&self, path: &[&[u8]], follow: bool) -> Result<usize, Stop> {
+        let trail = self.trail(path, follow)?;
+        Ok(trail.last().copied().unwrap_or(ROOT))
+    }
+
+    /// The nodes from the root to where `path` leads.
+    fn trail(&self, path: &[&[u8]], follow: bool) -> Result<Vec<usize>, Stop> {
         let mut left: Vec<Vec<u8>> = path.iter().rev().map(|name| name.to_vec()).collect();
         let mut trail = vec![ROOT];
         let mut links = 0;
@@ -218,7 +269,7 @@ impl Tree {
             let names = names.filter(|name| !name.is_empty() && *name != b".");
             left.extend(names.map(<[u8]>::to_vec));
         }
-        Ok(*trail.last().unwrap_or(&ROOT))
+        Ok(trail)
     }
 
     /// The node at `path`; its last name, where it is a symbolic link, is followed if `follow`.

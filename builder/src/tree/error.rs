@@ -1,5 +1,7 @@
 //! Why layers make no file system, and why a path leads nowhere. Both as plain sentences.
 
+use crate::tar::Kind;
+
 /// Layers that no runtime can unpack.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unpackable {
@@ -25,6 +27,12 @@ pub enum Unpackable {
         /// What it names.
         target: String,
     },
+    /// A root that is something else than a directory.
+    #[error("the root of the file system is {}, not a directory", .0.described())]
+    Root(Kind),
+    /// A whiteout of no name.
+    #[error("{0} is a whiteout of no name")]
+    Whiteout(String),
     /// A path through something else than directories.
     #[error("{path} cannot be there")]
     Path {

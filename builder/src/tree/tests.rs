@@ -78,10 +78,19 @@ fn whiteouts_hide_the_layers_below_only() {
         ("reg", ".wh.absent", ""),
         ("reg", "nowhere/.wh.x", ""),
         ("reg", ".wh..wh.plnk", ""),
+        ("reg", "a/.wh..wh..opq", ""),
     ];
     assert_eq!(
         paths(&[lower, upper]),
-        ["a reg 1", "d dir 0", "d/y reg 0", "o dir 0", "o/new reg 1"]
+        [
+            "a reg 1",
+            "d dir 0",
+            "d/y reg 0",
+            // Runtimes make the directory of a whiteout, whatever it hides.
+            "nowhere dir 1",
+            "o dir 0",
+            "o/new reg 1"
+        ]
     );
     let gone: &[Member] = &[("reg", ".wh.d", "")];
     assert_eq!(paths(&[lower, gone]), ["a reg 0", "o dir 0", "o/x reg 0"]);
@@ -90,6 +99,72 @@ fn whiteouts_hide_the_layers_below_only() {
         paths(&[lower, again]),
         ["a reg 0", "d dir 1", "d/z reg 1", "o dir 0", "o/x reg 0"]
     );
+}
+
+#[test]
+fn a_whiteout_leaves_what_its_own_layer_has() {
+    let lower: &[Member] = &[
+        ("reg", "d/old", ""),
+        ("reg", "e/f/old", ""),
+        ("reg", "e/old", ""),
+        ("reg", "e/g/old", ""),
+    ];
+    let upper: &[Member] = &[
+        ("reg", "d/new", ""),
+        ("reg", ".wh.d", ""),
+        ("reg", "e/f/new", ""),
+        ("dir", "e/g", ""),
+        ("reg", "e/.wh..wh..opq", ""),
+        ("reg", "e/.wh..wh..opq", ""),
+        ("reg", "e/late", ""),
+    ];
+    let left = [
+        "d dir 0",
+        "d/new reg 1",
+        "e dir 0",
+        "e/f dir 0",
+        "e/f/new reg 1",
+        "e/g dir 1",
+        "e/late reg 1",
+    ];
+    assert_eq!(paths(&[lower, upper]), left);
+    // A whiteout in it does not make a directory the layer's own.
+    let hollow: &[Member] = &[
+        ("reg", "d/.wh.old", ""),
+        ("reg", ".wh.d", ""),
+        ("reg", "new/.wh..wh..opq", ""),
+        ("reg", ".wh.new", ""),
+        ("reg", ".wh.e", ""),
+    ];
+    assert!(paths(&[lower, hollow]).is_empty());
+    // To the next layer all of that is lower.
+    let gone: &[Member] = &[("reg", ".wh.d", ""), ("reg", "e/f/.wh..wh..opq", "")];
+    let left = ["e dir 0", "e/f dir 0", "e/g dir 1", "e/late reg 1"];
+    assert_eq!(paths(&[lower, upper, gone]), left);
+}
+
+#[test]
+fn links_and_whiteouts_meet_what_the_entries_before_them_left() {
+    let lower: &[Member] = &[("reg", "a/f", ""), ("reg", "b/a", "")];
+    let linked: &[Member] = &[("hardlink", "a/g", "a/f"), ("reg", "a/.wh.f", "")];
+    let left = ["a dir 0", "a/g reg 0", "b dir 0", "b/a reg 0"];
+    assert_eq!(paths(&[lower, linked]), left);
+    let unlinked: &[Member] = &[("reg", "a/.wh.f", ""), ("hardlink", "a/g", "a/f")];
+    assert!(matches!(
+        merged(&[lower, unlinked]),
+        Err(Unpackable::HardLink { .. })
+    ));
+    // The whiteout goes through the link of its own layer.
+    let through: &[Member] = &[("symlink", "a", "b"), ("reg", "a/.wh.a", "")];
+    assert_eq!(paths(&[lower, through]), ["a symlink 1", "b dir 0"]);
+    // What a link replaces is gone before it is made.
+    for target in ["a/f", "a"] {
+        let itself: &[Member] = &[("hardlink", target, "a/f")];
+        assert!(
+            matches!(merged(&[lower, itself]), Err(Unpackable::HardLink { .. })),
+            "{target}"
+        );
+    }
 }
 
 #[test]
@@ -159,6 +234,22 @@ fn what_no_runtime_can_unpack_is_refused() {
     assert!(matches!(
         merged(&[&[("sock", "s", "")]]),
         Err(Unpackable::Kind { .. })
+    ));
+    for root in ["", "/", "./", "a/.."] {
+        assert!(matches!(
+            merged(&[&[("symlink", root, "x")]]),
+            Err(Unpackable::Root(Kind::Symlink))
+        ));
+    }
+    for whiteout in [".wh.", "d/.wh..", "d/.wh..."] {
+        assert_eq!(
+            merged(&[&[("reg", whiteout, "")]]).err(),
+            Some(Unpackable::Whiteout(whiteout.to_owned()))
+        );
+    }
+    assert!(matches!(
+        merged(&[&[file, ("reg", "f/.wh.x", "")]]),
+        Err(Unpackable::Path { .. })
     ));
     let mut long = Toc::default();
     long.push(&FileMetadata {
