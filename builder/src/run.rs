@@ -82,12 +82,17 @@ pub async fn index(
     let output_tag = output_tag(request, own_tag(request, &store)?)?;
     let image = Image::load(&store, root).await?;
     let run = Run::new(request, &image, output_tag, started)?;
-    let existing = existing::find(&store, &run).await?;
+    // What is there already saves work, no more: where it cannot be looked at, the work is done.
+    let existing = existing::find(&store, &run).await.unwrap_or_else(|error| {
+        let reason = chain(&error);
+        progress.warn(&format!("cannot look for existing indexes: {reason}"));
+        Existing::default()
+    });
     if let Some(report) = run.settled(&store, &existing).await? {
         return Ok(report);
     }
 
-    let reusable = existing::reusable(&store, &existing, request, &*progress).await?;
+    let reusable = existing::reusable(&store, &existing, request, &*progress).await;
     let layers = layers::index_all(&store, &run.targets, reusable, request, progress).await?;
     let mut publication = Publication::default();
     let mut indexes = Vec::new();

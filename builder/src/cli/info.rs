@@ -12,6 +12,7 @@ use soci_builder::{
     oci::{Descriptor, ImageManifest, Manifest},
     printable::printable,
     registry::Client,
+    run::chain,
     store::{self, ReadImages, Store},
 };
 
@@ -37,6 +38,9 @@ struct IndexInfo {
     version: &'static str,
     index_digest: Digest,
     build_tool: String,
+    /// Why it cannot be used: it is named and not there, or is something else.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    problem: Option<String>,
     layers: Vec<LayerInfo>,
 }
 
@@ -99,7 +103,17 @@ async fn look(arguments: &InfoArgs, client: &Client) -> Result<Info, image::Erro
             }
         }
         for referrer in store.referrers(&descriptor.digest, V1).await? {
-            indexes.extend(index(&store, V1, &referrer, manifest).await?);
+            // A list may outlive what it names.
+            match index(&store, V1, &referrer, manifest).await {
+                Ok(found) => indexes.extend(found),
+                Err(error) => indexes.push(IndexInfo {
+                    version: "v1",
+                    index_digest: referrer.digest,
+                    build_tool: String::new(),
+                    problem: Some(problem(error)?),
+                    layers: Vec::new(),
+                }),
+            }
         }
         platforms.push(PlatformInfo {
             platform: platform.to_string(),
@@ -111,6 +125,19 @@ async fn look(arguments: &InfoArgs, client: &Client) -> Result<Info, image::Erro
         image_digest: image.root.descriptor.digest,
         platforms,
     })
+}
+
+/// What is wrong with an index that is named; other failures are those of the store.
+fn problem(error: store::Error) -> Result<String, store::Error> {
+    match &error {
+        store::Error::NoManifest(_) => Ok(
+            "not found, though the image's list of referrers names it; index the image again to restore it"
+                .to_owned(),
+        ),
+        store::Error::Manifest { .. } => Ok(chain(&error)),
+        store::Error::Registry(source) if source.is_damage() => Ok(chain(&error)),
+        _ => Err(error),
+    }
 }
 
 async fn index(
@@ -146,6 +173,7 @@ async fn index(
             .get(BUILD_TOOL)
             .cloned()
             .unwrap_or_default(),
+        problem: None,
         layers: layers.collect(),
     }))
 }
@@ -163,12 +191,14 @@ fn text(out: &mut impl io::Write, info: &Info) -> io::Result<()> {
             writeln!(out, "  no SOCI index")?;
         }
         for index in &platform.indexes {
+            let state = match &index.problem {
+                Some(problem) => format!(": {}", printable(problem)),
+                None => format!(" by {}", printable(&index.build_tool)),
+            };
             writeln!(
                 out,
-                "  SOCI index {}    {} by {}",
-                index.version,
-                index.index_digest,
-                printable(&index.build_tool)
+                "  SOCI index {}    {}{state}",
+                index.version, index.index_digest
             )?;
             for layer in &index.layers {
                 let size = ByteSize(layer.size).to_string();

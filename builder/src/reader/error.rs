@@ -31,6 +31,11 @@ pub enum Error {
     /// An index that is named and not there.
     #[error("the SOCI index {0} that the image's manifest names is not there")]
     NoIndex(Digest),
+    /// An index that the list of referrers names and that is not there.
+    #[error(
+        "SOCI index {0} not found, though the image's list of referrers names it; index the image again to restore it"
+    )]
+    NoReferrer(Digest),
     /// Something else where an index should be.
     #[error("the SOCI index {0} is an image index and no manifest")]
     NotAnIndex(Digest),

@@ -79,15 +79,19 @@ impl FoundIndex {
         Self::read(store, Version::V2, digest).await.map(Some)
     }
 
-    /// The first index of version 1 that refers to the manifest `image`.
+    /// The first index of version 1 that refers to the manifest `image` and can be read. A list may outlive what it names.
     ///
     /// # Errors
-    /// Where its referrers cannot be listed, or the index not be read.
+    /// Where its referrers cannot be listed, or none of them be read.
     pub async fn by_referrers(store: &Store, image: &Descriptor) -> Result<Option<Self>, Error> {
-        match store.referrers(&image.digest, V1).await?.first() {
-            Some(found) => Self::read(store, Version::V1, found.digest).await.map(Some),
-            None => Ok(None),
+        let mut first_failure = None;
+        for listed in store.referrers(&image.digest, V1).await? {
+            match Self::read(store, Version::V1, listed.digest).await {
+                Ok(found) => return Ok(Some(found)),
+                Err(error) => first_failure = first_failure.or(Some(error)),
+            }
         }
+        first_failure.map_or(Ok(None), Err)
     }
 
     /// Reads an index by its digest.
@@ -96,7 +100,10 @@ impl FoundIndex {
     /// Where it is not there, or is something else.
     pub async fn read(store: &Store, version: Version, digest: Digest) -> Result<Self, Error> {
         let found = store.select(&Selector::Digest(digest)).await?;
-        let found = found.ok_or(Error::NoIndex(digest))?;
+        let found = found.ok_or(match version {
+            Version::V1 => Error::NoReferrer(digest),
+            Version::V2 => Error::NoIndex(digest),
+        })?;
         match found.manifest {
             Manifest::Image(manifest) => Ok(Self {
                 version,

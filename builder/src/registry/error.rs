@@ -70,6 +70,14 @@ pub enum Error {
         /// What is wrong with the answer.
         reason: String,
     },
+    /// An answer that goes on past its bound.
+    #[error("{request}: the answer is longer than {limit} bytes")]
+    TooLong {
+        /// What was asked.
+        request: Request,
+        /// The most that is read.
+        limit: u64,
+    },
     /// An answer that is JSON of the wrong form.
     #[error("{request}: the registry's answer cannot be read")]
     Form {
@@ -305,6 +313,23 @@ impl Error {
         match self.innermost() {
             Self::Status(status) => Some(status),
             _ => None,
+        }
+    }
+
+    /// What came is not what was asked for by its digest, or no manifest at all.
+    pub fn is_damage(&self) -> bool {
+        matches!(
+            self.innermost(),
+            Self::Digest { .. } | Self::Size { .. } | Self::Answer { .. }
+        )
+    }
+
+    /// The registry answered, and with something else than was asked for; not that it is overloaded or out of reach.
+    pub(super) fn is_refusal(&self) -> bool {
+        match self.innermost() {
+            refusal @ Self::Status(_) => refusal.hope() != Hope::Passing,
+            Self::Unauthorized { .. } | Self::Answer { .. } => true,
+            _ => false,
         }
     }
 

@@ -87,8 +87,10 @@ impl Registry {
         loop {
             let fetched = async {
                 let mut answer = self.once(call).await?;
-                let body = answer.body(limit).await?.ok_or_else(|| {
-                    answer.refuse(format!("the answer is longer than {limit} bytes"))
+                let body = answer.body(limit).await?;
+                let body = body.ok_or_else(|| Error::TooLong {
+                    request: answer.request.clone(),
+                    limit,
                 })?;
                 Ok((answer, body))
             };
@@ -179,6 +181,13 @@ impl Registry {
 
     /// A URL that an answer refers to; relative ones count from where the answer came from.
     pub(super) fn linked(&self, answer: &Answer, reference: &str) -> Result<Url, Error> {
+        // A name such as `sha256:…` reads as a scheme, though it is a path.
+        let (algorithm, _) = reference.split_once(':').unwrap_or_default();
+        let path = format!("./{reference}");
+        let reference = match algorithm {
+            "sha256" | "sha512" => &path,
+            _ => reference,
+        };
         let url = answer
             .url
             .join(reference)

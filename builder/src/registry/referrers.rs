@@ -8,6 +8,7 @@ use reqwest::{
     Method,
     header::{ACCEPT, HeaderValue, LINK},
 };
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -24,6 +25,24 @@ use crate::{
 /// How often the referrers tag is written before we give way to others.
 const WRITES_MAX: u32 = 5;
 
+/// Entries without a type whose manifests are asked for it; lists that leave the type out are short.
+const UNTYPED_MAX: u32 = 50;
+
+/// A page of a list. Without `manifests` it is none: an error's body is JSON too.
+#[derive(Deserialize)]
+struct Page {
+    #[serde(rename = "mediaType")]
+    media_type: Option<String>,
+    manifests: Vec<Descriptor>,
+}
+
+impl Page {
+    fn is_of_an_index(&self) -> bool {
+        let said = self.media_type.as_deref().unwrap_or_default();
+        said.is_empty() || said == media_type::OCI_INDEX
+    }
+}
+
 impl Repository {
     /// The referrers of `subject` with that artifact type.
     pub async fn referrers(
@@ -31,18 +50,41 @@ impl Repository {
         subject: &Digest,
         artifact_type: &str,
     ) -> Result<Vec<Descriptor>, Error> {
-        let mut found = match self.listed_referrers(subject, artifact_type).await {
-            Ok(found) => found,
-            // The specification's sign of a registry without such lists.
-            Err(error) if error.is_not_found() => self.tagged_referrers(subject).await?,
-            Err(error) => return Err(error),
+        let listed = match self.listed_referrers(subject, artifact_type).await? {
+            Some(listed) => listed,
+            None => self.tagged_referrers(subject).await?,
         };
+        let mut found = Vec::new();
         // Registries need not filter. Two pages may overlap when the list grew between them.
         let mut seen = HashSet::new();
-        found.retain(|referrer| {
-            referrer.artifact_type.as_deref() == Some(artifact_type) && seen.insert(referrer.digest)
-        });
+        let mut untyped = 0;
+        for mut referrer in listed {
+            if !seen.insert(referrer.digest) {
+                continue;
+            }
+            if referrer.artifact_type.is_none() && untyped < UNTYPED_MAX {
+                untyped += 1;
+                referrer.artifact_type = self.artifact_type_of(&referrer.digest).await;
+            }
+            if referrer.artifact_type.as_deref() == Some(artifact_type) {
+                found.push(referrer);
+            }
+        }
         Ok(found)
+    }
+
+    /// What a manifest says of its type; `None` where it cannot be read, which makes it nobody's referrer.
+    async fn artifact_type_of(&self, manifest: &Digest) -> Option<String> {
+        #[derive(Deserialize)]
+        struct Typed {
+            #[serde(rename = "artifactType")]
+            artifact_type: Option<String>,
+            config: Option<Descriptor>,
+        }
+        let fetched = self.manifest(&Selector::Digest(*manifest)).await.ok()??;
+        let typed: Typed = serde_json::from_slice(&fetched.bytes).ok()?;
+        let own = typed.artifact_type.filter(|own| !own.is_empty());
+        own.or(typed.config.map(|config| config.media_type))
     }
 
     /// Adds to the referrers tag of `subject`, for registries that keep no list themselves.
@@ -83,11 +125,13 @@ impl Repository {
         })
     }
 
+    /// The registry's own list. `None` where it keeps none: the specification's sign for that is 404, but registries and what
+    /// stands before them answer with other refusals too, with web pages, and with JSON of other kinds.
     async fn listed_referrers(
         &self,
         subject: &Digest,
         artifact_type: &str,
-    ) -> Result<Vec<Descriptor>, Error> {
+    ) -> Result<Option<Vec<Descriptor>>, Error> {
         let mut call = self
             .call(Method::GET, "referrers", &subject.to_string())
             .with(ACCEPT, media_type::OCI_INDEX);
@@ -96,22 +140,29 @@ impl Repository {
             .append_pair("artifactType", artifact_type);
         let mut found = Vec::new();
         let mut room = self.limits.referrers_bytes;
-        for _ in 0..self.limits.referrers_pages {
-            let (answer, bytes) = self
-                .registry
-                .fetch(&call, room.min(Limits::MANIFEST_BYTES))
-                .await?;
+        for number in 0..self.limits.referrers_pages {
+            let is_first = number == 0;
+            let limit = room.min(Limits::MANIFEST_BYTES);
+            let (answer, bytes) = match self.registry.fetch(&call, limit).await {
+                Err(error) if is_first && error.is_refusal() => return Ok(None),
+                fetched => fetched?,
+            };
             room -= bytes.len() as u64;
-            let page: ImageIndex =
-                serde_json::from_slice(&bytes).map_err(|source| Error::Form {
+            let page: Page = match serde_json::from_slice(&bytes) {
+                Err(_) if is_first => return Ok(None),
+                page => page.map_err(|source| Error::Form {
                     request: answer.request.clone(),
                     source,
-                })?;
+                })?,
+            };
+            if is_first && !page.is_of_an_index() {
+                return Ok(None);
+            }
             found.extend(page.manifests);
             let links = answer.headers().get_all(LINK);
             match next_page(links.iter().map(HeaderValue::as_bytes)) {
                 Some(next) => call.url = self.registry.linked(&answer, &next)?,
-                None => return Ok(found),
+                None => return Ok(Some(found)),
             }
         }
         Err(Error::Answer {
@@ -125,8 +176,12 @@ impl Repository {
 
     async fn tagged_referrers(&self, subject: &Digest) -> Result<Vec<Descriptor>, Error> {
         let tag = referrers_tag(subject);
-        let Some(fetched) = self.manifest(&Selector::Tag(tag.clone())).await? else {
-            return Ok(Vec::new());
+        let fetched = match self.manifest(&Selector::Tag(tag.clone())).await {
+            Ok(Some(fetched)) => fetched,
+            Ok(None) => return Ok(Vec::new()),
+            // Some registries answer so about a tag that is not there. Whoever asks has read the image itself.
+            Err(error) if error.is_denied() => return Ok(Vec::new()),
+            Err(error) => return Err(error),
         };
         let index: ImageIndex =
             serde_json::from_slice(&fetched.bytes).map_err(|source| self.no_index(&tag, source))?;

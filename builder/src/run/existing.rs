@@ -3,15 +3,16 @@
 
 use std::collections::HashMap;
 
-use super::{Error, Request, Run, publish};
+use super::{Error, Request, Run, chain, publish};
 use crate::{
     convert::convert,
     digest::Digest,
     index::{V1, V2, Version},
+    layout,
     oci::{Descriptor, ImageManifest, Manifest, Platform, Selector},
     plan::{is_wanted_index, reusable_ztocs},
     progress::Progress,
-    store::{Fetched, ReadImages},
+    store::{self, Fetched, ReadImages},
 };
 
 /// SOCI indexes that are in the store.
@@ -49,7 +50,8 @@ pub(super) async fn find(store: &impl ReadImages, run: &Run<'_>) -> Result<Exist
     let mut existing = Existing::default();
     match run.new_tag() {
         Some(tag) => {
-            if let Some(output) = store.select(&Selector::Tag(tag.to_owned())).await? {
+            let output = store.select(&Selector::Tag(tag.to_owned())).await;
+            if let Some(output) = absent_where_denied(output)? {
                 existing.output = Some(output.descriptor.digest);
                 existing.indexes = version_2(store, &output).await?;
             }
@@ -132,39 +134,37 @@ pub(super) async fn wanted(
     }))
 }
 
-/// Ztocs that may be used again, by the digest of their layer.
+/// Ztocs that may be used again, by the digest of their layer. Where none can be had, the layers are read.
 pub(super) async fn reusable(
     store: &impl ReadImages,
     existing: &Existing,
     request: &Request,
     progress: &dyn Progress,
-) -> Result<HashMap<Digest, Descriptor>, Error> {
+) -> HashMap<Digest, Descriptor> {
     let mut ztocs = HashMap::new();
     if let Some(tag) = &request.reuse_from {
-        match store.select(&Selector::Tag(tag.clone())).await? {
-            None => progress.warn(&format!(
+        let earlier = earlier(store, tag).await;
+        match &earlier {
+            Ok(Some(indexes)) if indexes.is_empty() => {
+                progress.warn(&format!("the tag {tag} has no SOCI index to reuse"));
+            }
+            Ok(Some(_)) => {}
+            Ok(None) => progress.warn(&format!(
                 "there is no tag {tag} to reuse an index from; all layers are read"
             )),
-            Some(earlier) => {
-                let mut indexes = version_2(store, &earlier).await?;
-                let manifests = match &earlier.manifest {
-                    Manifest::Image(_) => vec![earlier.descriptor.clone()],
-                    Manifest::Index(index) if indexes.is_empty() => index.manifests.clone(),
-                    Manifest::Index(_) => Vec::new(),
-                };
-                for manifest in &manifests {
-                    indexes.extend(version_1(store, manifest).await?);
-                }
-                if indexes.is_empty() {
-                    progress.warn(&format!("the tag {tag} has no SOCI index to reuse"));
-                }
-                ztocs.extend(
-                    indexes
-                        .iter()
-                        .flat_map(|found| reusable_ztocs(&found.manifest, &request.options)),
-                );
-            }
+            Err(error) => progress.warn(&format!(
+                "cannot reuse the index of the tag {tag}: {}; all layers are read",
+                chain(error)
+            )),
         }
+        ztocs.extend(
+            earlier
+                .ok()
+                .flatten()
+                .iter()
+                .flatten()
+                .flat_map(|found| reusable_ztocs(&found.manifest, &request.options)),
+        );
     }
     ztocs.extend(
         existing
@@ -172,7 +172,35 @@ pub(super) async fn reusable(
             .iter()
             .flat_map(|found| reusable_ztocs(&found.manifest, &request.options)),
     );
-    Ok(ztocs)
+    ztocs
+}
+
+/// The SOCI indexes of what is under `tag`; `None` where there is no such tag.
+async fn earlier(store: &impl ReadImages, tag: &str) -> Result<Option<Vec<Found>>, Error> {
+    let earlier = store.select(&Selector::Tag(tag.to_owned())).await;
+    let Some(earlier) = absent_where_denied(earlier)? else {
+        return Ok(None);
+    };
+    let mut indexes = version_2(store, &earlier).await?;
+    let manifests = match &earlier.manifest {
+        Manifest::Image(_) => vec![earlier.descriptor.clone()],
+        Manifest::Index(index) if indexes.is_empty() => index.manifests.clone(),
+        Manifest::Index(_) => Vec::new(),
+    };
+    for manifest in &manifests {
+        indexes.extend(version_1(store, manifest).await?);
+    }
+    Ok(Some(indexes))
+}
+
+/// Some registries answer 401 or 403 about what is not there. Only for what is looked for where the image itself was read.
+pub(super) fn absent_where_denied<T>(
+    found: Result<Option<T>, store::Error>,
+) -> Result<Option<T>, store::Error> {
+    match found {
+        Err(store::Error::Registry(error)) if error.is_denied() => Ok(None),
+        found => found,
+    }
 }
 
 /// The SOCI indexes that an image index names itself.
@@ -200,24 +228,35 @@ async fn version_1(store: &impl ReadImages, image: &Descriptor) -> Result<Vec<Fo
     Ok(found)
 }
 
-/// One index; `None` where its manifest is gone, which only means that it cannot be used.
+/// One index; `None` where its manifest is gone or damaged, which only means that it cannot be used.
 async fn read(
     store: &impl ReadImages,
     descriptor: &Descriptor,
     platform: Option<Platform>,
 ) -> Result<Option<Found>, Error> {
-    Ok(
-        match store.select(&Selector::Digest(descriptor.digest)).await? {
-            Some(Fetched {
-                manifest: Manifest::Image(manifest),
-                descriptor,
-                ..
-            }) => Some(Found {
-                descriptor,
-                manifest,
-                platform,
-            }),
-            _ => None,
-        },
-    )
+    let found = store.select(&Selector::Digest(descriptor.digest)).await;
+    Ok(match absent_where_damaged(found)? {
+        Some(Fetched {
+            manifest: Manifest::Image(manifest),
+            descriptor,
+            ..
+        }) => Some(Found {
+            descriptor,
+            manifest,
+            platform,
+        }),
+        _ => None,
+    })
+}
+
+/// A manifest that is there as other bytes, or that the registry keeps to itself, is as good as gone: it can be pushed again.
+pub(super) fn absent_where_damaged<T>(
+    found: Result<Option<T>, store::Error>,
+) -> Result<Option<T>, store::Error> {
+    match absent_where_denied(found) {
+        Err(store::Error::Manifest { .. }) => Ok(None),
+        Err(store::Error::Layout(layout::Error::Damaged { .. })) => Ok(None),
+        Err(store::Error::Registry(error)) if error.is_damage() => Ok(None),
+        found => found,
+    }
 }

@@ -7,8 +7,11 @@ use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::{
-    Error, Layer, Layers, Prefetch, Request, Target, index::EMPTY_CONFIG, index::V1, soci_index,
-    ztoc_descriptor,
+    Error, Layer, Layers, Prefetch, Request, Target,
+    existing::{absent_where_damaged, absent_where_denied},
+    index::EMPTY_CONFIG,
+    index::V1,
+    soci_index, ztoc_descriptor,
 };
 use crate::{
     convert::convert,
@@ -134,11 +137,10 @@ impl Publication {
             _ => {
                 let mut subjects = Vec::new();
                 for index in self.indexes.into_values() {
-                    let listed = store.referrers(&index.subject, V1).await?;
-                    if !listed
-                        .iter()
-                        .any(|referrer| referrer.digest == index.descriptor.digest)
-                    {
+                    let digest = index.descriptor.digest;
+                    // A list may outlive what it names, and one that cannot be read may lack it: putting it again does no harm.
+                    let is_listed = is_referrer(store, &index.subject, &digest).await;
+                    if !(is_there(store, &digest).await? && matches!(is_listed, Ok(true))) {
                         store
                             .put_referrer(&index.descriptor, index.bytes.into(), &index.subject)
                             .await?;
@@ -150,12 +152,7 @@ impl Publication {
                 read_back(store, &pushed).await?;
                 store.commit()?;
                 for (subject, index) in subjects {
-                    if !store
-                        .referrers(&subject, V1)
-                        .await?
-                        .iter()
-                        .any(|referrer| referrer.digest == index)
-                    {
+                    if !is_referrer(store, &subject, &index).await? {
                         let what =
                             format!("the index {index} is not among the referrers of {subject}");
                         return Err(Error::ReadBack { what });
@@ -179,15 +176,23 @@ async fn put_manifest(
     descriptor: &Descriptor,
     bytes: Vec<u8>,
 ) -> Result<bool, Error> {
-    if store
-        .select(&Selector::Digest(descriptor.digest))
-        .await?
-        .is_some()
-    {
+    if is_there(store, &descriptor.digest).await? {
         return Ok(false);
     }
     store.put_manifest(descriptor, bytes.into()).await?;
     Ok(true)
+}
+
+/// Whether a manifest is there and whole.
+async fn is_there(store: &Store, digest: &Digest) -> Result<bool, Error> {
+    let found = store.select(&Selector::Digest(*digest)).await;
+    Ok(absent_where_damaged(found)?.is_some())
+}
+
+/// Whether an index of version 1 is on the list of its image.
+async fn is_referrer(store: &Store, subject: &Digest, index: &Digest) -> Result<bool, Error> {
+    let listed = store.referrers(subject, V1).await?;
+    Ok(listed.iter().any(|referrer| referrer.digest == *index))
 }
 
 /// Puts the tag and looks whether it is there; says whether it named something else before.
@@ -198,7 +203,7 @@ async fn put_tag(
     bytes: Bytes,
 ) -> Result<bool, Error> {
     // ECR refuses to put even the same manifest again under an immutable tag.
-    if store.resolve(tag).await? == Some(descriptor.digest) {
+    if absent_where_denied(store.resolve(tag).await)? == Some(descriptor.digest) {
         return Ok(false);
     }
     store.put_tag(tag, descriptor, bytes).await?;

@@ -200,15 +200,119 @@ async fn a_tag_that_holds_something_else_is_left_alone() {
     assert!(registry.requests_to(Route::PushManifest).is_empty());
 }
 
+fn body(text: &str) -> Fault {
+    Fault::Body {
+        bytes: Bytes::copy_from_slice(text.as_bytes()),
+        announced: true,
+    }
+}
+
 #[tokio::test]
-async fn a_list_that_cannot_be_read_is_an_error() {
-    let registry = FakeRegistry::start();
+async fn what_is_no_list_means_that_the_tag_has_it() {
+    let statuses = [400, 401, 403, 404, 405, 406, 410, 415, 501];
+    let refusals = statuses.map(|status| Fault::status(status, "UNSUPPORTED"));
+    let bodies = [
+        "",
+        "[]",
+        "{}",
+        "null",
+        r#"{"schemaVersion":2,"manifests":[{"digest""#,
+        r#"{"schemaVersion":2,"manifests":null}"#,
+        r#"{"schemaVersion":2,"manifests":{}}"#,
+        r#"{"errors":[{"code":"UNSUPPORTED"}]}"#,
+        r#"{"schemaVersion":2,"mediaType":"application/vnd.docker.distribution.manifest.list.v2+json","manifests":[]}"#,
+    ]
+    .map(body);
+    let pages = [
+        Fault::Html,
+        Fault::SentOn("/login"),
+        Fault::SentOn("http://login.example/"),
+    ];
+    for fault in refusals.into_iter().chain(bodies).chain(pages) {
+        let registry = without_list();
+        let app = app(&registry);
+        app.add_referrer_by_tag(&subject(), referrer(1, SOCI))
+            .await
+            .unwrap();
+        registry.fail(Route::Referrers, fault.clone()).always();
+        let found = app.referrers(&subject(), SOCI).await;
+        assert_eq!(found.unwrap(), [referrer(1, SOCI)], "{fault:?}");
+    }
+}
+
+/// It has a list, and what is on it cannot be known now.
+#[tokio::test]
+async fn an_overloaded_registry_is_no_registry_without_lists() {
+    for status in [429, 500, 503] {
+        let registry = FakeRegistry::start();
+        registry
+            .fail(Route::Referrers, Fault::status(status, "BUSY"))
+            .always();
+        let error = app(&registry)
+            .referrers(&subject(), SOCI)
+            .await
+            .unwrap_err();
+        let status = status.to_string();
+        assert!(told(&error).contains(&status), "{error}");
+        assert!(registry.requests_to(Route::ReadManifest).is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_list_whose_later_page_is_none_is_an_error() {
+    let registry = FakeRegistry::with(Settings {
+        referrers_page: 1,
+        ..Settings::default()
+    });
+    let app = app(&registry);
+    for number in 0..3 {
+        push(&app, number, SOCI).await;
+    }
+    registry.fail(
+        Route::Referrers,
+        Fault::Header("x-page", "first".to_owned()),
+    );
     registry.fail(Route::Referrers, Fault::Html);
-    let error = app(&registry)
-        .referrers(&subject(), SOCI)
-        .await
-        .unwrap_err();
+    let error = app.referrers(&subject(), SOCI).await.unwrap_err();
     assert!(told(&error).contains("the registry's answer cannot be read: expected value"));
+}
+
+#[tokio::test]
+async fn entries_without_a_type_are_asked_for_it() {
+    let registry = FakeRegistry::start();
+    let app = app(&registry);
+    for (number, artifact_type) in [(1, SOCI), (2, "application/other")] {
+        push(&app, number, artifact_type).await;
+    }
+    let untyped = [(1, SOCI), (2, "application/other"), (3, SOCI)].map(|(number, of)| Descriptor {
+        artifact_type: None,
+        ..referrer(number, of)
+    });
+    let list =
+        json!({"schemaVersion": 2, "mediaType": media_type::OCI_INDEX, "manifests": untyped});
+    registry
+        .fail(Route::Referrers, body(&list.to_string()))
+        .always();
+    // The third is on the list and gone, and so is nobody's.
+    assert_eq!(
+        app.referrers(&subject(), SOCI).await.unwrap(),
+        [referrer(1, SOCI)]
+    );
+}
+
+/// Its first segment reads as a scheme.
+#[tokio::test]
+async fn the_next_page_may_be_named_by_the_subject_alone() {
+    let registry = FakeRegistry::start();
+    let app = app(&registry);
+    push(&app, 1, SOCI).await;
+    let next = format!("<{}?page=0>; rel=\"next\"", subject());
+    registry.fail(Route::Referrers, Fault::Header("link", next));
+    assert_eq!(
+        app.referrers(&subject(), SOCI).await.unwrap(),
+        [referrer(1, SOCI)]
+    );
+    assert_eq!(registry.requests_to(Route::Referrers).len(), 2);
 }
 
 #[tokio::test]

@@ -212,6 +212,20 @@ impl FakeRegistry {
             .put_manifest(repository, tag, media_type, bytes.into())
     }
 
+    /// Stores bytes under a manifest's digest that are not its own.
+    pub fn put_manifest_as(&self, repository: &str, digest: Digest, bytes: impl Into<Bytes>) {
+        let media_type = "application/vnd.oci.image.manifest.v1+json".to_owned();
+        let key = (repository.to_owned(), digest);
+        let stored = (media_type, bytes.into());
+        self.state().manifests.insert(key, stored);
+    }
+
+    /// Loses a manifest; lists and tags keep naming it.
+    pub fn forget_manifest(&self, repository: &str, digest: &Digest) {
+        let key = (repository.to_owned(), *digest);
+        self.state().manifests.remove(&key);
+    }
+
     /// A stored blob.
     pub fn blob(&self, digest: &Digest) -> Option<Bytes> {
         self.state().blobs.get(digest).cloned()

@@ -168,6 +168,7 @@ pub(super) fn spoil(answer: Answer, fault: Fault) -> Answer {
             "content-type",
             "text/html; charset=utf-8",
         ),
+        Fault::SentOn(path) => with(empty(303), "location", path),
         Fault::Cut { after } => cut(answer, after, End::Break),
         Fault::Silence { after } => cut(answer, after, End::Silence),
         Fault::Drip { after } => {

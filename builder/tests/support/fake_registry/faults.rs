@@ -89,6 +89,8 @@ pub enum Fault {
     },
     /// A web page with status 200.
     Html,
+    /// Sent on to this path, with status 303.
+    SentOn(&'static str),
     /// Another body than the right one.
     Body {
         /// The body.
