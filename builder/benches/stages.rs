@@ -193,6 +193,7 @@ fn ztoc_of(stored: &[u8], span_size: u64, encoding: LayerEncoding) -> Ztoc {
     let options = Options {
         span_size,
         build_tool: String::new(),
+        bytes_max: 1 << 30,
     };
     let pass = layer::pass(stored, encoding, &options, &mut layer::no_spare_core)
         .expect("memory can be read");

@@ -10,13 +10,12 @@ use std::io::{self, Read};
 use crate::{
     digest::{Digest, Hasher},
     inflate::{self, Boundary, CompressedAt, Gunzip, MAGIC as GZIP_MAGIC, PlainAt, Sink},
-    limits::Limits,
     oci::LayerEncoding,
     tar::{self, Entry, TarReader},
-    ztoc::{Compression, FileMetadata, Toc, Ztoc},
+    ztoc::{self, Compression, FileMetadata, Toc, Ztoc},
 };
 use hashing::Hashing;
-use spans::{EqualSpans, GzipSpans, Spans};
+use spans::{EqualSpans, GzipSpans, Size, Spans};
 
 /// Bytes read at once from a layer that is not compressed.
 const PIECE: usize = 256 * 1024;
@@ -28,6 +27,8 @@ pub struct Options {
     pub span_size: u64,
     /// What the ztoc says built it.
     pub build_tool: String,
+    /// Bytes that may be collected for the ztoc.
+    pub bytes_max: u64,
 }
 
 /// A core that a pass may use besides its own, until it drops this.
@@ -74,12 +75,18 @@ pub enum Unindexable {
     /// The tar stream is wrong, or holds a member that cannot be indexed.
     #[error("its tar archive cannot be indexed")]
     Tar(#[source] tar::Error),
-    /// Its ztoc would be larger than the format can be.
+    /// Its ztoc would take more memory than it may.
     #[error(
-        "its ztoc could take more than {} bytes, which the format cannot hold; choose a larger span size",
-        Limits::ZTOC_BYTES
+        "its ztoc would take more than {limit} bytes ({spans} spans and {files} files so far); a larger span size makes fewer spans"
     )]
-    TooLarge,
+    TooLarge {
+        /// Bytes that it may take.
+        limit: u64,
+        /// Spans that were found.
+        spans: usize,
+        /// Entries of the archive that were found.
+        files: usize,
+    },
 }
 
 /// Reads all of `source` and makes its ztoc. `declared` is what the media type says. `spare` is asked again and again, until it
@@ -168,11 +175,25 @@ struct Files {
 }
 
 impl Files {
-    fn take(&mut self, plain: &[u8]) -> Result<(), tar::Error> {
+    fn take(&mut self, plain: &[u8]) -> Result<(), Unindexable> {
         let toc = &mut self.toc;
         self.reader
             .push(plain, &mut |entry| push_entry(toc, &entry))
+            .map_err(Unindexable::Tar)
     }
+}
+
+/// Refuses where more was collected than may be: after each piece of the plain bytes, which are few enough not to matter.
+fn check(spans: Size, toc: &Toc, options: &Options) -> Result<(), Unindexable> {
+    let bytes = ztoc::flat_bytes_max(toc, spans.checkpoints, spans.count);
+    if bytes as u64 > options.bytes_max {
+        return Err(Unindexable::TooLarge {
+            limit: options.bytes_max,
+            spans: spans.count,
+            files: toc.len(),
+        });
+    }
+    Ok(())
 }
 
 fn push_entry(toc: &mut Toc, entry: &Entry<'_>) {
@@ -207,17 +228,19 @@ fn low_half(id: i64) -> u32 {
 struct GzipSink<'a> {
     spans: GzipSpans<'a>,
     files: Files,
+    options: &'a Options,
 }
 
 impl Sink for GzipSink<'_> {
-    type Error = tar::Error;
+    type Error = Unindexable;
 
     fn compressed(&mut self, bytes: &[u8]) {
         self.spans.take(bytes);
     }
 
-    fn plain(&mut self, bytes: &[u8]) -> Result<(), tar::Error> {
-        self.files.take(bytes)
+    fn plain(&mut self, bytes: &[u8]) -> Result<(), Unindexable> {
+        self.files.take(bytes)?;
+        check(self.spans.size(), &self.files.toc, self.options)
     }
 
     fn boundary(&mut self, boundary: Boundary, window: &[u8]) {
@@ -225,19 +248,26 @@ impl Sink for GzipSink<'_> {
     }
 }
 
-fn gzip_pass(source: &mut impl Read, options: &Options, hashing: Hashing<'_>) -> io::Result<Pass> {
+fn gzip_pass<'a>(
+    source: &mut impl Read,
+    options: &'a Options,
+    hashing: Hashing<'a>,
+) -> io::Result<Pass> {
     let mut sink = GzipSink {
         spans: GzipSpans::new(options.span_size, hashing),
         files: Files::default(),
+        options,
     };
     let mut gunzip = Gunzip::default();
     let read = match gunzip.run(source, &mut sink) {
         Ok(PlainAt(_)) => Ok(()),
         Err(inflate::Error::Read(error)) => return Err(error),
         Err(inflate::Error::Stream { at, fault }) => Err(Unindexable::Gzip { at, fault }),
-        Err(inflate::Error::Sink(error)) => Err(Unindexable::Tar(error)),
+        Err(inflate::Error::Sink(why)) => Err(why),
     };
     if read.is_err() {
+        sink.files = Files::default();
+        sink.spans.forget();
         gunzip.drain(source, &mut sink)?;
     }
     let spans = sink.spans.finish();
@@ -256,10 +286,16 @@ fn plain_pass(source: &mut impl Read, options: &Options, hashing: Hashing<'_>) -
     each_piece(source, |piece| {
         spans.take(piece);
         if read.is_ok() {
-            read = files.take(piece);
+            read = files
+                .take(piece)
+                .and_then(|()| check(spans.size(), &files.toc, options));
+            if read.is_err() {
+                files = Files::default();
+                spans.forget();
+            }
         }
     })?;
-    let files = read.map(|()| files).map_err(Unindexable::Tar);
+    let files = read.map(|()| files);
     Ok(assemble(
         Compression::Uncompressed,
         spans.finish(),
@@ -288,19 +324,21 @@ fn ztoc_of(
     options: &Options,
 ) -> Result<Ztoc, Unindexable> {
     let plain_size = files.reader.finish().map_err(Unindexable::Tar)?;
-    let ztoc = Ztoc {
+    let count = spans.digests.len();
+    let size = Size {
+        count,
+        checkpoints: spans.checkpoints.len(),
+    };
+    // The end may have added to it.
+    check(size, &files.toc, options)?;
+    Ok(Ztoc {
         build_tool: options.build_tool.clone(),
         compression,
         compressed_size: spans.size,
         plain_size,
         toc: files.toc,
         checkpoints: spans.checkpoints,
-        max_span_id: i32::try_from(spans.digests.len()).map_err(|_| Unindexable::TooLarge)? - 1,
+        max_span_id: i32::try_from(count).expect("so many digests pass any limit") - 1,
         span_digests: spans.digests,
-    };
-    if ztoc.size_max() > Limits::ZTOC_BYTES {
-        Err(Unindexable::TooLarge)
-    } else {
-        Ok(ztoc)
-    }
+    })
 }

@@ -6,6 +6,10 @@
 pub struct Limits {
     /// Bytes of a blob that is held whole: a config, a ztoc, a list of spans to prefetch.
     pub blob_bytes: u64,
+    /// Bytes of all ztocs of an image that are held to read its files.
+    pub ztocs_bytes: u64,
+    /// Bytes that are collected of a layer for its ztoc, whatever its size; see [`Self::ztoc_bytes_of`].
+    pub ztoc_bytes: u64,
     /// Bytes of the manifests in an image index, together. One has some KiB; the provider, which reads them too, has 128 MiB in all.
     pub manifests_bytes: u64,
     /// Bytes of all pages of a list of referrers; an entry has some 300.
@@ -29,6 +33,8 @@ pub struct Limits {
 impl Limits {
     /// Bytes of a manifest, and of a config. ECR takes no larger manifest, and no registry need take one.
     pub const MANIFEST_BYTES: u64 = 4 << 20;
+    /// The part of a layer's stored bytes that its ztoc may take besides, as a divisor.
+    const ZTOC_SHARE: u64 = 8;
     /// Bytes of a ztoc: a flatbuffer's offsets have 32 bits, one of them for the sign.
     pub const ZTOC_BYTES: usize = i32::MAX as usize;
     /// Bytes of the records that describe one member of a tar archive (PAX, GNU long name, GNU long link). It is the reference's
@@ -38,12 +44,23 @@ impl Limits {
     pub const TOKEN_BYTES: u64 = 1 << 20;
     /// Bytes of an error's body: a few hundred of JSON. HTML error pages may be longer and are of no use.
     pub const ERROR_BODY_BYTES: u64 = 64 << 10;
+
+    /// Bytes that are collected of a layer of `layer_bytes` stored bytes for its ztoc. Small layers cannot ask for much, however far
+    /// they unfold; and the largest ones, with 32 KiB for each 4 MiB of their plain bytes, stay far below.
+    pub fn ztoc_bytes_of(&self, layer_bytes: u64) -> u64 {
+        let bytes = self
+            .ztoc_bytes
+            .saturating_add(layer_bytes / Self::ZTOC_SHARE);
+        bytes.min(self.blob_bytes)
+    }
 }
 
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            blob_bytes: Self::ZTOC_BYTES as u64,
+            blob_bytes: 1 << 30,
+            ztocs_bytes: 1 << 30,
+            ztoc_bytes: 128 << 20,
             manifests_bytes: 8 << 20,
             referrers_bytes: 16 << 20,
             referrers_pages: 1_000,
@@ -61,6 +78,16 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_ztoc_may_grow_with_its_layer_and_stays_readable() {
+        let limits = Limits::default();
+        assert_eq!(limits.ztoc_bytes_of(1 << 20), (128 << 20) + (128 << 10));
+        // ECR's largest layer, 52,000 MiB, takes 32 KiB for each 4 MiB: 407 MiB and a bit where it does not shrink.
+        assert!(limits.ztoc_bytes_of(52_000 << 20) > 2 * (407 << 20));
+        assert_eq!(limits.ztoc_bytes_of(u64::MAX), limits.blob_bytes);
+        assert!(limits.blob_bytes <= Limits::ZTOC_BYTES as u64);
+    }
+
+    #[test]
     fn the_readme_has_every_number() {
         let limits = Limits::default();
         let mib = |bytes: u64| {
@@ -75,10 +102,16 @@ mod tests {
             ),
             ("a list of referrers", mib(limits.referrers_bytes)),
             ("its pages", limits.referrers_pages.to_string()),
+            ("a blob that is held whole", mib(limits.blob_bytes)),
             (
-                "a blob that is held whole",
-                format!("{} MiB", (limits.blob_bytes + 1) >> 20),
+                "what is collected of a layer",
+                format!(
+                    "{} and 1/{} of its stored bytes",
+                    mib(limits.ztoc_bytes),
+                    Limits::ZTOC_SHARE
+                ),
             ),
+            ("all ztocs of an image", mib(limits.ztocs_bytes)),
             (
                 "the records of one member of an archive",
                 mib(Limits::RECORD_BYTES),

@@ -55,6 +55,8 @@ struct Shared {
     bytes_read: std::sync::atomic::AtomicU64,
     /// Bytes of whole layers that may still be kept.
     room: std::sync::atomic::AtomicU64,
+    /// Bytes that ztocs may still take.
+    ztoc_room: std::sync::atomic::AtomicU64,
 }
 
 impl Shared {
@@ -65,7 +67,15 @@ impl Shared {
             cache: Cache::new(limits.cached_bytes),
             bytes_read: 0.into(),
             room: limits.held_bytes.into(),
+            ztoc_room: limits.ztocs_bytes.into(),
         }
+    }
+
+    /// Takes `bytes` of the room for ztocs, where so much is left.
+    fn has_room_for_ztoc(&self, bytes: u64) -> bool {
+        let taken = |room: u64| room.checked_sub(bytes);
+        let order = Ordering::Relaxed;
+        self.ztoc_room.try_update(order, order, taken).is_ok()
     }
 }
 

@@ -81,12 +81,18 @@ pub enum NotAZtoc {
     },
 }
 
+/// Bytes that a ztoc takes serialized, at most, with no text for what built it.
+pub(crate) fn flat_bytes_max(toc: &Toc, checkpoints: usize, digests: usize) -> usize {
+    // A digest is a text of 71 bytes with a length, padding and an offset; the rest is a handful of tables.
+    let digests = digests.saturating_mul(84);
+    (512 + toc.flat_bytes_max() + checkpoints).saturating_add(digests)
+}
+
 impl Ztoc {
     /// Bytes that it takes serialized, at most.
     pub fn size_max(&self) -> usize {
-        // A digest is a text of 71 bytes with a length, padding and an offset; the rest is a handful of tables.
-        let fixed = 512 + self.build_tool.len();
-        fixed + self.toc.flat_bytes_max() + self.checkpoints.len() + 84 * self.span_digests.len()
+        let collected = flat_bytes_max(&self.toc, self.checkpoints.len(), self.span_digests.len());
+        collected + self.build_tool.len()
     }
 
     /// Serializes it. The order of building decides the bytes, and is the reference implementation's.

@@ -10,7 +10,10 @@ use std::{
 };
 
 use flate2::{Compression, write::GzEncoder};
-use support::image::{Image, Layer, gzip};
+use support::{
+    image::{GZIP, Image, Layer, blob_path, gzip, tar_of},
+    program::Program,
+};
 
 /// Bytes of the one file.
 const FILE_BYTES: usize = 1 << 30;
@@ -33,7 +36,7 @@ fn bomb() -> Layer {
         bytes.extend_from_slice(&zeros);
     }
     assert!(bytes.len() < FILE_BYTES / 900);
-    Layer::of("application/vnd.oci.image.layer.v1.tar+gzip", bytes)
+    Layer::of(GZIP, bytes)
 }
 
 /// Runs the program with no more memory than [`LIMIT_KIB`], and gives what `wc` counts of its output.
@@ -46,6 +49,81 @@ fn limited(arguments: &[&str]) -> Output {
         .stdin(Stdio::null())
         .output()
         .unwrap()
+}
+
+/// Headers of empty files, as many as a megabyte of gzip can hold.
+fn many_files() -> Layer {
+    let mut header = tar::Header::new_ustar();
+    header.set_path("file").unwrap();
+    header.set_size(0);
+    header.set_cksum();
+    Layer::of(GZIP, gzip(&header.as_bytes().repeat(10_000)).repeat(80))
+}
+
+/// Extended attributes of nearly a mebibyte for each file.
+fn large_attributes() -> Layer {
+    let value = vec![b'x'; 1_000_000];
+    let mut archive = tar::Builder::new(Vec::new());
+    archive
+        .append_pax_extensions([("SCHILY.xattr.user.x", &value[..])])
+        .unwrap();
+    let mut header = tar::Header::new_ustar();
+    header.set_path("file").unwrap();
+    header.set_size(0);
+    header.set_cksum();
+    archive.append(&header, &b""[..]).unwrap();
+    let archive = archive.into_inner().unwrap();
+    Layer::of(GZIP, gzip(&archive[..archive.len() - 1_024]).repeat(300))
+}
+
+/// Blocks of ten bytes.
+fn many_blocks() -> Layer {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    for piece in tar_of([("file", vec![7; 100_000])]).chunks(10) {
+        encoder.write_all(piece).unwrap();
+        encoder.flush().unwrap();
+    }
+    Layer::of(GZIP, encoder.finish().unwrap())
+}
+
+#[test]
+fn layers_whose_ztocs_would_fill_the_memory_are_left_out() {
+    let hostile = [many_files(), large_attributes(), many_blocks()];
+    let good = Layer::gzip(&tar_of([("good", "text")]));
+    for layer in &hostile {
+        assert!(layer.size < 8 << 20);
+        let (directory, image) = Image::of([&good, layer]).layout();
+        let index = [
+            "index",
+            &image,
+            "--min-layer-size",
+            "0",
+            "--span-size",
+            "1",
+            "--json",
+        ];
+        let ended = limited(&[&index[..], &["--strict"]].concat());
+        let said = String::from_utf8_lossy(&ended.stderr);
+        assert_eq!(ended.status.code(), Some(1), "{said}");
+        assert!(said.contains("its ztoc would take more than"), "{said}");
+
+        let report = Program::new(index).run().exits(0);
+        assert!(
+            report
+                .stderr
+                .contains("is left out of the index: its ztoc would take more than")
+        );
+        let layers = &report.json()["indexes"][0]["layers"];
+        assert_eq!(layers[0]["state"], "indexed");
+        assert_eq!(layers[1]["state"], "skipped");
+
+        // A single file, and a layer that has to be read whole.
+        let file = blob_path(directory.path(), &layer.digest);
+        let output = directory.path().join("ztoc");
+        let (file, output) = (file.to_str().unwrap(), output.to_str().unwrap());
+        let ended = limited(&["ztoc", "build", file, "-o", output, "--span-size", "1"]);
+        assert_eq!(ended.status.code(), Some(1), "{ended:?}");
+    }
 }
 
 #[test]

@@ -33,6 +33,7 @@ fn ztoc_of(layer: &Path, span_size: u64) -> Ztoc {
     let options = Options {
         span_size,
         build_tool: DEFAULT_BUILD_TOOL.to_owned(),
+        bytes_max: 1 << 30,
     };
     let bytes = fs::read(layer).unwrap();
     let pass = layer::pass(&bytes[..], encoding, &options, &mut layer::no_spare_core).unwrap();

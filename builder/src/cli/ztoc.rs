@@ -11,6 +11,7 @@ use serde::Serialize;
 use soci_builder::{
     digest::Digest,
     layer::{self, Options, SpareCore, Unindexable},
+    limits::Limits,
     oci::LayerEncoding,
     printable::printable,
     ztoc::{Compression, NotAZtoc, Ztoc},
@@ -39,12 +40,15 @@ impl From<Error> for Ending {
 
 pub(crate) fn build(arguments: &ZtocBuildArgs) -> Result<Ending, Ending> {
     let path = &arguments.layer;
-    let options = Options {
-        span_size: arguments.span_size.as_u64(),
-        build_tool: arguments.build_tool_identifier.clone(),
-    };
     let pass = File::open(path)
-        .and_then(|layer| layer::pass(layer, LayerEncoding::Unknown, &options, &mut second_core()))
+        .and_then(|layer| {
+            let options = Options {
+                span_size: arguments.span_size.as_u64(),
+                build_tool: arguments.build_tool_identifier.clone(),
+                bytes_max: Limits::default().ztoc_bytes_of(layer.metadata()?.len()),
+            };
+            layer::pass(layer, LayerEncoding::Unknown, &options, &mut second_core())
+        })
         .map_err(|error| Error::Read(path.clone(), error))?;
     let ztoc = pass
         .ztoc

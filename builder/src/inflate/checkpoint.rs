@@ -73,10 +73,19 @@ impl Checkpoints {
         offer
     }
 
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        (self.zinfo.len() - HEAD) / (FIXED + WINDOW)
+    }
+
+    /// Bytes that they take serialized.
+    pub fn bytes(&self) -> usize {
+        self.zinfo.len()
+    }
+
     /// The serialized checkpoints.
     pub fn finish(mut self) -> Vec<u8> {
-        let taken = (self.zinfo.len() - HEAD) / (FIXED + WINDOW);
-        let taken = u32::try_from(taken).expect("they are far fewer than 32 bits can count");
+        let taken = u32::try_from(self.count()).expect("they are far fewer than 32 bits can count");
         self.zinfo[..4].copy_from_slice(&taken.to_le_bytes());
         self.zinfo
     }

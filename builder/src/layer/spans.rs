@@ -22,6 +22,14 @@ pub(super) struct Spans {
     pub(super) digests: Vec<Digest>,
 }
 
+/// What the spans found so far take in a ztoc.
+#[derive(Clone, Copy)]
+pub(super) struct Size {
+    pub(super) count: usize,
+    /// Bytes of the serialized checkpoints.
+    pub(super) checkpoints: usize,
+}
+
 /// Spans of a gzip layer: each runs from one checkpoint to the next. What stands before the first checkpoint, the gzip
 /// header and blocks without plain bytes, belongs to none.
 pub(super) struct GzipSpans<'a> {
@@ -55,6 +63,18 @@ impl<'a> GzipSpans<'a> {
             Offer::First => self.hashing.cut(Cut::Begin(shared)),
             Offer::Next => self.hashing.cut(Cut::Next(shared)),
         }
+    }
+
+    pub(super) fn size(&self) -> Size {
+        Size {
+            count: self.checkpoints.count(),
+            checkpoints: self.checkpoints.bytes(),
+        }
+    }
+
+    /// Gives up what was collected: only the layer's digest is wanted.
+    pub(super) fn forget(&mut self) {
+        self.checkpoints = Checkpoints::new(u64::MAX);
     }
 
     pub(super) fn finish(self) -> Spans {
@@ -96,6 +116,19 @@ impl<'a> EqualSpans<'a> {
             }
             bytes = later;
         }
+    }
+
+    pub(super) fn size(&self) -> Size {
+        let count = self.size / self.span_size;
+        Size {
+            count: usize::try_from(count).unwrap_or(usize::MAX),
+            checkpoints: 0,
+        }
+    }
+
+    /// Ends no more spans: only the layer's digest is wanted.
+    pub(super) fn forget(&mut self) {
+        self.span_size = u64::MAX;
     }
 
     pub(super) fn finish(self) -> Spans {

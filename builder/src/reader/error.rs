@@ -65,6 +65,16 @@ pub enum Error {
         /// Why.
         source: Unindexable,
     },
+    /// Ztocs that together are too large.
+    #[error(
+        "{layer} is one too many: the ztocs of the image take more than {limit} bytes together"
+    )]
+    ZtocsSize {
+        /// The layer whose ztoc has no room.
+        layer: String,
+        /// Bytes that all may take.
+        limit: u64,
+    },
     /// A layer that is not what the manifest names.
     #[error("{layer} is damaged: its {size} bytes have the digest {found}")]
     Layer {

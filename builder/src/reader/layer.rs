@@ -48,8 +48,15 @@ impl Layer {
         number: usize,
     ) -> Result<(Self, Toc), Error> {
         let descriptor = image.manifest.layers[number].clone();
+        let too_much = || Error::ZtocsSize {
+            layer: name(number, &descriptor),
+            limit: shared.store.limits().ztocs_bytes,
+        };
         let (mut found, held) = match image.ztoc_of(&descriptor) {
             Some(named) => {
+                if !shared.has_room_for_ztoc(named.size) {
+                    return Err(too_much());
+                }
                 let bytes = shared.store.blob(named).await?;
                 let ztoc = Ztoc::parse(&bytes).map_err(|source| Error::Ztoc {
                     layer: name(number, &descriptor),
@@ -59,8 +66,12 @@ impl Layer {
                 (ztoc, None)
             }
             None => {
-                let (shared, descriptor) = (Arc::clone(shared), descriptor.clone());
-                spawn_blocking(move || read_whole(&shared, number, &descriptor)).await??
+                let of = (Arc::clone(shared), descriptor.clone());
+                let made = spawn_blocking(move || read_whole(&of.0, number, &of.1)).await??;
+                if !shared.has_room_for_ztoc(made.0.size_max() as u64) {
+                    return Err(too_much());
+                }
+                made
             }
         };
         let toc = std::mem::take(&mut found.toc);
@@ -201,6 +212,7 @@ fn read_whole(
     let options = Options {
         span_size: SPAN_SIZE,
         build_tool: DEFAULT_BUILD_TOOL.to_owned(),
+        bytes_max: shared.store.limits().ztoc_bytes_of(descriptor.size),
     };
     // Its bytes decide, as they do for runtimes; only what is no layer at all is known by its type.
     let declared = match LayerEncoding::declared_by(&descriptor.media_type) {

@@ -20,7 +20,9 @@ use crate::{
     digest::Digest,
     index::{ZTOC, clean_path},
     layer::{self, Pass},
+    limits::Limits,
     oci::{Descriptor, LayerEncoding},
+    plan::IndexOptions,
     progress::Progress,
     store::{ReadImages, Store},
     ztoc::{Toc, Ztoc},
@@ -106,7 +108,8 @@ struct Job {
 /// What every job needs.
 struct Shop {
     store: Store,
-    options: layer::Options,
+    options: IndexOptions,
+    limits: Limits,
     paths: Vec<Vec<u8>>,
     strict: bool,
     cores: Arc<Cores>,
@@ -150,10 +153,8 @@ pub(super) async fn index_all(
 
     let shop = Arc::new(Shop {
         store: store.clone(),
-        options: layer::Options {
-            span_size: request.options.span_size,
-            build_tool: request.options.build_tool.clone(),
-        },
+        options: request.options.clone(),
+        limits: request.limits,
         paths: request
             .options
             .prefetch_files
@@ -244,14 +245,22 @@ impl Shop {
         }
     }
 
-    /// Reads the layer; its turn is over before the upload, which needs no core.
-    async fn read(&self, job: &Job, turn: SemaphorePermit<'_>) -> Result<(Layer, u64), LayerError> {
+    /// Reads the layer. Its turn lasts until its ztoc is up, though that needs no core: so many ztocs are in memory at once.
+    async fn read(
+        &self,
+        job: &Job,
+        _turn: SemaphorePermit<'_>,
+    ) -> Result<(Layer, u64), LayerError> {
         let reader = self.store.open_layer(&job.layer)?;
         let read = reader.bytes_read();
         self.progress.started(job.at, Arc::clone(&read));
         let (encoding, options, paths) = (
             job.encoding.clone(),
-            self.options.clone(),
+            layer::Options {
+                span_size: self.options.span_size,
+                build_tool: self.options.build_tool.clone(),
+                bytes_max: self.limits.ztoc_bytes_of(job.layer.size),
+            },
             self.paths.clone(),
         );
         let mut reader = WithCore::new(reader, &self.cores);
@@ -267,7 +276,6 @@ impl Shop {
         })
         .await?
         .map_err(LayerError::Read)?;
-        drop(turn);
         self.cores.layer_done();
         let bytes_read = read.load(Ordering::Relaxed);
         if digest != job.layer.digest || size != job.layer.size {

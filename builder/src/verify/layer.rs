@@ -155,10 +155,13 @@ fn span_size_of(ztoc: &Ztoc) -> u64 {
 
 /// Makes the ztoc again, and tries the spans of the one that is there.
 fn with_ztoc(store: &Store, layer: &Descriptor, ztoc: &Ztoc) -> Result<Found, ReadError> {
+    let limits = store.limits();
     let options = Options {
         // Spans hold at least a byte.
         span_size: span_size_of(ztoc).max(1),
         build_tool: ztoc.build_tool.clone(),
+        // Others may choose smaller spans than we would.
+        bytes_max: limits.ztoc_bytes_of(layer.size).max(ztoc.size_max() as u64),
     };
     let without_files = Ztoc {
         toc: Default::default(),
@@ -186,7 +189,7 @@ fn with_ztoc(store: &Store, layer: &Descriptor, ztoc: &Ztoc) -> Result<Found, Re
     match &pass.ztoc {
         Ok(right) => {
             let mut different = differences(ztoc, right);
-            cut(&mut different, store.limits().problems);
+            cut(&mut different, limits.problems);
             problems.extend(different);
         }
         Err(error) => problems.push(format!("it has a ztoc, but {}", chain(error))),
@@ -204,6 +207,7 @@ fn without_ztoc(store: &Store, layer: &Descriptor) -> io::Result<Pass> {
     let options = Options {
         span_size: i64::MAX.cast_unsigned(),
         build_tool: String::new(),
+        bytes_max: 0,
     };
     // Only its digest is asked for; an encoding that nothing has is hashed and not inflated.
     layer::pass(

@@ -24,6 +24,7 @@ use soci_builder::{
 };
 
 mod empty_spans;
+mod limits;
 
 const WINDOW: usize = 32 * 1024;
 
@@ -50,6 +51,7 @@ fn pass_of(source: impl Read, declared: LayerEncoding, span_size: u64) -> Pass {
     let options = Options {
         span_size,
         build_tool: DEFAULT_BUILD_TOOL.to_owned(),
+        bytes_max: 1 << 30,
     };
     layer::pass(source, declared, &options, &mut layer::no_spare_core).unwrap()
 }
@@ -428,6 +430,7 @@ fn a_source_that_fails_is_no_bad_layer() {
     let options = Options {
         span_size: 100_000,
         build_tool: String::new(),
+        bytes_max: 1 << 30,
     };
     let zipped = gzip(&plain, 0);
     let broken = [&zipped[..300_000], &[0; 300_000]].concat();

@@ -6,6 +6,7 @@ mod damage;
 mod empty_spans;
 mod files;
 mod flips;
+mod limits;
 mod spans;
 #[path = "../support/mod.rs"]
 mod support;
@@ -21,13 +22,13 @@ use soci_builder::{
 use support::program::indexed;
 
 async fn open(image: &str) -> Result<Reader, reader::Error> {
+    open_within(Limits::default(), image).await
+}
+
+async fn open_within(limits: Limits, image: &str) -> Result<Reader, reader::Error> {
     let reference: Reference = image.parse().unwrap();
-    let store = Store::open(
-        &reference,
-        &Client::new(Options::default()),
-        Limits::default(),
-    )
-    .unwrap();
+    let client = Client::new(Options::default());
+    let store = Store::open(&reference, &client, limits).unwrap();
     Reader::open(store, &reference, None).await
 }
 
