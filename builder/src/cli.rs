@@ -13,13 +13,42 @@ pub(crate) mod ztoc;
 use std::{ffi::OsString, num::NonZeroU64, path::PathBuf};
 
 use bytesize::ByteSize;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use soci_builder::{
     oci::{Platform, Reference},
     registry::{Client, Mirror, Options},
     ztoc::DEFAULT_BUILD_TOOL,
 };
+use tokio::task::spawn_blocking;
+
+use crate::ending::{Answer, Ending};
+
+/// Runs a command to its end.
+pub(crate) async fn run(cli: Cli) -> Answer {
+    let client = cli.registry.client();
+    let answer = match cli.command {
+        Command::Index(arguments) => index::run(arguments, &client).await,
+        Command::Info(arguments) => info::run(arguments, &client).await,
+        Command::Verify(arguments) => verify::run(arguments, &client).await,
+        Command::Ls(arguments) => files::ls(arguments, &client).await,
+        Command::Cat(arguments) => files::cat(arguments, &client).await,
+        Command::Report(arguments) => report::run(arguments, &client).await,
+        Command::Ztoc { command } => spawn_blocking(move || match command {
+            ZtocCommand::Build(arguments) => ztoc::build(&arguments),
+            ZtocCommand::Info(arguments) => ztoc::info(&arguments),
+        })
+        .await
+        .unwrap_or_else(|died| Err(Ending::Failed(died.into()))),
+        Command::Completions { shell } => {
+            let mut result = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "soci-builder", &mut result);
+            let ending = Ending::Done;
+            Ok(Answer { result, ending })
+        }
+    };
+    answer.unwrap_or_else(Answer::from)
+}
 
 /// What an image is, for every command that takes one.
 const IMAGE_HELP: &str =
@@ -53,7 +82,7 @@ Credentials: ECR hosts through the AWS SDK (environment, profile, role); other h
 SOCI_REGISTRY_PASSWORD, or from the docker config and its credential helpers. Proxies and CAs come from HTTPS_PROXY,
 NO_PROXY, SSL_CERT_FILE and SSL_CERT_DIR.
 
-Exit codes: 0 done, 1 failed, 2 misused, 3 nothing to index or unsupported, where that is to fail.";
+Exit codes: 0 done, 1 failed, 2 usage error, 3 nothing to index or unsupported, where that is to fail.";
 
 #[derive(Subcommand)]
 pub(crate) enum Command {

@@ -28,6 +28,7 @@ pub mod limits;
 pub mod oci;
 pub mod page;
 pub mod plan;
+pub mod plural;
 pub mod printable;
 mod processor;
 pub mod progress;

@@ -1,9 +1,6 @@
 //! `soci-builder ls` and `cat`: files of an image, read through its index.
 
-use std::{
-    io::{self, Write},
-    os::unix::ffi::OsStrExt,
-};
+use std::{io, os::unix::ffi::OsStrExt};
 
 use serde::Serialize;
 use soci_builder::{
@@ -17,9 +14,10 @@ use soci_builder::{
     tar::Kind,
     tree::NodeId,
 };
+use tokio::io::AsyncWriteExt;
 
 use super::{CatArgs, LsArgs, OnImage, print};
-use crate::Ending;
+use crate::ending::{Answer, Ending};
 
 /// A directory, or what else is at a path.
 #[derive(Serialize)]
@@ -59,26 +57,38 @@ struct Failed {
     source: reader::Error,
 }
 
-pub(crate) async fn ls(arguments: LsArgs, client: &Client) -> Result<Ending, Ending> {
+pub(crate) async fn ls(arguments: LsArgs, client: &Client) -> Result<Answer, Ending> {
     let failed = |source| arguments.image.failed(source);
     let reader = arguments.image.open(client).await.map_err(failed)?;
     let path = arguments.path.as_bytes();
     let listing = list(&reader, path, arguments.recursive).map_err(failed)?;
-    print::result(arguments.json, &listing, text)?;
-    Ok(Ending::Done)
+    print::answer(arguments.json, &listing, text, Ending::Done)
 }
 
-pub(crate) async fn cat(arguments: CatArgs, client: &Client) -> Result<Ending, Ending> {
+pub(crate) async fn cat(arguments: CatArgs, client: &Client) -> Result<Answer, Ending> {
     let failed = |source| arguments.image.failed(source);
     let reader = arguments.image.open(client).await.map_err(failed)?;
+    // Looked up before anything is printed: a closed stdout does not hide that a file is missing.
+    let (mut files, mut ending) = (Vec::new(), Ending::Done);
     for path in &arguments.paths {
-        let mut file = reader.file(path.as_bytes()).map_err(failed)?;
-        while let Some(piece) = file.next().await.map_err(failed)? {
-            io::stdout().write_all(&piece)?;
+        match reader.file(path.as_bytes()) {
+            Ok(file) => files.push(file),
+            Err(error) => {
+                ending = failed(error);
+                break;
+            }
         }
     }
-    io::stdout().flush()?;
-    Ok(Ending::Done)
+    let mut out = tokio::io::stdout();
+    for mut file in files {
+        while let Some(piece) = file.next().await.map_err(failed)? {
+            if let Err(error) = out.write_all(&piece).await {
+                return Ok(ending.after_printing(Err(error)).into());
+            }
+        }
+    }
+    let printed = out.flush().await;
+    Ok(ending.after_printing(printed).into())
 }
 
 impl OnImage {

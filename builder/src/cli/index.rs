@@ -13,51 +13,71 @@ use soci_builder::{
     run,
 };
 
-use super::{IndexArgs, IndexVersion, Optimization, Otherwise, print, progress};
-use crate::Ending;
+use super::{IndexArgs, IndexVersion, Optimization, Otherwise, print, progress::Display};
+use crate::ending::{Answer, Ending};
 
-pub(crate) async fn run(arguments: Box<IndexArgs>, client: &Client) -> Result<Ending, Ending> {
+pub(crate) async fn run(arguments: Box<IndexArgs>, client: &Client) -> Result<Answer, Ending> {
     let (json, brief) = (arguments.json, arguments.brief);
     let request = request(*arguments);
-    let progress = progress::start();
-    let result = run::index(&request, client, progress.clone()).await;
-    progress::stop(&progress);
+    let display = Display::start();
+    let result = run::index(&request, client, display.listener()).await;
+    display.close().await;
     let report = match result {
         Ok(report) if brief => report.brief(),
         Ok(report) => report,
         Err(error) => return failed(json, &request, error),
     };
-    print::result(json, &report, text)?;
-    let is_well = match report.outcome {
-        Outcome::Indexed | Outcome::AlreadyThere => true,
-        Outcome::NothingToIndex | Outcome::Unsupported => report.output_digest.is_some(),
+    let ending = ending(&request, &report);
+    print::answer(json, &report, text, ending)
+}
+
+/// How a run that came to its end ends the program.
+fn ending(request: &run::Request, report: &Report) -> Ending {
+    let nothing = match report.outcome {
+        // The original image is to be used.
+        _ if report.output_digest.is_some() => return Ending::Done,
+        Outcome::Indexed | Outcome::AlreadyThere => return Ending::Done,
+        Outcome::NothingToIndex => Nothing::TooSmall {
+            image: request.image.to_string(),
+            minimum: ByteSize(request.options.min_layer_size),
+        },
+        Outcome::Unsupported => Nothing::Unsupported {
+            image: request.image.to_string(),
+        },
     };
-    Ok(if is_well {
-        Ending::Done
-    } else {
-        Ending::NothingToUse
-    })
+    Ending::NothingToUse(nothing.into())
+}
+
+/// Why there is nothing to use.
+#[derive(Debug, thiserror::Error)]
+enum Nothing {
+    #[error(
+        "nothing to index in {image}: every layer is smaller than {minimum}; lower --min-layer-size, or use the image as it is with --when-too-small use-original"
+    )]
+    TooSmall { image: String, minimum: ByteSize },
+    #[error(
+        "no layer of {image} can be indexed; use the image as it is with --when-unsupported use-original"
+    )]
+    Unsupported { image: String },
 }
 
 /// Tells of an error: on stderr in any case, and as the result where a program waits for one.
-fn failed(json: bool, request: &run::Request, error: run::Error) -> Result<Ending, Ending> {
+fn failed(json: bool, request: &run::Request, error: run::Error) -> Result<Answer, Ending> {
     let is_misuse = error.is_misuse();
     let error = Failed {
         image: request.image.to_string(),
         source: error,
     };
-    if json {
-        let failure = Failure {
-            outcome: report::Failed::Failed,
-            error: run::chain(&error),
-        };
-        print::result(json, &failure, |_, _| Ok(()))?;
-    }
-    Err(if is_misuse {
+    let failure = Failure {
+        outcome: report::Failed::Failed,
+        error: run::chain(&error),
+    };
+    let ending = if is_misuse {
         Ending::Misused(error.into())
     } else {
         Ending::Failed(error.into())
-    })
+    };
+    print::answer(json, &failure, |_, _| Ok(()), ending)
 }
 
 #[derive(Debug, thiserror::Error)]

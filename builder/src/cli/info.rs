@@ -17,7 +17,7 @@ use soci_builder::{
 };
 
 use super::{InfoArgs, print};
-use crate::Ending;
+use crate::ending::{Answer, Ending};
 
 /// What an image has.
 #[derive(Serialize)]
@@ -67,7 +67,7 @@ struct Failed {
     source: image::Error,
 }
 
-pub(crate) async fn run(arguments: InfoArgs, client: &Client) -> Result<Ending, Ending> {
+pub(crate) async fn run(arguments: InfoArgs, client: &Client) -> Result<Answer, Ending> {
     let info = look(&arguments, client).await.map_err(|source| {
         Ending::Failed(
             Failed {
@@ -77,8 +77,7 @@ pub(crate) async fn run(arguments: InfoArgs, client: &Client) -> Result<Ending, 
             .into(),
         )
     })?;
-    print::result(arguments.json, &info, text)?;
-    Ok(Ending::Done)
+    print::answer(arguments.json, &info, text, Ending::Done)
 }
 
 async fn look(arguments: &InfoArgs, client: &Client) -> Result<Info, image::Error> {

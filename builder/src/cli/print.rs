@@ -1,19 +1,30 @@
-//! Results on stdout.
+//! Results, made fit to be printed.
 
-use std::io::{self, StdoutLock, Write};
+use std::io;
 
 use serde::Serialize;
 
-/// Prints `value`: as one JSON object in one line, or as `text` does.
-pub(crate) fn result<T: Serialize>(
+use crate::ending::{Answer, Ending};
+
+/// The answer of a command that came to `value`: as one JSON object in one line, or as `text` writes it.
+pub(crate) fn answer<T: Serialize>(
     json: bool,
     value: &T,
-    text: impl FnOnce(&mut StdoutLock<'static>, &T) -> io::Result<()>,
-) -> io::Result<()> {
-    let mut out = io::stdout().lock();
-    if !json {
-        return text(&mut out, value);
+    text: impl FnOnce(&mut Vec<u8>, &T) -> io::Result<()>,
+    ending: Ending,
+) -> Result<Answer, Ending> {
+    let mut result = Vec::new();
+    let written = if json {
+        let written = serde_json::to_writer(&mut result, value);
+        result.push(b'\n');
+        written.map_err(io::Error::from)
+    } else {
+        text(&mut result, value)
+    };
+    match written {
+        Ok(()) => Ok(Answer { result, ending }),
+        Err(error) => Err(Ending::Failed(
+            format!("cannot write the result: {error}").into(),
+        )),
     }
-    serde_json::to_writer(&mut out, value)?;
-    writeln!(out)
 }

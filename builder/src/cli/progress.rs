@@ -1,9 +1,10 @@
-//! Progress on stderr: a bar per layer on a terminal, plain lines elsewhere.
+//! Progress on stderr: a bar per layer on a terminal, plain lines elsewhere. A thread of its own writes them, so that a run never waits for a
+//! terminal or a pipe.
 
 use std::{
     io::{self, IsTerminal, Write},
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc,
         atomic::{AtomicU64, Ordering},
         mpsc,
     },
@@ -13,25 +14,39 @@ use std::{
 
 use bytesize::ByteSize;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
-use soci_builder::{digest::Digest, printable::printable, progress::Progress, report::LayerState};
+use soci_builder::{
+    digest::Digest, plural::counted, printable::printable, progress::Progress, report::LayerState,
+};
+use tokio::sync::oneshot;
 
 /// How often bars move.
 const BAR_PERIOD: Duration = Duration::from_millis(100);
 /// How often a log says that the run is alive.
 const LINE_PERIOD: Duration = Duration::from_secs(10);
 
-/// Shows progress as fits stderr.
-pub(crate) struct Shown {
-    state: Mutex<State>,
-    bars: Option<MultiProgress>,
-    started: Instant,
-    /// Dropped to end the thread that looks at the counters.
-    alive: Mutex<Option<mpsc::Sender<()>>>,
+/// Progress that is being shown.
+pub(crate) struct Display {
+    events: mpsc::Sender<Event>,
+    /// Dropped when the last line is out.
+    ended: oneshot::Receiver<()>,
 }
 
-#[derive(Default)]
-struct State {
+/// Hears what a run tells, and passes it on.
+struct Listener(mpsc::Sender<Event>);
+
+enum Event {
+    Layers(Vec<(Digest, u64)>),
+    Started(usize, Arc<AtomicU64>),
+    Finished(usize, LayerState),
+    Warning(String),
+    Closed,
+}
+
+/// Shows progress as fits stderr.
+struct Shown {
     layers: Vec<LayerProgress>,
+    bars: Option<MultiProgress>,
+    started: Instant,
 }
 
 struct LayerProgress {
@@ -42,51 +57,66 @@ struct LayerProgress {
     bar: Option<ProgressBar>,
 }
 
-/// Starts to show progress.
-pub(crate) fn start() -> Arc<Shown> {
-    let bars = io::stderr().is_terminal().then(MultiProgress::new);
-    let period = if bars.is_some() {
-        BAR_PERIOD
-    } else {
-        LINE_PERIOD
-    };
-    let (alive, ended) = mpsc::channel();
-    let shown = Arc::new(Shown {
-        state: Mutex::default(),
-        bars,
-        started: Instant::now(),
-        alive: Mutex::new(Some(alive)),
-    });
-    let ticker = Arc::downgrade(&shown);
-    thread::spawn(move || {
-        while ended.recv_timeout(period) == Err(mpsc::RecvTimeoutError::Timeout) {
-            match ticker.upgrade() {
-                Some(shown) => shown.tick(),
-                None => break,
-            }
-        }
-    });
-    shown
-}
+impl Display {
+    /// Starts to show progress.
+    pub(crate) fn start() -> Self {
+        let (events, heard) = mpsc::channel();
+        let (out, ended) = oneshot::channel();
+        thread::spawn(move || {
+            Shown::new().follow(&heard);
+            drop(out);
+        });
+        Self { events, ended }
+    }
 
-/// Stops, and leaves the terminal clean.
-pub(crate) fn stop(shown: &Arc<Shown>) {
-    drop(
-        shown
-            .alive
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take(),
-    );
-    if let Some(bars) = &shown.bars {
-        // A terminal that cannot be cleared does no harm.
-        let _ = bars.clear();
+    /// What a run tells its progress to.
+    pub(crate) fn listener(&self) -> Arc<dyn Progress> {
+        Arc::new(Listener(self.events.clone()))
+    }
+
+    /// Waits until all is shown, and leaves the terminal clean.
+    pub(crate) async fn close(self) {
+        // Fails where nothing is shown any more.
+        let _ = self.events.send(Event::Closed);
+        // An error is the sign: the other end was dropped.
+        let _ = self.ended.await;
     }
 }
 
 impl Shown {
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn new() -> Self {
+        Self {
+            layers: Vec::new(),
+            bars: io::stderr().is_terminal().then(MultiProgress::new),
+            started: Instant::now(),
+        }
+    }
+
+    /// Shows what is heard, until that ends.
+    fn follow(mut self, heard: &mpsc::Receiver<Event>) {
+        let period = if self.bars.is_some() {
+            BAR_PERIOD
+        } else {
+            LINE_PERIOD
+        };
+        let mut next = Instant::now() + period;
+        loop {
+            match heard.recv_timeout(next.saturating_duration_since(Instant::now())) {
+                Ok(Event::Layers(layers)) => self.layers(layers),
+                Ok(Event::Started(layer, bytes)) => self.started(layer, bytes),
+                Ok(Event::Finished(layer, state)) => self.finished(layer, &state),
+                Ok(Event::Warning(text)) => self.line(&format!("warning: {}", printable(&text))),
+                Err(mpsc::RecvTimeoutError::Timeout) => {
+                    self.tick();
+                    next = Instant::now() + period;
+                }
+                Ok(Event::Closed) | Err(mpsc::RecvTimeoutError::Disconnected) => break,
+            }
+        }
+        if let Some(bars) = &self.bars {
+            // A terminal that cannot be cleared does no harm.
+            let _ = bars.clear();
+        }
     }
 
     fn line(&self, text: &str) {
@@ -98,21 +128,16 @@ impl Shown {
     }
 
     fn tick(&self) {
-        let state = self.state();
-        for layer in &state.layers {
+        for layer in &self.layers {
             if let (Some(bar), Some(read)) = (&layer.bar, &layer.read) {
                 bar.set_position(read.load(Ordering::Relaxed));
             }
         }
-        if self.bars.is_none() && !state.layers.is_empty() {
-            let text = state.summary(self.started.elapsed());
-            drop(state);
-            self.line(&text);
+        if self.bars.is_none() && !self.layers.is_empty() {
+            self.line(&self.summary(self.started.elapsed()));
         }
     }
-}
 
-impl State {
     /// How far the run is: bytes, rate, time left.
     fn summary(&self, elapsed: Duration) -> String {
         let total: u64 = self.layers.iter().map(|layer| layer.size).sum();
@@ -128,21 +153,18 @@ impl State {
             .checked_div(rate)
             .map_or("unknown".to_owned(), |seconds| format!("{seconds} s"));
         format!(
-            "{done} of {} layers done, {} of {} read, {}/s, time left {left}",
-            self.layers.len(),
+            "{done} of {} done, {} of {} read, {}/s, time left {left}",
+            counted(self.layers.len(), "layer", "layers"),
             ByteSize(read),
             ByteSize(total),
             ByteSize(rate),
         )
     }
-}
-
-impl Progress for Shown {
-    fn layers(&self, layers: &[(Digest, u64)]) {
+    fn layers(&mut self, layers: Vec<(Digest, u64)>) {
         let total: u64 = layers.iter().map(|(_, size)| size).sum();
-        self.state().layers = layers
-            .iter()
-            .map(|&(digest, size)| LayerProgress {
+        self.layers = layers
+            .into_iter()
+            .map(|(digest, size)| LayerProgress {
                 digest,
                 size,
                 read: None,
@@ -150,18 +172,17 @@ impl Progress for Shown {
                 bar: None,
             })
             .collect();
-        if !layers.is_empty() {
+        if !self.layers.is_empty() {
             self.line(&format!(
-                "{} layers to index, {}",
-                layers.len(),
+                "{} to index, {}",
+                counted(self.layers.len(), "layer", "layers"),
                 ByteSize(total)
             ));
         }
     }
 
-    fn started(&self, layer: usize, bytes: Arc<AtomicU64>) {
-        let mut state = self.state();
-        let layer = &mut state.layers[layer];
+    fn started(&mut self, layer: usize, bytes: Arc<AtomicU64>) {
+        let layer = &mut self.layers[layer];
         layer.read = Some(bytes);
         if let Some(bars) = &self.bars {
             let style = "{msg} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta}";
@@ -173,11 +194,10 @@ impl Progress for Shown {
         }
     }
 
-    fn finished(&self, layer: usize, state: &LayerState) {
-        let mut all = self.state();
-        let count = all.layers.len();
-        let number = all.layers.iter().filter(|layer| layer.is_done).count() + 1;
-        let layer = &mut all.layers[layer];
+    fn finished(&mut self, layer: usize, state: &LayerState) {
+        let count = self.layers.len();
+        let number = self.layers.iter().filter(|layer| layer.is_done).count() + 1;
+        let layer = &mut self.layers[layer];
         layer.is_done = true;
         if let Some(bar) = layer.bar.take() {
             bar.finish_and_clear();
@@ -192,11 +212,31 @@ impl Progress for Shown {
             layer.digest,
             ByteSize(layer.size)
         );
-        drop(all);
         self.line(&text);
+    }
+}
+
+impl Listener {
+    fn tell(&self, event: Event) {
+        // Fails where nothing is shown any more.
+        let _ = self.0.send(event);
+    }
+}
+
+impl Progress for Listener {
+    fn layers(&self, layers: &[(Digest, u64)]) {
+        self.tell(Event::Layers(layers.to_vec()));
+    }
+
+    fn started(&self, layer: usize, bytes: Arc<AtomicU64>) {
+        self.tell(Event::Started(layer, bytes));
+    }
+
+    fn finished(&self, layer: usize, state: &LayerState) {
+        self.tell(Event::Finished(layer, state.clone()));
     }
 
     fn warn(&self, text: &str) {
-        self.line(&format!("warning: {}", printable(text)));
+        self.tell(Event::Warning(text.to_owned()));
     }
 }

@@ -1,8 +1,7 @@
 //! `soci-builder report`: a page about an image, and about a start of it.
 
 use std::{
-    fs,
-    io::{self, Read, Write},
+    io,
     path::{Path, PathBuf},
 };
 
@@ -14,9 +13,10 @@ use soci_builder::{
     start::{Network, Start},
     store::Store,
 };
+use tokio::{fs, io::AsyncReadExt, task::spawn_blocking};
 
 use super::{ReportArgs, output};
-use crate::Ending;
+use crate::ending::{Answer, Ending};
 
 #[derive(Debug, thiserror::Error)]
 enum Error {
@@ -31,21 +31,27 @@ enum Error {
     Page(#[from] page::Unwritable),
 }
 
-pub(crate) async fn run(arguments: ReportArgs, client: &Client) -> Result<Ending, Ending> {
+pub(crate) async fn run(arguments: ReportArgs, client: &Client) -> Result<Answer, Ending> {
     let page = make(&arguments, client).await;
     let page = page.map_err(|error| Ending::Failed(error.into()))?;
-    if arguments.output == Path::new("-") {
-        io::stdout().write_all(page.as_bytes())?;
-    } else {
-        output::write(&arguments.output, page.as_bytes())
+    let mut result = page.into_bytes();
+    if arguments.output != Path::new("-") {
+        let page = std::mem::take(&mut result);
+        spawn_blocking(move || output::write(&arguments.output, &page))
+            .await
+            .map_err(|died| Ending::Failed(died.into()))?
             .map_err(|error| Ending::Failed(error.into()))?;
     }
-    Ok(Ending::Done)
+    let ending = Ending::Done;
+    Ok(Answer { result, ending })
 }
 
 async fn make(arguments: &ReportArgs, client: &Client) -> Result<String, Error> {
     let list = match &arguments.start_files {
-        Some(path) => Some(read(path).map_err(|error| Error::StartFiles(path.clone(), error))?),
+        Some(path) => {
+            let list = read(path).await;
+            Some(list.map_err(|error| Error::StartFiles(path.clone(), error))?)
+        }
         None => None,
     };
     let reference = arguments.image.image.to_string();
@@ -74,12 +80,12 @@ async fn outline(arguments: &ReportArgs, client: &Client) -> Result<Outline, rea
 }
 
 /// All of a file, or of stdin.
-fn read(path: &Path) -> io::Result<Vec<u8>> {
+async fn read(path: &Path) -> io::Result<Vec<u8>> {
     if path != Path::new("-") {
-        return fs::read(path);
+        return fs::read(path).await;
     }
     let mut list = Vec::new();
-    io::stdin().read_to_end(&mut list)?;
+    tokio::io::stdin().read_to_end(&mut list).await?;
     Ok(list)
 }
 

@@ -12,7 +12,7 @@ use soci_builder::{
 };
 
 use super::{VerifyArgs, print};
-use crate::Ending;
+use crate::ending::{Answer, Ending};
 
 #[derive(Debug, thiserror::Error)]
 enum Failed {
@@ -36,7 +36,7 @@ fn more(count: usize) -> String {
     }
 }
 
-pub(crate) async fn run(arguments: VerifyArgs, client: &Client) -> Result<Ending, Ending> {
+pub(crate) async fn run(arguments: VerifyArgs, client: &Client) -> Result<Answer, Ending> {
     let of = &arguments.image;
     let image = of.image.to_string();
     let looked = async {
@@ -47,19 +47,19 @@ pub(crate) async fn run(arguments: VerifyArgs, client: &Client) -> Result<Ending
         let image = image.clone();
         Ending::Failed(Failed::Look { image, source }.into())
     })?;
-    print::result(arguments.json, &report, text)?;
     let problems = report.problems();
-    match problems.first().cloned() {
-        None => Ok(Ending::Done),
-        Some(first) => Err(Ending::Failed(
+    let ending = match problems.first().cloned() {
+        None => Ending::Done,
+        Some(first) => Ending::Failed(
             Failed::Wrong {
                 image,
                 first,
                 count: problems.len(),
             }
             .into(),
-        )),
-    }
+        ),
+    };
+    print::answer(arguments.json, &report, text, ending)
 }
 
 fn text(out: &mut impl io::Write, report: &Report) -> io::Result<()> {

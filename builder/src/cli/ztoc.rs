@@ -18,7 +18,7 @@ use soci_builder::{
 };
 
 use super::{ZtocBuildArgs, ZtocInfoArgs, output, print};
-use crate::Ending;
+use crate::ending::{Answer, Ending};
 
 #[derive(Debug, thiserror::Error)]
 enum Error {
@@ -38,7 +38,7 @@ impl From<Error> for Ending {
     }
 }
 
-pub(crate) fn build(arguments: &ZtocBuildArgs) -> Result<Ending, Ending> {
+pub(crate) fn build(arguments: &ZtocBuildArgs) -> Result<Answer, Ending> {
     let path = &arguments.layer;
     let pass = File::open(path)
         .and_then(|layer| {
@@ -55,8 +55,9 @@ pub(crate) fn build(arguments: &ZtocBuildArgs) -> Result<Ending, Ending> {
         .map_err(|error| Error::Layer(path.clone(), error))?
         .into_bytes();
     output::write(&arguments.output, &ztoc).map_err(Error::from)?;
-    writeln!(io::stdout(), "{} {}", Digest::of(&ztoc), ztoc.len())?;
-    Ok(Ending::Done)
+    let result = format!("{} {}\n", Digest::of(&ztoc), ztoc.len()).into_bytes();
+    let ending = Ending::Done;
+    Ok(Answer { result, ending })
 }
 
 /// The core that this machine has besides the first one, if it has one: nothing else is going on.
@@ -66,13 +67,12 @@ fn second_core() -> impl FnMut() -> Option<SpareCore> {
     move || second.take()
 }
 
-pub(crate) fn info(arguments: &ZtocInfoArgs) -> Result<Ending, Ending> {
+pub(crate) fn info(arguments: &ZtocInfoArgs) -> Result<Answer, Ending> {
     let path = &arguments.file;
     let bytes = fs::read(path).map_err(|error| Error::Read(path.clone(), error))?;
     let ztoc = Ztoc::parse(&bytes).map_err(|error| Error::Ztoc(path.clone(), error))?;
     let info = Info::of(&bytes, &ztoc);
-    print::result(arguments.json, &info, text)?;
-    Ok(Ending::Done)
+    print::answer(arguments.json, &info, text, Ending::Done)
 }
 
 #[derive(Serialize)]

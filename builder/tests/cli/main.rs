@@ -6,6 +6,7 @@ mod golden;
 mod layers;
 mod outcomes;
 mod referrers;
+mod stdout;
 #[path = "../support/mod.rs"]
 mod support;
 

@@ -44,7 +44,7 @@ fn indexed_then_already_there() {
     let reference = image.push(&registry, "v1");
 
     let ended = index(&reference, &[]).exits(0);
-    assert!(ended.stderr.contains("1 layers to index"), "{ended:?}");
+    assert!(ended.stderr.contains("1 layer to index"), "{ended:?}");
     assert!(
         ended.stderr.contains(&format!("1/1 {}", layer.digest)),
         "{ended:?}"

@@ -11,6 +11,7 @@
 use std::{
     ffi::OsStr,
     fs,
+    io::Read,
     process::{Child, Command, Output, Stdio},
     thread,
     time::{Duration, Instant},
@@ -71,7 +72,9 @@ impl Program {
             .env("HOME", folders.path().join("home"))
             .env("TMPDIR", folders.path().join("temporary"))
             .current_dir(folders.path().join("working"))
-            .stdin(Stdio::null());
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         Self { command, folders }
     }
 
@@ -103,6 +106,13 @@ impl Program {
         self
     }
 
+    /// With something else than a pipe to read its log.
+    #[must_use]
+    pub fn stderr(mut self, to: impl Into<Stdio>) -> Self {
+        self.command.stderr(to);
+        self
+    }
+
     /// Runs to the end.
     pub fn run(mut self) -> Ended {
         let output = self.command.output().unwrap();
@@ -111,7 +121,6 @@ impl Program {
 
     /// Starts, and leaves it running.
     pub fn start(mut self) -> Running {
-        self.command.stdout(Stdio::piped()).stderr(Stdio::piped());
         Running {
             child: self.command.spawn().unwrap(),
             folders: self.folders,
@@ -128,13 +137,21 @@ impl Running {
         assert!(sent.unwrap().success());
     }
 
-    /// Whether it has begun to listen to both signals that may stop it.
+    /// Waits until it has begun to print its result, and reads no more of it.
+    pub fn prints(&mut self) {
+        let out = self.child.stdout.as_mut().unwrap();
+        out.read_exact(&mut [0]).unwrap();
+    }
+
+    /// Whether it has begun to listen to the signals that may stop it.
     pub fn waits_for_a_signal(&self) -> bool {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
         let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
         let mask = u64::from_str_radix(mask.unwrap().trim(), 16).unwrap();
-        // Bits count from signal 1; SIGINT is 2, SIGTERM is 15.
-        mask >> 1 & 1 == 1 && mask >> 14 & 1 == 1
+        // Bits count from signal 1: SIGHUP, SIGINT, SIGTERM.
+        [1, 2, 15]
+            .iter()
+            .all(|signal| mask >> (signal - 1) & 1 == 1)
     }
 
     /// Waits for its end.
