@@ -8,7 +8,7 @@ import { Construct } from 'constructs';
 import { SociIndexOptions } from './build-options';
 import { IndexResource } from './index-resource';
 import { InputImage, inputImageOf } from './input-image';
-import { functionsThatRun } from './lambda-functions';
+import { LambdaFunctions } from './lambda-functions';
 import { defaultOutputTag } from './output-tag';
 import { checkOptions, checkTag, quoted } from './validate';
 import { checkBuild, checkRepository } from './validate-build';
@@ -113,7 +113,8 @@ export class SociIndexV2Build extends Construct {
       outputImageTag,
       options: props,
     });
-    this.node.addValidation({ validate: () => this.wrongFunctions(outputImageTag, input) });
+    const functions = LambdaFunctions.around(this);
+    this.node.addValidation({ validate: () => this.wrongFunctions(functions, outputImageTag, input) });
     this.repository = props.repository;
     this.outputImageTag = this.index.outputImageTag;
     this.outputImageDigest = this.index.outputImageDigest;
@@ -128,9 +129,9 @@ export class SociIndexV2Build extends Construct {
   }
 
   /** What is wrong with Lambda functions that would run the indexed image. */
-  private wrongFunctions(outputImageTag: string, input: InputImage): string[] {
+  private wrongFunctions(functions: LambdaFunctions, outputImageTag: string, input: InputImage): string[] {
     const shown = (text: string): string => (Token.isUnresolved(text) ? 'of a tag known at deployment' : quoted(text));
-    return functionsThatRun(this, this.repository.repositoryUriForTag(outputImageTag)).map(
+    return functions.thatRun(this, this.repository.repositoryUriForTag(outputImageTag)).map(
       (path) =>
         `The Lambda function ${path} would run the indexed image ${shown(outputImageTag)}, but Lambda takes no image ` +
         `with an index of version 2: give it the image as it was, ${shown(input.tag ?? input.digest)}`,

@@ -159,3 +159,55 @@ describe('takes a function', () => {
     expect(synth).not.toThrow();
   });
 });
+
+describe('in two environments of one app,', () => {
+  const HERE = { account: '111111111111', region: 'eu-west-1' };
+  const THERE = { ...HERE, region: 'us-east-1' };
+  const stacks = (): { app: App; here: Stack; there: Stack } => {
+    const app = new App();
+    return { app, here: new Stack(app, 'Here', { env: HERE }), there: new Stack(app, 'There', { env: THERE }) };
+  };
+
+  test('repositories without a name have their indexes and functions', () => {
+    const { app, here, there } = stacks();
+    for (const stack of [here, there]) {
+      const repository = new Repository(stack, 'Repository');
+      indexIn(stack, repository);
+      functionIn(stack, repository, 'v1');
+    }
+    expect(() => app.synth()).not.toThrow();
+  });
+
+  test('a function in one is refused the image of the other', () => {
+    const { app, here, there } = stacks();
+    const repository = new Repository(here, 'Repository', { repositoryName: 'app' });
+    indexIn(here, repository);
+    functionIn(there, repository, 'v1-soci');
+    expect(() => app.synth()).toThrow('[Here/Index] The Lambda function There/Function/Resource would run');
+  });
+
+  test('repositories of one name in each are two', () => {
+    const { app, here, there } = stacks();
+    indexIn(here, repositoryIn(here));
+    functionIn(there, repositoryIn(there), 'v1-soci');
+    expect(() => app.synth()).not.toThrow();
+  });
+});
+
+test('looks for functions once in each synth, however many indexes there are', () => {
+  const app = new App();
+  const stack = new Stack(app, 'Stack');
+  const repository = repositoryIn(stack);
+  for (let tag = 0; tag < 20; tag++) {
+    new SociIndexV2Build(stack, `Index${tag}`, { repository, inputImageTag: `v${tag}` });
+  }
+  app.synth();
+  let looks = 0;
+  rawFunctionIn(stack, '').code = Lazy.uncachedAny({ produce: () => ({ imageUri: `${++looks}` }) });
+  indexIn(stack, repository);
+  functionIn(stack, repository, 'v1-soci');
+
+  expect(() => app.synth({ force: true })).toThrow(problem('Stack/Function/Resource'));
+  // Synth itself has to look, too.
+  expect(looks).toBeLessThan(5);
+});
