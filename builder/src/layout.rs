@@ -4,24 +4,30 @@
 
 mod archive;
 mod directory;
+mod transaction;
 
 use std::{
+    collections::HashSet,
     io::{self, Read, Seek, SeekFrom},
     ops::Range,
     path::{Path, PathBuf},
-    sync::Mutex,
 };
 
 use bytes::Bytes;
 
+pub use transaction::Transaction;
+
 use crate::{
-    digest::Digest,
+    digest::{Digest, Hasher},
     limits::Limits,
-    oci::{Descriptor, ImageIndex, Manifest, media_type, to_go_json},
+    oci::{Descriptor, ImageIndex, Manifest, media_type},
 };
 
 /// The annotation that names an image in a layout.
 const REF_NAME: &str = "org.opencontainers.image.ref.name";
+
+/// Bytes that are read and hashed at once.
+const PIECE_BYTES: usize = 1 << 17;
 
 /// A layout could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -94,21 +100,30 @@ trait ReadSeek: Read + Seek + Send {}
 
 impl<T: Read + Seek + Send> ReadSeek for T {}
 
+/// Makes a new `index.json` of an old one; `None` where nothing changes.
+type Edit<'a> = &'a dyn Fn(&[u8]) -> io::Result<Option<Vec<u8>>>;
+
+/// Finds out which files are needed by what `index.json` names.
+type BlobsInUse<'a> = &'a dyn Fn() -> io::Result<HashSet<String>>;
+
 /// The files of a layout: what differs between a directory and an archive.
 trait Files: Send + Sync {
     /// Opens the file `name`; `None` where there is none.
     fn open(&self, name: &str) -> io::Result<Option<OpenFile>>;
-    /// Adds the file `name`, whole or not at all.
+    /// Comes before the first change.
+    fn begin(&self);
+    /// Adds the file `name` or replaces it, whole or not at all.
     fn put(&self, name: &str, bytes: &Bytes) -> io::Result<()>;
-    /// Replaces `index.json` by what `edit` makes of it, and keeps what was added.
-    fn commit(&self, edit: &dyn Fn(&[u8]) -> io::Result<Vec<u8>>) -> io::Result<()>;
+    /// Keeps what was put, and replaces `index.json` by what `edit` makes of it; says whether that is another.
+    fn commit(&self, edit: Edit<'_>) -> io::Result<bool>;
+    /// Comes after the last change: takes out again what was put and not committed, as far as nobody needs it.
+    fn roll_back(&self, in_use: BlobsInUse<'_>);
 }
 
-/// An open layout. What is put into it is kept by [`Layout::commit`]; dropped before that, it is taken out again.
+/// An open layout. A [`Transaction`] changes it.
 pub struct Layout {
     path: PathBuf,
     files: Box<dyn Files>,
-    entries: Mutex<Vec<Descriptor>>,
     limits: Limits,
 }
 
@@ -133,7 +148,6 @@ impl Layout {
         let layout = Self {
             path: path.to_owned(),
             files,
-            entries: Mutex::default(),
             limits: Limits::default(),
         };
         if layout.read("oci-layout", 4096)?.is_none() {
@@ -191,11 +205,7 @@ impl Layout {
         };
         let found = Digest::of(&bytes);
         if found != *digest {
-            return Err(Error::Damaged {
-                layout: self.path.clone(),
-                expected: *digest,
-                found,
-            });
+            return Err(self.damaged(digest, found));
         }
         Ok(Some(bytes))
     }
@@ -219,6 +229,28 @@ impl Layout {
             .open(&name)
             .map_err(|source| self.file("open", &name, source))?;
         Ok(file.map(|(size, _)| size))
+    }
+
+    /// Size of a blob in bytes, all of which are compared with its digest; `None` where it is not there.
+    pub fn checked_size(&self, digest: &Digest) -> Result<Option<u64>, Error> {
+        let name = blob_name(digest);
+        let read = || -> io::Result<Option<(u64, Digest)>> {
+            let Some((size, mut reader)) = self.files.open(&name)? else {
+                return Ok(None);
+            };
+            let mut hasher = Hasher::default();
+            let mut piece = vec![0; PIECE_BYTES];
+            loop {
+                match reader.read(&mut piece)? {
+                    0 => return Ok(Some((size, hasher.finish()))),
+                    read => hasher.update(&piece[..read]),
+                }
+            }
+        };
+        match read().map_err(|source| self.file("read", &name, source))? {
+            Some((_, found)) if found != *digest => Err(self.damaged(digest, found)),
+            found => Ok(found.map(|(size, _)| size)),
+        }
     }
 
     /// Opens a layer for reading. Its size is checked here, its digest by whoever reads it.
@@ -255,52 +287,6 @@ impl Layout {
         Ok(Box::new(reader.take(range.end - range.start)))
     }
 
-    /// Adds a blob, unless it is there.
-    pub fn put_blob(&self, digest: &Digest, bytes: &Bytes) -> Result<(), Error> {
-        if self.blob_size(digest)? == Some(bytes.len() as u64) {
-            return Ok(());
-        }
-        let name = blob_name(digest);
-        self.files
-            .put(&name, bytes)
-            .map_err(|source| self.file("write", &name, source))
-    }
-
-    /// Names `descriptor` in `index.json` when the layout is committed; under `tag` it replaces what had that tag.
-    pub fn name(&self, descriptor: Descriptor, tag: Option<&str>) {
-        let mut descriptor = descriptor;
-        descriptor.annotations.remove(REF_NAME);
-        if let Some(tag) = tag {
-            descriptor
-                .annotations
-                .insert(REF_NAME.to_owned(), tag.to_owned());
-        }
-        self.entries
-            .lock()
-            .expect("no one panics while holding it")
-            .push(descriptor);
-    }
-
-    /// Writes `index.json`; from here on all that was put is part of the layout.
-    pub fn commit(&self) -> Result<(), Error> {
-        let new =
-            std::mem::take(&mut *self.entries.lock().expect("no one panics while holding it"));
-        let edit = |old: &[u8]| {
-            let mut index: ImageIndex = serde_json::from_slice(old)?;
-            for entry in &new {
-                index.manifests.retain(|old| match Self::tag_of(entry) {
-                    Some(tag) => Self::tag_of(old) != Some(tag),
-                    None => old.digest != entry.digest,
-                });
-                index.manifests.push(entry.clone());
-            }
-            Ok(to_go_json(&index))
-        };
-        self.files
-            .commit(&edit)
-            .map_err(|source| self.file("write", "index.json", source))
-    }
-
     /// The manifests of type `artifact_type` that `index.json` names and whose subject is `subject`.
     pub fn referrers(
         &self,
@@ -312,8 +298,11 @@ impl Layout {
             if entry.artifact_type.as_deref() != Some(artifact_type) {
                 continue;
             }
-            let Some(bytes) = self.manifest(&entry.digest)? else {
-                continue;
+            let bytes = match self.manifest(&entry.digest) {
+                Ok(Some(bytes)) => bytes,
+                // Lost or damaged, it refers to nothing.
+                Ok(None) | Err(Error::Damaged { .. }) => continue,
+                Err(error) => return Err(error),
             };
             if let Ok(Manifest::Image(manifest)) = Manifest::parse(media_type::OCI_MANIFEST, &bytes)
                 && manifest.subject.is_some_and(|of| of.digest == *subject)
@@ -334,22 +323,15 @@ impl Layout {
 
     /// All of a file of at most `limit` bytes.
     fn read(&self, name: &str, limit: u64) -> Result<Option<Bytes>, Error> {
-        let read = || -> io::Result<Option<Bytes>> {
-            let Some((size, reader)) = self.files.open(name)? else {
-                return Ok(None);
-            };
-            let mut bytes = Vec::new();
-            reader
-                .take(limit.saturating_add(1))
-                .read_to_end(&mut bytes)?;
-            if bytes.len() as u64 > limit {
-                return Err(io::Error::other(format!(
-                    "it has {size} bytes, more than the {limit} that make sense"
-                )));
-            }
-            Ok(Some(bytes.into()))
-        };
-        read().map_err(|source| self.file("read", name, source))
+        read_whole(&*self.files, name, limit).map_err(|source| self.file("read", name, source))
+    }
+
+    fn damaged(&self, expected: &Digest, found: Digest) -> Error {
+        Error::Damaged {
+            layout: self.path.clone(),
+            expected: *expected,
+            found,
+        }
     }
 
     fn file(&self, what: &'static str, file: &str, source: io::Error) -> Error {
@@ -367,6 +349,23 @@ impl Layout {
             why: why.to_owned(),
         }
     }
+}
+
+/// All of a file of at most `limit` bytes.
+fn read_whole(files: &dyn Files, name: &str, limit: u64) -> io::Result<Option<Bytes>> {
+    let Some((size, reader)) = files.open(name)? else {
+        return Ok(None);
+    };
+    let mut bytes = Vec::new();
+    reader
+        .take(limit.saturating_add(1))
+        .read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > limit {
+        return Err(io::Error::other(format!(
+            "it has {size} bytes, more than the limit of {limit}"
+        )));
+    }
+    Ok(Some(bytes.into()))
 }
 
 fn blob_name(digest: &Digest) -> String {

@@ -26,11 +26,11 @@ use crate::{
     progress::Progress,
     registry::Client,
     report::{IndexReport, LayerCounts, LayerState, Outcome, Report},
-    store::{self, ReadImages, Store},
+    store::{self, ReadImages, Store, Transaction},
 };
 use existing::Existing;
 use layers::{Layer, Layers};
-use publish::Publication;
+use publish::{Named, Publication};
 use target::Target;
 
 /// What to do with an image that gets no index.
@@ -92,30 +92,19 @@ pub async fn index(
         return Ok(report);
     }
 
-    let reusable = existing::reusable(&store, &existing, request, &*progress).await;
-    let layers = layers::index_all(&store, &run.targets, reusable, request, progress).await?;
-    let mut publication = Publication::default();
-    let mut indexes = Vec::new();
-    for target in &run.targets {
-        let soci_index = publication.add(target, &layers, request);
-        indexes.push(target.report(soci_index, |layer| layers.get(&layer.digest).state()));
+    let work =
+        async |transaction: &Transaction| run.work(&store, transaction, &existing, progress).await;
+    let ((report, named), has_changed) = store.write(work).await?;
+    if let Some(named) = named {
+        named.look(&store).await?;
     }
-    if publication.is_empty() {
-        let (outcome, output) = run.without_index();
-        if let (Some(_), Some(tag)) = (output, run.new_tag()) {
-            publish::tag_original(&store, &image, tag).await?;
-        }
-        return Ok(run.report(outcome, output, indexes, layers.bytes_read));
-    }
-    let (output, news) = publication
-        .publish(&store, &image, request, run.output_tag.as_deref())
-        .await?;
-    let outcome = if news {
-        Outcome::Indexed
-    } else {
-        Outcome::AlreadyThere
-    };
-    Ok(run.report(outcome, Some(output), indexes, layers.bytes_read))
+    Ok(match report.outcome {
+        Outcome::Indexed if !has_changed => Report {
+            outcome: Outcome::AlreadyThere,
+            ..report
+        },
+        _ => report,
+    })
 }
 
 /// What a run would end with, where it would neither read a layer nor push anything: the wanted index is there and complete, or
@@ -172,6 +161,60 @@ impl<'a> Run<'a> {
             Version::V1 => None,
             Version::V2 => self.output_tag.as_deref(),
         }
+    }
+
+    /// Reads the layers and puts all that is to be put. Gives the report of a run that changed something, and what is to name
+    /// its result.
+    async fn work(
+        &self,
+        store: &Store,
+        transaction: &Transaction,
+        existing: &Existing,
+        progress: Arc<dyn Progress>,
+    ) -> Result<(Report, Option<Named>), Error> {
+        let request = self.request;
+        let reusable = existing::reusable(store, existing, request, &*progress).await;
+        let layers = layers::index_all(
+            store,
+            transaction,
+            &self.targets,
+            reusable,
+            request,
+            progress,
+        )
+        .await?;
+        let mut publication = Publication::default();
+        let mut indexes = Vec::new();
+        for target in &self.targets {
+            let soci_index = publication.add(target, &layers, request);
+            indexes.push(target.report(soci_index, |layer| layers.get(&layer.digest).state()));
+        }
+        if publication.is_empty() {
+            let (outcome, output) = self.without_index();
+            let named = match (output, self.new_tag()) {
+                (Some(_), Some(tag)) => {
+                    Some(publish::tag_original(transaction, self.image, tag).await?)
+                }
+                _ => None,
+            };
+            let report = self.report(outcome, output, indexes, layers.bytes_read);
+            return Ok((report, named));
+        }
+        let named = publication
+            .publish(
+                store,
+                transaction,
+                self.image,
+                request,
+                self.output_tag.as_deref(),
+            )
+            .await?;
+        let output = match &named {
+            Named::Tag(_, digest) => *digest,
+            Named::Referrers(_) => self.image_digest(),
+        };
+        let report = self.report(Outcome::Indexed, Some(output), indexes, layers.bytes_read);
+        Ok((report, Some(named)))
     }
 
     /// The report of a run that has nothing to do.

@@ -1,21 +1,25 @@
 //! Where images are read from and indexes written to: a repository in a registry, or an OCI layout.
 //! In: tags, digests, bytes. Out: the same, checked. Both kinds look alike from here on.
 
+mod absent;
 mod read;
 mod reader;
+mod transaction;
 
 use std::{ops::Range, sync::Arc};
 
 use bytes::Bytes;
 
+pub use absent::{absent_where_damaged, absent_where_denied};
 pub use read::ReadImages;
 pub use reader::LayerReader;
+pub use transaction::Transaction;
 
 use crate::{
     digest::Digest,
     layout::{self, Layout},
     limits::Limits,
-    oci::{Descriptor, Manifest, NotAManifest, Reference, Selector},
+    oci::{Descriptor, Manifest, NotAManifest, Reference},
     registry::{self, Client, Repository},
 };
 
@@ -145,101 +149,5 @@ impl Store {
             }
             Self::Layout(layout) => LayerReader::of_file(layout.open_blob_part(descriptor, range)?),
         })
-    }
-
-    /// Adds a blob, unless it is there.
-    pub async fn put_blob(&self, digest: &Digest, bytes: Bytes) -> Result<(), Error> {
-        match self {
-            Self::Registry(repository) => Ok(repository.push_blob(digest, bytes).await?),
-            Self::Layout(layout) => Ok(layout.put_blob(digest, &bytes)?),
-        }
-    }
-
-    /// Adds a manifest by its digest; all that it names must be there.
-    pub async fn put_manifest(&self, descriptor: &Descriptor, bytes: Bytes) -> Result<(), Error> {
-        match self {
-            Self::Registry(repository) => {
-                let selector = Selector::Digest(descriptor.digest);
-                repository
-                    .push_manifest(&selector, &descriptor.media_type, bytes)
-                    .await?;
-                Ok(())
-            }
-            Self::Layout(layout) => Ok(layout.put_blob(&descriptor.digest, &bytes)?),
-        }
-    }
-
-    /// Adds a manifest that names `subject`, so that it is found as its referrer.
-    pub async fn put_referrer(
-        &self,
-        descriptor: &Descriptor,
-        bytes: Bytes,
-        subject: &Digest,
-    ) -> Result<(), Error> {
-        match self {
-            Self::Registry(repository) => {
-                let selector = Selector::Digest(descriptor.digest);
-                let pushed = repository
-                    .push_manifest(&selector, &descriptor.media_type, bytes)
-                    .await?;
-                if pushed.subject.is_none() {
-                    repository
-                        .add_referrer_by_tag(subject, descriptor.clone())
-                        .await?;
-                }
-            }
-            Self::Layout(layout) => {
-                layout.put_blob(&descriptor.digest, &bytes)?;
-                layout.name(descriptor.clone(), None);
-            }
-        }
-        Ok(())
-    }
-
-    /// Puts a manifest under `tag`, which named something else when the caller looked. Where tags are immutable, the same
-    /// manifest under it by now is well, another is an error.
-    pub async fn put_tag(
-        &self,
-        tag: &str,
-        descriptor: &Descriptor,
-        bytes: Bytes,
-    ) -> Result<(), Error> {
-        match self {
-            Self::Registry(repository) => {
-                let selector = Selector::Tag(tag.to_owned());
-                match repository
-                    .push_manifest(&selector, &descriptor.media_type, bytes)
-                    .await
-                {
-                    Ok(_) => Ok(()),
-                    Err(source) if source.is_immutable_tag() => {
-                        match repository.resolve(tag).await? {
-                            Some(found) if found == descriptor.digest => Ok(()),
-                            Some(found) => Err(Error::ImmutableTag {
-                                tag: tag.to_owned(),
-                                found,
-                                wanted: descriptor.digest,
-                                source: Box::new(source),
-                            }),
-                            None => Err(source.into()),
-                        }
-                    }
-                    Err(error) => Err(error.into()),
-                }
-            }
-            Self::Layout(layout) => {
-                layout.put_blob(&descriptor.digest, &bytes)?;
-                layout.name(descriptor.clone(), Some(tag));
-                Ok(())
-            }
-        }
-    }
-
-    /// Makes all that was put last. A registry needs no such step.
-    pub fn commit(&self) -> Result<(), Error> {
-        match self {
-            Self::Registry(_) => Ok(()),
-            Self::Layout(layout) => Ok(layout.commit()?),
-        }
     }
 }

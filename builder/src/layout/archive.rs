@@ -12,7 +12,7 @@ use std::{
 
 use bytes::Bytes;
 
-use super::{Files, OpenFile, ReadSeek};
+use super::{BlobsInUse, Edit, Files, OpenFile, ReadSeek};
 
 /// Where each member's bytes start, and how many there are.
 type Members = HashMap<String, (u64, u64)>;
@@ -63,19 +63,23 @@ impl Files for Archive {
             .map(|(size, reader)| (size, Box::new(reader) as Box<dyn ReadSeek>)))
     }
 
+    fn begin(&self) {}
+
     fn put(&self, name: &str, bytes: &Bytes) -> io::Result<()> {
         self.added().insert(name.to_owned(), bytes.clone());
         Ok(())
     }
 
-    fn commit(&self, edit: &dyn Fn(&[u8]) -> io::Result<Vec<u8>>) -> io::Result<()> {
+    fn commit(&self, edit: Edit<'_>) -> io::Result<bool> {
         const INDEX: &str = "index.json";
         let mut index = Vec::new();
         self.member(INDEX)?
             .ok_or(io::ErrorKind::NotFound)?
             .1
             .read_to_end(&mut index)?;
-        let index = edit(&index)?;
+        let edited = edit(&index)?;
+        let has_changed = edited.is_some();
+        let index = edited.unwrap_or(index);
 
         let directory = self
             .path
@@ -93,7 +97,9 @@ impl Files for Archive {
         for entry in old.entries_with_seek()? {
             let entry = entry?;
             let path = entry.path_bytes().into_owned();
-            if String::from_utf8_lossy(&path).trim_start_matches("./") != INDEX {
+            let name = String::from_utf8_lossy(&path);
+            let name = name.trim_start_matches("./");
+            if name != INDEX && !self.added().contains_key(name) {
                 // The size may stand in a PAX record, which is not copied; numbers as GNU writes them hold any size.
                 let mut header = entry.header().clone();
                 header.set_size(entry.size());
@@ -112,7 +118,11 @@ impl Files for Archive {
         // From here on everything is found in the new archive, and elsewhere in it than in the old one.
         *self.members() = members_of(&self.path)?;
         added.clear();
-        Ok(())
+        Ok(has_changed)
+    }
+
+    fn roll_back(&self, _: BlobsInUse<'_>) {
+        self.added().clear();
     }
 }
 

@@ -1,34 +1,46 @@
 //! A layout in a directory. Every file appears whole, by a rename; what was added is removed unless it is committed.
+//!
+//! Several builders may be at work on it. Who edits `index.json` has a lock on `oci-layout` for so long. Who writes blobs shares a
+//! lock on `blobs` until its end, because it counts on what others put: only who is alone there removes anything.
 
 use std::{
     fs::{self, File},
     io::{self, Write},
     path::{Path, PathBuf},
-    sync::Mutex,
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use bytes::Bytes;
 
-use super::{Files, OpenFile};
+use super::{BlobsInUse, Edit, Files, OpenFile};
 
 pub(super) struct Directory {
     root: PathBuf,
+    changes: Mutex<Changes>,
+}
+
+#[derive(Default)]
+struct Changes {
+    /// The shared lock, while there is a transaction.
+    presence: Option<File>,
     /// Files that are to go again unless they are committed.
-    added: Mutex<Vec<PathBuf>>,
+    added: Vec<String>,
 }
 
 impl Directory {
     pub(super) fn new(root: &Path) -> Self {
         Self {
             root: root.to_owned(),
-            added: Mutex::default(),
+            changes: Mutex::default(),
         }
     }
 
-    fn added(&self) -> std::sync::MutexGuard<'_, Vec<PathBuf>> {
-        self.added
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    fn changes(&self) -> MutexGuard<'_, Changes> {
+        self.changes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn blobs(&self) -> io::Result<File> {
+        File::open(self.root.join("blobs"))
     }
 }
 
@@ -46,32 +58,51 @@ impl Files for Directory {
         Ok(Some((metadata.len(), Box::new(file))))
     }
 
+    fn begin(&self) {
+        // Without the lock, which not every file system has, nothing is ever removed by anybody.
+        let presence = self.blobs();
+        self.changes().presence = presence
+            .and_then(|blobs| blobs.lock_shared().map(|()| blobs))
+            .ok();
+    }
+
     fn put(&self, name: &str, bytes: &Bytes) -> io::Result<()> {
         let path = self.root.join(name);
         let is_new = !path.exists();
         write_whole(&path, bytes)?;
         if is_new {
-            self.added().push(path);
+            self.changes().added.push(name.to_owned());
         }
         Ok(())
     }
 
-    fn commit(&self, edit: &dyn Fn(&[u8]) -> io::Result<Vec<u8>>) -> io::Result<()> {
-        // Another builder may be at work on the same layout: index.json is read and replaced under a lock.
+    fn commit(&self, edit: Edit<'_>) -> io::Result<bool> {
         let lock = File::open(self.root.join("oci-layout"))?;
         lock.lock()?;
         let path = self.root.join("index.json");
-        write_whole(&path, &edit(&fs::read(&path)?)?)?;
-        self.added().clear();
-        Ok(())
+        let index = edit(&fs::read(&path)?)?;
+        if let Some(index) = &index {
+            write_whole(&path, index)?;
+        }
+        self.changes().added.clear();
+        Ok(index.is_some())
     }
-}
 
-impl Drop for Directory {
-    fn drop(&mut self) {
-        for path in self.added().drain(..) {
-            // Nobody is left to tell; a blob that no manifest names does no harm.
-            let _ = fs::remove_file(path);
+    fn roll_back(&self, in_use: BlobsInUse<'_>) {
+        let Changes { presence, added } = std::mem::take(&mut *self.changes());
+        if added.is_empty() || presence.is_none() {
+            return;
+        }
+        drop(presence);
+        // A blob that stays does no harm where another builder is at work, or where it is not known what is needed. Nobody is left to
+        // tell.
+        let Ok(alone) = self.blobs() else { return };
+        if alone.try_lock().is_err() {
+            return;
+        }
+        let Ok(in_use) = in_use() else { return };
+        for name in added.iter().filter(|name| !in_use.contains(*name)) {
+            let _ = fs::remove_file(self.root.join(name));
         }
     }
 }

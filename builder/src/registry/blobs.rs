@@ -67,21 +67,21 @@ impl Repository {
         BlobStream::new(self.registry.clone(), call, descriptor.size, range)
     }
 
-    /// Puts a blob there, unless it is there already.
-    pub async fn push_blob(&self, digest: &Digest, bytes: Bytes) -> Result<(), Error> {
+    /// Puts a blob there, unless it is there already; says whether it was not.
+    pub async fn push_blob(&self, digest: &Digest, bytes: Bytes) -> Result<bool, Error> {
         if self.blob_size(digest).await?.is_some() {
-            return Ok(());
+            return Ok(false);
         }
         let mut tries = self.registry.retry.tries();
         loop {
             let error = match self.upload(digest, bytes.clone()).await {
-                Ok(()) => return Ok(()),
+                Ok(()) => return Ok(true),
                 Err(error) => error,
             };
             // Another client may have finished the same upload first, which some registries refuse to repeat.
             let refused = error.hope() == Hope::None && error.status().is_some();
             if refused && matches!(self.blob_size(digest).await, Ok(Some(_))) {
-                return Ok(());
+                return Ok(false);
             }
             tries.again(error).await?;
         }

@@ -8,11 +8,10 @@ use crate::{
     convert::convert,
     digest::Digest,
     index::{V1, V2, Version},
-    layout,
     oci::{Descriptor, ImageManifest, Manifest, Platform, Selector},
     plan::{is_wanted_index, reusable_ztocs},
     progress::Progress,
-    store::{self, Fetched, ReadImages},
+    store::{Fetched, ReadImages, absent_where_damaged, absent_where_denied},
 };
 
 /// SOCI indexes that are in the store.
@@ -51,7 +50,7 @@ pub(super) async fn find(store: &impl ReadImages, run: &Run<'_>) -> Result<Exist
     match run.new_tag() {
         Some(tag) => {
             let output = store.select(&Selector::Tag(tag.to_owned())).await;
-            if let Some(output) = absent_where_denied(output)? {
+            if let Some(output) = absent_where_damaged(output)? {
                 existing.output = Some(output.descriptor.digest);
                 existing.indexes = version_2(store, &output).await?;
             }
@@ -193,16 +192,6 @@ async fn earlier(store: &impl ReadImages, tag: &str) -> Result<Option<Vec<Found>
     Ok(Some(indexes))
 }
 
-/// Some registries answer 401 or 403 about what is not there. Only for what is looked for where the image itself was read.
-pub(super) fn absent_where_denied<T>(
-    found: Result<Option<T>, store::Error>,
-) -> Result<Option<T>, store::Error> {
-    match found {
-        Err(store::Error::Registry(error)) if error.is_denied() => Ok(None),
-        found => found,
-    }
-}
-
 /// The SOCI indexes that an image index names itself.
 async fn version_2(store: &impl ReadImages, image: &Fetched) -> Result<Vec<Found>, Error> {
     let Manifest::Index(index) = &image.manifest else {
@@ -247,16 +236,4 @@ async fn read(
         }),
         _ => None,
     })
-}
-
-/// A manifest that is there as other bytes, or that the registry keeps to itself, is as good as gone: it can be pushed again.
-pub(super) fn absent_where_damaged<T>(
-    found: Result<Option<T>, store::Error>,
-) -> Result<Option<T>, store::Error> {
-    match absent_where_denied(found) {
-        Err(store::Error::Manifest { .. }) => Ok(None),
-        Err(store::Error::Layout(layout::Error::Damaged { .. })) => Ok(None),
-        Err(store::Error::Registry(error)) if error.is_damage() => Ok(None),
-        found => found,
-    }
 }

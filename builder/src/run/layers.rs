@@ -24,7 +24,7 @@ use crate::{
     oci::{Descriptor, LayerEncoding},
     plan::IndexOptions,
     progress::Progress,
-    store::{ReadImages, Store},
+    store::{ReadImages, Store, Transaction},
     ztoc::{Toc, Ztoc},
 };
 
@@ -108,6 +108,7 @@ struct Job {
 /// What every job needs.
 struct Shop {
     store: Store,
+    transaction: Transaction,
     options: IndexOptions,
     limits: Limits,
     paths: Vec<Vec<u8>>,
@@ -120,6 +121,7 @@ struct Shop {
 /// end is a small one.
 pub(super) async fn index_all(
     store: &Store,
+    transaction: &Transaction,
     targets: &[Target<'_>],
     mut reusable: HashMap<Digest, Descriptor>,
     request: &Request,
@@ -153,6 +155,7 @@ pub(super) async fn index_all(
 
     let shop = Arc::new(Shop {
         store: store.clone(),
+        transaction: transaction.clone(),
         options: request.options.clone(),
         limits: request.limits,
         paths: request
@@ -287,7 +290,7 @@ impl Shop {
         match ztoc {
             Ok((contents, bytes)) => {
                 let ztoc = Descriptor::of(ZTOC, &bytes);
-                self.store.put_blob(&ztoc.digest, bytes).await?;
+                self.transaction.put_blob(&ztoc.digest, bytes).await?;
                 let facts = Box::new(Facts { ztoc, contents });
                 Ok((
                     Layer::Indexed {

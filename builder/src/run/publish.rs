@@ -7,10 +7,7 @@ use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::{
-    Error, Layer, Layers, Prefetch, Request, Target,
-    existing::{absent_where_damaged, absent_where_denied},
-    index::EMPTY_CONFIG,
-    index::V1,
+    Error, Layer, Layers, Prefetch, Request, Target, index::EMPTY_CONFIG, index::V1, index::V2,
     soci_index, ztoc_descriptor,
 };
 use crate::{
@@ -18,8 +15,8 @@ use crate::{
     digest::Digest,
     image::Image,
     index::Version,
-    oci::{Descriptor, Manifest, Selector},
-    store::{ReadImages, Store},
+    oci::{Descriptor, Manifest},
+    store::{ReadImages, Store, Transaction},
 };
 
 /// Requests for blobs at once; ECR allows hundreds a second.
@@ -98,21 +95,23 @@ impl Publication {
         Some(digest)
     }
 
-    /// Pushes it all. Gives the digest of the image to use, and whether anything was new.
+    /// Puts it all. Gives what names it then, which is there with the commit.
     pub(super) async fn publish(
         self,
         store: &Store,
+        transaction: &Transaction,
         image: &Image,
         request: &Request,
         output_tag: Option<&str>,
-    ) -> Result<(Digest, bool), Error> {
+    ) -> Result<Named, Error> {
         let config = Bytes::from_static(EMPTY_CONFIG);
-        store.put_blob(&Digest::of(&config), config).await?;
+        transaction.put_blob(&Digest::of(&config), config).await?;
         for (descriptor, bytes) in self.blobs {
-            store.put_blob(&descriptor.digest, bytes.into()).await?;
+            transaction
+                .put_blob(&descriptor.digest, bytes.into())
+                .await?;
         }
-        let mut news = false;
-        let mut pushed = Vec::new();
+        let mut put = Vec::new();
         match (request.version, output_tag) {
             (Version::V2, Some(tag)) => {
                 let descriptors = self
@@ -121,100 +120,83 @@ impl Publication {
                     .map(|(&at, index)| (at, index.descriptor.clone()))
                     .collect();
                 for index in self.indexes.into_values() {
-                    news |= put_manifest(store, &index.descriptor, index.bytes).await?;
-                    pushed.push(index.descriptor);
+                    transaction
+                        .put_manifest(&index.descriptor, index.bytes.into())
+                        .await?;
+                    put.push(index.descriptor);
                 }
                 let conversion = convert(image, &descriptors);
                 for (_, descriptor, bytes) in conversion.manifests {
-                    news |= put_manifest(store, &descriptor, bytes).await?;
-                    pushed.push(descriptor);
+                    transaction.put_manifest(&descriptor, bytes.into()).await?;
+                    put.push(descriptor);
                 }
-                read_back(store, &pushed).await?;
-                news |=
-                    put_tag(store, tag, &conversion.descriptor, conversion.bytes.into()).await?;
-                Ok((conversion.descriptor.digest, news))
+                read_back(store, &put).await?;
+                transaction
+                    .put_tag(tag, &conversion.descriptor, conversion.bytes.into())
+                    .await?;
+                Ok(Named::Tag(tag.to_owned(), conversion.descriptor.digest))
             }
             _ => {
-                let mut subjects = Vec::new();
+                let mut referrers = Vec::new();
                 for index in self.indexes.into_values() {
-                    let digest = index.descriptor.digest;
-                    // A list may outlive what it names, and one that cannot be read may lack it: putting it again does no harm.
-                    let is_listed = is_referrer(store, &index.subject, &digest).await;
-                    if !(is_there(store, &digest).await? && matches!(is_listed, Ok(true))) {
-                        store
-                            .put_referrer(&index.descriptor, index.bytes.into(), &index.subject)
-                            .await?;
-                        news = true;
-                    }
-                    subjects.push((index.subject, index.descriptor.digest));
-                    pushed.push(index.descriptor);
+                    transaction
+                        .put_referrer(&index.descriptor, index.bytes.into(), &index.subject)
+                        .await?;
+                    referrers.push((index.subject, index.descriptor.digest));
+                    put.push(index.descriptor);
                 }
-                read_back(store, &pushed).await?;
-                store.commit()?;
-                for (subject, index) in subjects {
-                    if !is_referrer(store, &subject, &index).await? {
-                        let what =
-                            format!("the index {index} is not among the referrers of {subject}");
-                        return Err(Error::ReadBack { what });
-                    }
-                }
-                Ok((image.root.descriptor.digest, news))
+                read_back(store, &put).await?;
+                Ok(Named::Referrers(referrers))
             }
         }
     }
 }
 
 /// Puts the tag on the image as it is.
-pub(super) async fn tag_original(store: &Store, image: &Image, tag: &str) -> Result<(), Error> {
-    put_tag(store, tag, &image.root.descriptor, image.root.bytes.clone()).await?;
-    Ok(())
-}
-
-/// Pushes a manifest unless it is there; says whether it was not.
-async fn put_manifest(
-    store: &Store,
-    descriptor: &Descriptor,
-    bytes: Vec<u8>,
-) -> Result<bool, Error> {
-    if is_there(store, &descriptor.digest).await? {
-        return Ok(false);
-    }
-    store.put_manifest(descriptor, bytes.into()).await?;
-    Ok(true)
-}
-
-/// Whether a manifest is there and whole.
-async fn is_there(store: &Store, digest: &Digest) -> Result<bool, Error> {
-    let found = store.select(&Selector::Digest(*digest)).await;
-    Ok(absent_where_damaged(found)?.is_some())
-}
-
-/// Whether an index of version 1 is on the list of its image.
-async fn is_referrer(store: &Store, subject: &Digest, index: &Digest) -> Result<bool, Error> {
-    let listed = store.referrers(subject, V1).await?;
-    Ok(listed.iter().any(|referrer| referrer.digest == *index))
-}
-
-/// Puts the tag and looks whether it is there; says whether it named something else before.
-async fn put_tag(
-    store: &Store,
+pub(super) async fn tag_original(
+    transaction: &Transaction,
+    image: &Image,
     tag: &str,
-    descriptor: &Descriptor,
-    bytes: Bytes,
-) -> Result<bool, Error> {
-    // ECR refuses to put even the same manifest again under an immutable tag.
-    if absent_where_denied(store.resolve(tag).await)? == Some(descriptor.digest) {
-        return Ok(false);
-    }
-    store.put_tag(tag, descriptor, bytes).await?;
-    store.commit()?;
-    match store.resolve(tag).await? {
-        Some(found) if found == descriptor.digest => Ok(true),
-        found => Err(Error::TagMoved {
-            tag: tag.to_owned(),
-            wanted: descriptor.digest,
-            found: found.map_or("nothing".to_owned(), |found| found.to_string()),
-        }),
+) -> Result<Named, Error> {
+    let root = &image.root;
+    transaction
+        .put_tag(tag, &root.descriptor, root.bytes.clone())
+        .await?;
+    Ok(Named::Tag(tag.to_owned(), root.descriptor.digest))
+}
+
+/// What leads to the result of a run.
+pub(super) enum Named {
+    /// A tag, and the digest that it names.
+    Tag(String, Digest),
+    /// Manifests of images, each with its SOCI index.
+    Referrers(Vec<(Digest, Digest)>),
+}
+
+impl Named {
+    /// Looks whether it does.
+    pub(super) async fn look(&self, store: &Store) -> Result<(), Error> {
+        match self {
+            Self::Tag(tag, wanted) => match store.resolve(tag).await? {
+                Some(found) if found == *wanted => Ok(()),
+                found => Err(Error::TagMoved {
+                    tag: tag.to_owned(),
+                    wanted: *wanted,
+                    found: found.map_or("nothing".to_owned(), |found| found.to_string()),
+                }),
+            },
+            Self::Referrers(referrers) => {
+                for (subject, index) in referrers {
+                    let listed = store.referrers(subject, V1).await?;
+                    if !listed.iter().any(|referrer| referrer.digest == *index) {
+                        let what =
+                            format!("the index {index} is not among the referrers of {subject}");
+                        return Err(Error::ReadBack { what });
+                    }
+                }
+                Ok(())
+            }
+        }
     }
 }
 
@@ -223,22 +205,27 @@ pub(super) async fn read_back(
     store: &impl ReadImages,
     manifests: &[Descriptor],
 ) -> Result<(), Error> {
+    // Whether a blob is one of ours: the layers of an image may be gigabytes, and are not ours to vouch for.
     let mut blobs = BTreeSet::new();
     for descriptor in manifests {
         // The store compares the digest.
         if let Manifest::Image(manifest) = store.manifest(descriptor).await?.manifest {
+            let is_ours = [V1, V2].contains(&manifest.config.media_type.as_str());
+            let layers = manifest.layers.iter().map(|layer| (layer, is_ours));
             blobs.extend(
-                manifest
-                    .layers
-                    .iter()
-                    .chain([&manifest.config])
-                    .map(|blob| (blob.digest, blob.size)),
+                layers
+                    .chain([(&manifest.config, true)])
+                    .map(|(blob, is_ours)| (blob.digest, blob.size, is_ours)),
             );
         }
     }
     stream::iter(blobs)
-        .map(|(digest, size)| async move {
-            match store.blob_size(&digest).await? {
+        .map(|(digest, size, is_ours)| async move {
+            let found = match is_ours {
+                true => store.checked_size(&digest).await?,
+                false => store.blob_size(&digest).await?,
+            };
+            match found {
                 Some(found) if found == size => Ok(()),
                 Some(found) => Err(Error::ReadBack {
                     what: format!("the blob {digest} has {found} bytes, not {size}"),

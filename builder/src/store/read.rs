@@ -33,6 +33,15 @@ pub trait ReadImages: Sync {
     fn blob_size(&self, digest: &Digest)
     -> impl Future<Output = Result<Option<u64>, Error>> + Send;
 
+    /// Size of a blob in bytes, which are compared with its digest where the store itself does not vouch for them; `None` where it is
+    /// not there.
+    fn checked_size(
+        &self,
+        digest: &Digest,
+    ) -> impl Future<Output = Result<Option<u64>, Error>> + Send {
+        self.blob_size(digest)
+    }
+
     /// The manifests of `artifact_type` that name `subject`.
     fn referrers(
         &self,
@@ -130,6 +139,13 @@ impl ReadImages for Store {
         Ok(match self {
             Self::Registry(repository) => repository.blob_size(digest).await?,
             Self::Layout(layout) => layout.blob_size(digest)?,
+        })
+    }
+
+    async fn checked_size(&self, digest: &Digest) -> Result<Option<u64>, Error> {
+        Ok(match self {
+            Self::Registry(repository) => repository.blob_size(digest).await?,
+            Self::Layout(layout) => layout.checked_size(digest)?,
         })
     }
 

@@ -1,9 +1,13 @@
 //! Layouts that are damaged, and what is taken back where a run does not come to its end.
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, sync::Arc};
 
 use bytes::Bytes;
-use soci_builder::{digest::Digest, layout::Layout, oci::Descriptor};
+use soci_builder::{
+    digest::Digest,
+    layout::{Layout, Transaction},
+    oci::Descriptor,
+};
 use tempfile::TempDir;
 
 use crate::{
@@ -100,17 +104,18 @@ fn what_was_put_and_not_committed_is_taken_back() {
     let blob = Bytes::from_static(b"a new blob");
     let descriptor = Descriptor::of("application/octet-stream", &blob);
     let put = || {
-        let layout = Layout::open_directory(directory.path()).unwrap();
-        layout.put_blob(&Digest::of(&blob), &blob).unwrap();
-        layout.name(descriptor.clone(), Some("new"));
-        layout
+        let layout = Arc::new(Layout::open_directory(directory.path()).unwrap());
+        let transaction = Transaction::begin(&layout);
+        transaction.put_blob(&Digest::of(&blob), &blob).unwrap();
+        transaction.name(descriptor.clone(), Some("new"));
+        transaction
     };
-    let layout = put();
+    let transaction = put();
     assert_eq!(files_of(directory.path()).len(), before.len() + 1);
-    drop(layout);
+    drop(transaction);
     assert_eq!(files_of(directory.path()), before);
 
-    put().commit().unwrap();
+    assert!(put().commit().unwrap());
     assert_eq!(files_of(directory.path()).len(), before.len() + 1);
     let again = Layout::open_directory(directory.path()).unwrap();
     let named = again.resolve(Some("new")).unwrap().unwrap();

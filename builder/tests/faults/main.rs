@@ -5,10 +5,12 @@ mod disk;
 mod layouts;
 mod patience;
 mod refusals;
+mod repairs;
 mod secrets;
 mod signals;
 #[path = "../support/mod.rs"]
 mod support;
+mod together;
 
 use soci_builder::digest::Digest;
 use support::{
