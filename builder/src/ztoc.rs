@@ -17,6 +17,8 @@ use crate::{
 
 /// Version of the format.
 pub const VERSION: &str = "0.9";
+/// Bytes of another version that an error shows.
+const VERSION_SHOWN: usize = 32;
 /// What a ztoc says built it, unless an option says otherwise: one image has one digest, whichever tool indexed it.
 pub const DEFAULT_BUILD_TOOL: &str = "AWS SOCI CLI v0.2";
 
@@ -68,8 +70,8 @@ pub enum NotAZtoc {
     /// Checkpoints that contradict themselves.
     #[error("its checkpoints are malformed")]
     Checkpoints(#[from] ZinfoError),
-    /// Entries that share their parts, which no writer does: a small file could unfold to any size in memory.
-    #[error("its entries hold more than the file itself")]
+    /// Parts that are used many times, which no writer does: a small file could unfold to any size in memory.
+    #[error("its parts hold more than the file itself")]
     SharedParts,
     /// Numbers that contradict one another.
     #[error("it has {digests} span digests for {spans} spans")]
@@ -148,30 +150,32 @@ impl Ztoc {
         let ztoc = TableView::root(bytes)?;
         let version = ztoc.bytes(0)?;
         if version != VERSION.as_bytes() {
+            let shown = &version[..version.len().min(VERSION_SHOWN)];
             return Err(NotAZtoc::Version(
-                String::from_utf8_lossy(version).into_owned(),
+                String::from_utf8_lossy(shown).into_owned(),
             ));
         }
-        let text = |bytes: &[u8], field| {
-            String::from_utf8(bytes.to_vec()).map_err(|_| NotAZtoc::Text(field))
-        };
-        let build_tool = text(ztoc.bytes(1)?, "build_tool_identifier")?;
+        let build_tool = str::from_utf8(ztoc.bytes(1)?)
+            .map_err(|_| NotAZtoc::Text("build_tool_identifier"))?
+            .to_owned();
+        // What the parts take where they share nothing is taken off before they are copied.
+        let mut room = Room(bytes.len());
+        let info = ztoc.table(5)?.ok_or(NotAZtoc::Text("compression_info"))?;
+        let checkpoints = info.bytes(3)?;
+        room.take(checkpoints.len())?;
         let mut toc = Toc::default();
         if let Some(table) = ztoc.table(4)? {
             for file in table.vector(0)?.tables() {
-                read_file(&file?, &mut toc, bytes.len())?;
+                read_file(&file?, &mut toc, &mut room)?;
             }
         }
-        let info = ztoc.table(5)?.ok_or(NotAZtoc::Text("compression_info"))?;
-        let span_digests = info
-            .vector(2)?
-            .strings()
-            .map(|digest| {
-                text(digest?, "span_digests")?
-                    .parse()
-                    .map_err(|_| NotAZtoc::Text("span_digests"))
-            })
-            .collect::<Result<Vec<_>, _>>()?;
+        let mut span_digests = Vec::new();
+        for digest in info.vector(2)?.strings() {
+            let digest = digest?;
+            room.take(4 + digest.len())?;
+            let digest = str::from_utf8(digest).ok().and_then(|it| it.parse().ok());
+            span_digests.push(digest.ok_or(NotAZtoc::Text("span_digests"))?);
+        }
         let ztoc = Self {
             build_tool,
             compression: Compression::from_code(i8::from_le_bytes(
@@ -180,7 +184,7 @@ impl Ztoc {
             compressed_size: u64::from_le_bytes(ztoc.number(2, [0; 8])?),
             plain_size: u64::from_le_bytes(ztoc.number(3, [0; 8])?),
             toc,
-            checkpoints: info.bytes(3)?.to_vec(),
+            checkpoints: checkpoints.to_vec(),
             span_digests,
             max_span_id: i32::from_le_bytes(info.number(1, [0; 4])?),
         };
@@ -329,8 +333,18 @@ fn write_file(out: &mut Writer, file: &FileMetadata<'_>) -> FromEnd {
     out.end_table(table)
 }
 
-/// Reads an entry into `toc`, which must fit into `limit` bytes of a flatbuffer.
-fn read_file(table: &TableView<'_>, toc: &mut Toc, limit: usize) -> Result<(), NotAZtoc> {
+/// What is left of a ztoc's size for parts that were not read yet.
+struct Room(usize);
+
+impl Room {
+    fn take(&mut self, bytes: usize) -> Result<(), NotAZtoc> {
+        self.0 = self.0.checked_sub(bytes).ok_or(NotAZtoc::SharedParts)?;
+        Ok(())
+    }
+}
+
+/// Reads an entry into `toc`, where there is room for it.
+fn read_file(table: &TableView<'_>, toc: &mut Toc, room: &mut Room) -> Result<(), NotAZtoc> {
     let long = |field| table.number(field, [0; 8]).map(i64::from_le_bytes);
     let id = |field| table.number(field, [0; 4]).map(u32::from_le_bytes);
     let xattrs = table
@@ -354,9 +368,7 @@ fn read_file(table: &TableView<'_>, toc: &mut Toc, limit: usize) -> Result<(), N
         dev_minor: long(12)?,
         xattrs,
     };
+    room.take(file.flat_bytes_min())?;
     toc.push(&file);
-    if toc.flat_bytes_min() > limit {
-        return Err(NotAZtoc::SharedParts);
-    }
     Ok(())
 }

@@ -1,15 +1,19 @@
 //! Images that unfold to far more than they are: what the program needs of memory does not follow.
 #![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
 
+#[path = "support/flat.rs"]
+mod flat;
 #[path = "support/mod.rs"]
 mod support;
 
 use std::{
+    fs,
     io::Write,
     process::{Command, Output, Stdio},
 };
 
 use flate2::{Compression, write::GzEncoder};
+use soci_builder::ztoc::{FileMetadata, Toc, Ztoc};
 use support::{
     image::{GZIP, Image, Layer, blob_path, gzip, tar_of},
     program::Program,
@@ -126,6 +130,45 @@ fn layers_whose_ztocs_would_fill_the_memory_are_left_out() {
     }
 }
 
+/// One text that a ztoc names 20,000 times: 10 MB that would unfold to 40 GB.
+#[test]
+fn a_ztoc_that_would_unfold_is_refused() {
+    let layer = gzip(&tar_of([("file", "text")]));
+    let directory = tempfile::TempDir::new().unwrap();
+    let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
+    let (stored, made, bent) = (path("layer"), path("made"), path("bent"));
+    fs::write(&stored, layer).unwrap();
+    assert!(
+        limited(&["ztoc", "build", &stored, "-o", &made])
+            .status
+            .success()
+    );
+    let text = vec![b'A'; 1_000_000];
+    let mut xattrs = vec![(&b""[..], &b""[..]); 20_000];
+    xattrs[0] = (&text, &text);
+    let mut toc = Toc::default();
+    toc.push(&FileMetadata {
+        xattrs,
+        ..FileMetadata::default()
+    });
+    let ztoc = Ztoc {
+        toc,
+        ..Ztoc::parse(&fs::read(&made).unwrap()).unwrap()
+    };
+    fs::write(
+        &bent,
+        flat::share_the_first(ztoc.into_bytes(), flat::attributes),
+    )
+    .unwrap();
+    let ended = limited(&["ztoc", "info", &bent]);
+    let said = String::from_utf8_lossy(&ended.stderr);
+    assert_eq!(ended.status.code(), Some(1), "{said}");
+    assert!(
+        said.contains("its parts hold more than the file itself"),
+        "{said}"
+    );
+}
+
 #[test]
 fn a_layer_a_thousand_times_its_size() {
     let (_layout, image) = Image::of([&bomb()]).layout();
@@ -149,4 +192,6 @@ fn a_layer_a_thousand_times_its_size() {
     );
     let indexed = format!("{image}-soci");
     assert_eq!(counted(&["cat", &indexed, "zeros"]), FILE_BYTES);
+    // The inflater that `verify` compares with is ahead of ours by little.
+    assert!(counted(&["verify", &indexed]) > 0);
 }

@@ -1,9 +1,9 @@
 //! `soci-builder ztoc`: the ztoc of a single layer file.
 
 use std::{
-    fs::{self, File},
-    io::{self, Write},
-    path::PathBuf,
+    fs::File,
+    io::{self, Read, Write},
+    path::{Path, PathBuf},
 };
 
 use bytesize::ByteSize;
@@ -69,10 +69,22 @@ fn second_core() -> impl FnMut() -> Option<SpareCore> {
 
 pub(crate) fn info(arguments: &ZtocInfoArgs) -> Result<Answer, Ending> {
     let path = &arguments.file;
-    let bytes = fs::read(path).map_err(|error| Error::Read(path.clone(), error))?;
+    let bytes = read(path).map_err(|error| Error::Read(path.clone(), error))?;
     let ztoc = Ztoc::parse(&bytes).map_err(|error| Error::Ztoc(path.clone(), error))?;
     let info = Info::of(&bytes, &ztoc);
     print::answer(arguments.json, &info, text, Ending::Done)
+}
+
+/// All of a file, where it is no larger than a ztoc may be.
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let limit = Limits::default().blob_bytes;
+    let mut bytes = Vec::new();
+    File::open(path)?.take(limit + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > limit {
+        let why = format!("it has more than {limit} bytes; no ztoc of that size is read");
+        return Err(io::Error::other(why));
+    }
+    Ok(bytes)
 }
 
 #[derive(Serialize)]

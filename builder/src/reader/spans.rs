@@ -93,7 +93,15 @@ impl Spans {
     ///
     /// # Errors
     /// Where they cannot lie in it.
-    pub fn of(ztoc: Ztoc, layer_size: u64) -> Result<Self, UnusableSpans> {
+    pub fn of(mut ztoc: Ztoc, layer_size: u64) -> Result<Self, UnusableSpans> {
+        Self::taken_from(&mut ztoc, layer_size)
+    }
+
+    /// The same; of `ztoc` only the checkpoints are taken, and only where the spans can lie in the layer.
+    ///
+    /// # Errors
+    /// Where they cannot.
+    pub fn taken_from(ztoc: &mut Ztoc, layer_size: u64) -> Result<Self, UnusableSpans> {
         if ztoc.compressed_size != layer_size {
             return Err(UnusableSpans::LayerSize {
                 expected: ztoc.compressed_size,
@@ -127,10 +135,15 @@ impl Spans {
             });
         }
         let checkpoints = match ztoc.compression {
-            Compression::Gzip => ztoc.checkpoints,
+            Compression::Gzip => std::mem::take(&mut ztoc.checkpoints),
             Compression::Uncompressed => Vec::new(),
         };
         Ok(Self { list, checkpoints })
+    }
+
+    /// The serialized checkpoints, which [`Self::taken_from`] took; none where the layer is not compressed.
+    pub fn into_checkpoints(self) -> Vec<u8> {
+        self.checkpoints
     }
 
     /// The spans, in order.

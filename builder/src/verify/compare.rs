@@ -1,105 +1,160 @@
 //! Two ztocs of one layer: the one that is there, and the one that it should be. Out: every difference, by its place.
 
+use std::fmt::{self, Display};
+
 use crate::{
     inflate::checkpoint::Zinfo,
     ztoc::{Compression, FileMetadata, TarZinfo, Ztoc},
 };
 
-/// Where `found` is not as `right`, which was made from the layer itself.
-pub fn differences(found: &Ztoc, right: &Ztoc) -> Vec<String> {
-    let mut all = Vec::new();
-    differ(
-        &mut all,
-        "the compression",
-        format!("{:?}", found.compression),
-        format!("{:?}", right.compression),
-    );
-    differ(
-        &mut all,
+/// Bytes of a text, and records, that are shown.
+const SHOWN: usize = 200;
+
+/// Where `found` is not as `right`, which was made from the layer itself: the first ones, at most `limit`, and how many more.
+pub fn differences(found: &Ztoc, right: &Ztoc, limit: usize) -> Vec<String> {
+    let mut all = Differences {
+        told: Vec::new(),
+        more: 0,
+        limit,
+    };
+    compare(&mut all, found, right);
+    if all.more > 0 {
+        all.told.push(format!("and {} more of the kind", all.more));
+    }
+    all.told
+}
+
+/// What was found. What is too much is counted, and never written out: a ztoc may differ in everything.
+struct Differences {
+    told: Vec<String>,
+    more: usize,
+    limit: usize,
+}
+
+impl Differences {
+    fn push(&mut self, difference: impl Display) {
+        if self.told.len() < self.limit {
+            self.told.push(difference.to_string());
+        } else {
+            self.more += 1;
+        }
+    }
+
+    fn differ<T: PartialEq + Display>(&mut self, what: impl Display, found: T, right: T) {
+        if found != right {
+            self.push(format_args!("{what} is {found}, but must be {right}"));
+        }
+    }
+}
+
+/// Bytes as they are shown: escaped, and not all of them where they are many.
+#[derive(PartialEq)]
+struct Text<'a>(&'a [u8]);
+
+impl Display for Text<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = &self.0[..self.0.len().min(SHOWN)];
+        write!(out, "\"{}\"", shown.escape_ascii())?;
+        match self.0.len() - shown.len() {
+            0 => Ok(()),
+            more => write!(out, " and {more} bytes more"),
+        }
+    }
+}
+
+/// PAX records, shown alike.
+#[derive(PartialEq)]
+struct Records<'a>(&'a [(&'a [u8], &'a [u8])]);
+
+impl Display for Records<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("[")?;
+        for (at, (key, value)) in self.0.iter().take(SHOWN).enumerate() {
+            let comma = if at == 0 { "" } else { ", " };
+            write!(out, "{comma}{}={}", Text(key), Text(value))?;
+        }
+        if self.0.len() > SHOWN {
+            write!(out, " and {} more", self.0.len() - SHOWN)?;
+        }
+        out.write_str("]")
+    }
+}
+
+fn compare(all: &mut Differences, found: &Ztoc, right: &Ztoc) {
+    let compression = |of: &Ztoc| format!("{:?}", of.compression);
+    all.differ("the compression", compression(found), compression(right));
+    all.differ(
         "the layer's size",
         found.compressed_size,
         right.compressed_size,
     );
-    differ(
-        &mut all,
-        "the archive's size",
-        found.plain_size,
-        right.plain_size,
-    );
+    all.differ("the archive's size", found.plain_size, right.plain_size);
     if found.compression == right.compression {
         match found.compression {
-            Compression::Gzip => checkpoints(&mut all, &found.checkpoints, &right.checkpoints),
-            Compression::Uncompressed => sizes(&mut all, &found.checkpoints, &right.checkpoints),
+            Compression::Gzip => checkpoints(all, &found.checkpoints, &right.checkpoints),
+            Compression::Uncompressed => sizes(all, &found.checkpoints, &right.checkpoints),
         }
     }
-    differ(
-        &mut all,
+    all.differ(
         "the number of spans",
         found.span_digests.len(),
         right.span_digests.len(),
     );
     let digests = found.span_digests.iter().zip(&right.span_digests);
     for (id, (found, right)) in digests.enumerate() {
-        differ(&mut all, &format!("the digest of span {id}"), found, right);
+        all.differ(format_args!("the digest of span {id}"), found, right);
     }
-    differ(
-        &mut all,
-        "the number of entries",
-        found.toc.len(),
-        right.toc.len(),
-    );
+    all.differ("the number of entries", found.toc.len(), right.toc.len());
     for (number, (found, right)) in found.toc.iter().zip(right.toc.iter()).enumerate() {
         if found != right {
-            entry(&mut all, number, &found, &right);
+            entry(all, number, &found, &right);
         }
     }
-    all
 }
 
-fn differ<T: PartialEq + std::fmt::Display>(all: &mut Vec<String>, what: &str, found: T, right: T) {
-    if found != right {
-        all.push(format!("{what} is {found}, but must be {right}"));
-    }
-}
-
-fn checkpoints(all: &mut Vec<String>, found: &[u8], right: &[u8]) {
+fn checkpoints(all: &mut Differences, found: &[u8], right: &[u8]) {
     // Both were parsed before.
     let (Ok(found), Ok(right)) = (Zinfo::parse(found), Zinfo::parse(right)) else {
         return;
     };
-    differ(all, "the span size", found.span_size, right.span_size);
+    all.differ("the span size", found.span_size, right.span_size);
     for (id, (found, right)) in found.iter().zip(right.iter()).enumerate() {
         let ((found, found_window), (right, right_window)) = (found, right);
-        let what = |field: &str| format!("the {field} of checkpoint {id}");
-        differ(
-            all,
-            &what("compressed offset"),
+        all.differ(
+            format_args!("the compressed offset of checkpoint {id}"),
             found.compressed_at,
             right.compressed_at,
         );
-        differ(all, &what("number of bits"), found.bits, right.bits);
-        differ(all, &what("plain offset"), found.plain_at, right.plain_at);
+        all.differ(
+            format_args!("the number of bits of checkpoint {id}"),
+            found.bits,
+            right.bits,
+        );
+        all.differ(
+            format_args!("the plain offset of checkpoint {id}"),
+            found.plain_at,
+            right.plain_at,
+        );
         let mut bytes = found_window.iter().zip(right_window);
         if let Some(at) = bytes.position(|(found, right)| found != right) {
             let (found, right) = (found_window[at], right_window[at]);
-            all.push(format!(
+            all.push(format_args!(
                 "byte {at} of the window of checkpoint {id} is {found:#04x}, but must be {right:#04x}"
             ));
         }
     }
 }
 
-fn sizes(all: &mut Vec<String>, found: &[u8], right: &[u8]) {
+fn sizes(all: &mut Differences, found: &[u8], right: &[u8]) {
     if let (Ok(found), Ok(right)) = (TarZinfo::parse(found), TarZinfo::parse(right)) {
-        differ(all, "the span size", found.span_size, right.span_size);
-        differ(all, "the size beside the spans", found.size, right.size);
+        all.differ("the span size", found.span_size, right.span_size);
+        all.differ("the size beside the spans", found.size, right.size);
     }
 }
 
-fn entry(all: &mut Vec<String>, number: usize, found: &FileMetadata<'_>, right: &FileMetadata<'_>) {
-    let name = String::from_utf8_lossy(right.name);
-    let what = |field: &str| format!("the {field} of entry {number} ({name})");
-    let text = |bytes: &[u8]| format!("\"{}\"", bytes.escape_ascii());
+fn entry(all: &mut Differences, number: usize, found: &FileMetadata<'_>, right: &FileMetadata<'_>) {
+    let name = &right.name[..right.name.len().min(SHOWN)];
+    let of = format!("of entry {number} ({})", String::from_utf8_lossy(name));
     for (field, found, right) in [
         ("name", found.name, right.name),
         ("type", found.kind, right.kind),
@@ -108,7 +163,7 @@ fn entry(all: &mut Vec<String>, number: usize, found: &FileMetadata<'_>, right: 
         ("group's name", found.group_name, right.group_name),
         ("time", found.modified, right.modified),
     ] {
-        differ(all, &what(field), text(found), text(right));
+        all.differ(format_args!("the {field} {of}"), Text(found), Text(right));
     }
     for (field, found, right) in [
         ("offset", found.offset, right.offset),
@@ -119,19 +174,11 @@ fn entry(all: &mut Vec<String>, number: usize, found: &FileMetadata<'_>, right: 
         ("major device number", found.dev_major, right.dev_major),
         ("minor device number", found.dev_minor, right.dev_minor),
     ] {
-        differ(all, &what(field), found, right);
+        all.differ(format_args!("the {field} {of}"), found, right);
     }
-    let records = |of: &FileMetadata<'_>| {
-        let shown = of
-            .xattrs
-            .iter()
-            .map(|(key, value)| format!("{}={}", text(key), text(value)));
-        shown.collect::<Vec<_>>().join(", ")
-    };
-    differ(
-        all,
-        &what("PAX records"),
-        format!("[{}]", records(found)),
-        format!("[{}]", records(right)),
+    all.differ(
+        format_args!("the PAX records {of}"),
+        Records(&found.xattrs),
+        Records(&right.xattrs),
     );
 }

@@ -79,7 +79,7 @@ pub(super) async fn verify(store: &Store, task: &Task) -> LayerReport {
     let limit = store.limits().problems;
     let (store, layer) = (store.clone(), Descriptor::new(media_type, *digest, *size));
     let read = spawn_blocking(move || match ztoc {
-        Some(ztoc) => with_ztoc(&store, &layer, &ztoc),
+        Some(ztoc) => with_ztoc(&store, &layer, ztoc),
         None => Ok(Found {
             problems: digest_problems(&without_ztoc(&store, &layer)?, &layer),
             ..Found::default()
@@ -154,20 +154,17 @@ fn span_size_of(ztoc: &Ztoc) -> u64 {
 }
 
 /// Makes the ztoc again, and tries the spans of the one that is there.
-fn with_ztoc(store: &Store, layer: &Descriptor, ztoc: &Ztoc) -> Result<Found, ReadError> {
+fn with_ztoc(store: &Store, layer: &Descriptor, mut ztoc: Ztoc) -> Result<Found, ReadError> {
     let limits = store.limits();
     let options = Options {
         // Spans hold at least a byte.
-        span_size: span_size_of(ztoc).max(1),
+        span_size: span_size_of(&ztoc).max(1),
         build_tool: ztoc.build_tool.clone(),
         // Others may choose smaller spans than we would.
         bytes_max: limits.ztoc_bytes_of(layer.size).max(ztoc.size_max() as u64),
     };
-    let without_files = Ztoc {
-        toc: Default::default(),
-        ..ztoc.clone()
-    };
-    let spans = Spans::of(without_files, layer.size);
+    // The checkpoints are nearly all of a ztoc, and there only once.
+    let spans = Spans::taken_from(&mut ztoc, layer.size);
     let declared = LayerEncoding::declared_by(&layer.media_type);
     let (pass, tried) = read_twice(
         &mut store.open_layer(layer)?,
@@ -180,17 +177,16 @@ fn with_ztoc(store: &Store, layer: &Descriptor, ztoc: &Ztoc) -> Result<Found, Re
         },
     )?;
     let mut problems = digest_problems(&pass, layer);
-    problems.extend(
-        spans
-            .as_ref()
-            .err()
-            .map(|error| format!("its ztoc: {}", chain(error))),
-    );
+    match spans {
+        Ok(spans) if ztoc.compression == Compression::Gzip => {
+            ztoc.checkpoints = spans.into_checkpoints();
+        }
+        Ok(_) => {}
+        Err(error) => problems.push(format!("its ztoc: {}", chain(&error))),
+    }
     match &pass.ztoc {
         Ok(right) => {
-            let mut different = differences(ztoc, right);
-            cut(&mut different, limits.problems);
-            problems.extend(different);
+            problems.extend(differences(&ztoc, right, limits.problems));
         }
         Err(error) => problems.push(format!("it has a ztoc, but {}", chain(error))),
     }

@@ -13,6 +13,13 @@ use crate::{
     run::chain,
 };
 
+/// Stored bytes that both inflaters get at once: deflate makes 1,032 times as many of them at most, and the one that is ahead
+/// keeps them.
+const PIECE: usize = 8 << 10;
+
+/// Plain bytes by which one inflater may be ahead of the other. More of them belong to no span, or contradict the other's.
+const AHEAD_MAX: usize = 16 << 20;
+
 /// What both inflaters gave and is not compared yet; one may be ahead of the other.
 struct Both {
     judge: MultiGzDecoder<Vec<u8>>,
@@ -53,6 +60,17 @@ impl Both {
         theirs.drain(..common);
         self.ours.drain(..common);
         self.at += common as u64;
+        if self.ours.len() > AHEAD_MAX {
+            self.difference.get_or_insert(self.at);
+        }
+        if self.difference.is_some() {
+            self.ours.clear();
+        }
+        // The span ended early, or its bytes differ: the next one is judged for itself.
+        if theirs.len() > AHEAD_MAX {
+            self.at += theirs.len() as u64;
+            theirs.clear();
+        }
     }
 
     /// Goes on at plain byte `start`, whatever the span before it gave: each span is judged for itself.
@@ -164,7 +182,7 @@ impl<R: Read> Read for Part<'_, R> {
             return Ok(1);
         }
         let wanted = usize::try_from(self.left).unwrap_or(usize::MAX);
-        let wanted = wanted.min(buffer.len());
+        let wanted = wanted.min(buffer.len()).min(PIECE);
         let n = self.source.read(&mut buffer[..wanted])?;
         self.left -= n as u64;
         if let Some(&byte) = buffer[..n].last() {

@@ -88,12 +88,6 @@ impl Toc {
         self.starts.is_empty()
     }
 
-    /// Bytes that the entries take in a flatbuffer at least, where none shares anything with another: its texts, and an offset
-    /// for each entry and each extended attribute.
-    pub(super) fn flat_bytes_min(&self) -> usize {
-        self.text_bytes + 4 * (self.starts.len() + self.xattrs)
-    }
-
     /// Bytes that the entries take in a flatbuffer at most: besides its texts an entry has six lengths with padding, a
     /// table of 14 fields, a vector and an offset; an extended attribute two lengths, a table and an offset.
     pub(super) fn flat_bytes_max(&self) -> usize {
@@ -130,6 +124,27 @@ impl Toc {
 }
 
 impl<'a> FileMetadata<'a> {
+    /// Bytes that this entry takes in a flatbuffer at least, where it shares nothing with another one: its texts; a table with an
+    /// offset to it, for the entry and for each extended attribute; and in the tables what is not left out.
+    pub(super) fn flat_bytes_min(&self) -> usize {
+        let reference = |text: &[u8]| 4 * usize::from(!text.is_empty());
+        let longs = [
+            self.offset,
+            self.size,
+            self.mode,
+            self.dev_major,
+            self.dev_minor,
+        ];
+        let longs = longs.iter().filter(|number| **number != 0).count();
+        let ids = [self.uid, self.gid].iter().filter(|id| **id != 0).count();
+        let texts: usize = self.texts().into_iter().map(reference).sum();
+        let xattrs = self.xattrs.iter();
+        let xattrs: usize = xattrs
+            .map(|(key, value)| 8 + reference(key) + reference(value))
+            .sum();
+        8 + 8 * longs + 4 * ids + texts + xattrs + self.text_bytes()
+    }
+
     /// Bytes of text in this entry.
     fn text_bytes(&self) -> usize {
         let xattrs = self

@@ -6,7 +6,7 @@ use proptest::{prelude::*, sample::Index};
 use soci_builder::{
     digest::Digest,
     inflate::checkpoint::{WINDOW, ZinfoError},
-    ztoc::{Compression, FileMetadata, NotAZtoc, TarZinfo, Toc, Ztoc},
+    ztoc::{Compression, NotAZtoc, TarZinfo, Ztoc},
 };
 
 use crate::any;
@@ -235,57 +235,4 @@ fn checkpoints_of_the_wrong_length() {
         refused,
         NotAZtoc::Checkpoints(ZinfoError::Length { .. })
     ));
-}
-
-/// A ztoc with `first` and 39 small entries, whose offsets then all point at `first`.
-fn all_like_the_first(first: &FileMetadata<'_>) -> Vec<u8> {
-    let mut ztoc = small();
-    ztoc.toc = Toc::default();
-    ztoc.toc.push(first);
-    for _ in 1..40 {
-        ztoc.toc.push(&FileMetadata::default());
-    }
-    let mut bytes = ztoc.into_bytes();
-    assert!(Ztoc::parse(&bytes).is_ok());
-
-    let u32_at = |bytes: &[u8], at: usize| {
-        u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap()) as usize
-    };
-    let field = |bytes: &[u8], table: usize, number: usize| {
-        let back = i32::from_le_bytes(bytes[table..table + 4].try_into().unwrap());
-        let entry = usize::try_from(table as i64 - i64::from(back)).unwrap() + 4 + 2 * number;
-        let at = table + usize::from(u16::from_le_bytes([bytes[entry], bytes[entry + 1]]));
-        at + u32_at(bytes, at)
-    };
-    let toc = field(&bytes, u32_at(&bytes, 0), 4);
-    let files = field(&bytes, toc, 0);
-    let first = files + 4 + u32_at(&bytes, files + 4);
-    for i in 0..u32_at(&bytes, files) {
-        let at = files + 4 + 4 * i;
-        bytes[at..at + 4].copy_from_slice(&u32::try_from(first - at).unwrap().to_le_bytes());
-    }
-    bytes
-}
-
-/// Offsets may all point at one long entry; what they unfold to is bounded by the file's own size.
-#[test]
-fn entries_that_share_their_texts() {
-    let name = [b'n'; 2_000];
-    let long = FileMetadata {
-        name: &name,
-        ..FileMetadata::default()
-    };
-    let refused = Ztoc::parse(&all_like_the_first(&long)).unwrap_err();
-    assert_eq!(refused, NotAZtoc::SharedParts);
-}
-
-/// Nor need what is shared have any text: each attribute takes memory for every entry that has it.
-#[test]
-fn entries_that_share_empty_attributes() {
-    let many = FileMetadata {
-        xattrs: vec![(b"", b""); 2_000],
-        ..FileMetadata::default()
-    };
-    let refused = Ztoc::parse(&all_like_the_first(&many)).unwrap_err();
-    assert_eq!(refused, NotAZtoc::SharedParts);
 }

@@ -9,7 +9,10 @@
 
 mod any;
 mod broken;
+#[path = "../support/flat.rs"]
+mod flat;
 mod flatc;
+mod shared;
 
 use proptest::prelude::*;
 use soci_builder::ztoc::Ztoc;
