@@ -21,6 +21,7 @@ use crate::{
     digest::{Digest, Hasher},
     limits::Limits,
     oci::{Descriptor, ImageIndex, Manifest, media_type},
+    plural::bytes,
 };
 
 /// The annotation that names an image in a layout.
@@ -63,7 +64,7 @@ pub enum Error {
         found: Digest,
     },
     /// A blob whose size is not what its descriptor says.
-    #[error("the blob {digest} of {} has {found} bytes, but its descriptor says {expected}", .layout.display())]
+    #[error("the blob {digest} of {} has {}, but its descriptor says {expected}", .layout.display(), bytes(*.found))]
     Size {
         /// The layout.
         layout: PathBuf,

@@ -163,8 +163,8 @@ impl Overview {
             whole_size: size(image - lazy_size),
             layers: counted(outline.layers.len() as u64, "layer", "layers"),
             with_ztoc: count(lazy.len() as u64),
-            spans: count(sum(lazy.iter().map(|(_, spans)| *spans))),
-            files: count(files),
+            spans: counted(sum(lazy.iter().map(|(_, spans)| *spans)), "span", "spans"),
+            files: counted(files, "file", "files"),
         }
     }
 }

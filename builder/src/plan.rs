@@ -7,6 +7,7 @@ use crate::{
     digest::Digest,
     index::{BUILD_TOOL, DISABLE_XATTRS, LAYER_DIGEST, LAYER_MEDIA_TYPE, SPAN_SIZE, ZTOC},
     oci::{Descriptor, ImageManifest, LayerEncoding},
+    plural::bytes,
 };
 
 /// What layers have at least to get a ztoc where nobody says otherwise, as in the reference implementation.
@@ -63,7 +64,7 @@ impl fmt::Display for Skip {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TooSmall { minimum } => {
-                write!(f, "it is smaller than the minimum of {minimum} bytes")
+                write!(f, "it is smaller than the minimum of {}", bytes(*minimum))
             }
             Self::Encoding(LayerEncoding::Foreign) => {
                 f.write_str("its bytes are not in the registry")

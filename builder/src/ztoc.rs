@@ -13,6 +13,7 @@ use flat::{FromEnd, TableView, Writer};
 use crate::{
     digest::Digest,
     inflate::checkpoint::{Zinfo, ZinfoError},
+    plural::counted,
 };
 
 /// Version of the format.
@@ -74,7 +75,11 @@ pub enum NotAZtoc {
     #[error("its parts hold more than the file itself")]
     SharedParts,
     /// Numbers that contradict one another.
-    #[error("it has {digests} span digests for {spans} spans")]
+    #[error(
+        "it has {} for {}",
+        counted(*.digests, "span digest", "span digests"),
+        counted(*.spans, "span", "spans")
+    )]
     Spans {
         /// Digests that are there.
         digests: usize,

@@ -14,32 +14,33 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("digest", &["processor"]),
     ("printable", &[]),
     ("plural", &[]),
-    ("inflate", &["processor"]),
+    ("inflate", &["plural", "processor"]),
     ("limits", &[]),
-    ("tar", &["limits"]),
+    ("tar", &["limits", "plural"]),
     ("oci", &["digest"]),
-    ("ztoc", &["digest", "inflate"]),
+    ("ztoc", &["digest", "inflate", "plural"]),
     (
         "layer",
         &["digest", "inflate", "limits", "oci", "tar", "ztoc"],
     ),
-    ("registry", &["digest", "limits", "oci"]),
-    ("layout", &["digest", "limits", "oci"]),
+    ("registry", &["digest", "limits", "oci", "plural"]),
+    ("layout", &["digest", "limits", "oci", "plural"]),
     ("store", &["digest", "layout", "limits", "oci", "registry"]),
     ("index", &["digest", "oci", "ztoc"]),
     ("image", &["digest", "index", "limits", "oci", "store"]),
     // Of an image it takes the plain description, never the store.
     ("convert", &["digest", "image", "index", "oci"]),
-    ("plan", &["digest", "index", "oci"]),
+    ("plan", &["digest", "index", "oci", "plural"]),
     // The file system that layers make knows neither stores nor images.
     ("tree", &["tar", "ztoc"]),
     (
         "reader",
         &[
-            "digest", "image", "index", "inflate", "layer", "oci", "store", "tar", "tree", "ztoc",
+            "digest", "image", "index", "inflate", "layer", "oci", "plural", "store", "tar",
+            "tree", "ztoc",
         ],
     ),
-    ("reader/spans", &["digest", "inflate", "ztoc"]),
+    ("reader/spans", &["digest", "inflate", "plural", "ztoc"]),
     ("report", &["digest"]),
     ("progress", &["digest", "report"]),
     (
@@ -54,6 +55,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "limits",
             "oci",
             "plan",
+            "plural",
             "printable",
             "progress",
             "registry",
@@ -66,11 +68,15 @@ const ALLOWED: &[(&str, &[&str])] = &[
     (
         "verify",
         &[
-            "digest", "image", "index", "inflate", "layer", "oci", "reader", "run", "store", "ztoc",
+            "digest", "image", "index", "inflate", "layer", "oci", "plural", "reader", "run",
+            "store", "ztoc",
         ],
     ),
     ("start", &["oci", "reader", "tar", "tree"]),
-    ("page", &["digest", "index", "reader", "start", "tar"]),
+    (
+        "page",
+        &["digest", "index", "plural", "reader", "start", "tar"],
+    ),
     // The program sees the library from outside.
     ("ending", &[]),
     ("cli", &["ending"]),

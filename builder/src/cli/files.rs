@@ -1,6 +1,6 @@
 //! `soci-builder ls` and `cat`: files of an image, read through its index.
 
-use std::{io, os::unix::ffi::OsStrExt};
+use std::io;
 
 use serde::Serialize;
 use soci_builder::{
@@ -60,7 +60,7 @@ struct Failed {
 pub(crate) async fn ls(arguments: LsArgs, client: &Client) -> Result<Answer, Ending> {
     let failed = |source| arguments.image.failed(source);
     let reader = arguments.image.open(client).await.map_err(failed)?;
-    let path = arguments.path.as_bytes();
+    let path = arguments.path.as_encoded_bytes();
     let listing = list(&reader, path, arguments.recursive).map_err(failed)?;
     print::answer(arguments.json, &listing, text, Ending::Done)
 }
@@ -71,7 +71,7 @@ pub(crate) async fn cat(arguments: CatArgs, client: &Client) -> Result<Answer, E
     // Looked up before anything is printed: a closed stdout does not hide that a file is missing.
     let (mut files, mut ending) = (Vec::new(), Ending::Done);
     for path in &arguments.paths {
-        match reader.file(path.as_bytes()) {
+        match reader.file(path.as_encoded_bytes()) {
             Ok(file) => files.push(file),
             Err(error) => {
                 ending = failed(error);

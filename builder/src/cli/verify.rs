@@ -5,6 +5,7 @@ use std::io;
 use bytesize::ByteSize;
 use soci_builder::{
     limits::Limits,
+    plural::counted,
     printable::printable,
     registry::Client,
     store::Store,
@@ -91,15 +92,18 @@ fn text(out: &mut impl io::Write, report: &Report) -> io::Result<()> {
     let problems = report.problems().len();
     let verdict = match problems {
         0 => "all is right".to_owned(),
-        1 => "1 problem".to_owned(),
-        more => format!("{more} problems"),
+        more => counted(more, "problem", "problems"),
     };
     writeln!(out, "\n{verdict}")
 }
 
 fn checked(layer: &LayerReport) -> String {
     let ztoc = match layer.ztoc {
-        Some(_) => format!("{} spans, {} entries", layer.spans, layer.files),
+        Some(_) => format!(
+            "{}, {}",
+            counted(layer.spans, "span", "spans"),
+            counted(layer.files, "entry", "entries")
+        ),
         None => "no ztoc".to_owned(),
     };
     let verdict = if layer.problems.is_empty() {

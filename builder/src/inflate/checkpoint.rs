@@ -4,6 +4,8 @@
 
 use super::{Boundary, CompressedAt, PlainAt};
 
+use crate::plural::bytes;
+
 /// Bytes of plain text that a checkpoint keeps: as far back as a deflate match can reach.
 pub const WINDOW: usize = super::WINDOW;
 
@@ -103,7 +105,7 @@ pub struct Zinfo<'a> {
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ZinfoError {
     /// The length does not fit the number of checkpoints.
-    #[error("the checkpoints take {found} bytes, but {count} of them take {expected}")]
+    #[error("the checkpoints take {}, but {count} of them take {expected}", bytes(*.found))]
     Length {
         /// The number of checkpoints announced.
         count: u32,

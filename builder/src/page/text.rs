@@ -3,6 +3,8 @@
 
 use bytesize::ByteSize;
 
+use crate::plural::word;
+
 /// A name as a page may show it.
 pub(super) fn shown(name: &[u8]) -> String {
     let mut shown = String::with_capacity(name.len());
@@ -56,7 +58,7 @@ pub(super) fn count(number: u64) -> String {
 
 /// `1 span`, `12,345 spans`.
 pub(super) fn counted(number: u64, one: &str, more: &str) -> String {
-    format!("{} {}", count(number), if number == 1 { one } else { more })
+    format!("{} {}", count(number), word(number, one, more))
 }
 
 /// `4.1 %`; all and nothing only where it is so.

@@ -7,6 +7,7 @@ use crate::{
     digest::{Digest, NotADigest},
     image,
     layer::Unindexable,
+    plural::bytes,
     store,
     tar::Kind,
     tree,
@@ -76,7 +77,7 @@ pub enum Error {
         limit: u64,
     },
     /// A layer that is not what the manifest names.
-    #[error("{layer} is damaged: its {size} bytes have the digest {found}")]
+    #[error("{layer} is damaged: its {} have the digest {found}", bytes(*.size))]
     Layer {
         /// The layer, by what it should be.
         layer: String,

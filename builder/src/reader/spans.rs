@@ -12,6 +12,7 @@ use crate::{
         self, Boundary, CompressedAt, Fault, Gunzip, Sink,
         checkpoint::{WINDOW, Zinfo},
     },
+    plural::bytes,
     ztoc::{Compression, Ztoc},
 };
 
@@ -41,7 +42,7 @@ pub struct Spans {
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UnusableSpans {
     /// The layer's size.
-    #[error("it was made for a layer of {expected} bytes, but the layer has {found}")]
+    #[error("it was made for a layer of {}, but the layer has {found}", bytes(*.expected))]
     LayerSize {
         /// By the ztoc.
         expected: u64,
@@ -79,7 +80,7 @@ pub enum SpanError {
         fault: Fault,
     },
     /// They inflate to fewer plain bytes.
-    #[error("it inflates to {found} bytes, not to {expected}")]
+    #[error("it inflates to {}, not to {expected}", bytes(*.found))]
     Length {
         /// Plain bytes that came.
         found: u64,

@@ -10,7 +10,10 @@ use super::{
     credentials::Origin,
     endpoint::{Redacted, RedactedHost},
 };
-use crate::digest::Digest;
+use crate::{
+    digest::Digest,
+    plural::{bytes, counted},
+};
 
 /// A failed request, or an answer that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -53,7 +56,7 @@ pub enum Error {
         silence: Duration,
     },
     /// The registry is not silent, but so slow that its answer will never be whole.
-    #[error("{request}: only {came} bytes came in {:.1} s", waited.as_secs_f32())]
+    #[error("{request}: only {} came in {:.1} s", bytes(*.came), waited.as_secs_f32())]
     Slow {
         /// What was asked.
         request: Request,
@@ -87,7 +90,7 @@ pub enum Error {
         source: serde_json::Error,
     },
     /// More or fewer bytes than the descriptor says.
-    #[error("{request}: {found} bytes came, expected {expected}")]
+    #[error("{request}: {} came, expected {expected}", bytes(*.found))]
     Size {
         /// What was asked.
         request: Request,
@@ -131,7 +134,7 @@ pub enum Error {
         source: Box<Error>,
     },
     /// A request that was repeated, in vain.
-    #[error("tried {tries} times")]
+    #[error("tried {}", counted(*.tries, "time", "times"))]
     Tried {
         /// How often.
         tries: u32,

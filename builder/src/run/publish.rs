@@ -16,6 +16,7 @@ use crate::{
     image::Image,
     index::Version,
     oci::{Descriptor, Manifest},
+    plural::bytes,
     store::{ReadImages, Store, Transaction},
 };
 
@@ -228,7 +229,7 @@ pub(super) async fn read_back(
             match found {
                 Some(found) if found == size => Ok(()),
                 Some(found) => Err(Error::ReadBack {
-                    what: format!("the blob {digest} has {found} bytes, not {size}"),
+                    what: format!("the blob {digest} has {}, not {size}", bytes(found)),
                 }),
                 None => Err(Error::ReadBack {
                     what: format!("the blob {digest} is not there"),

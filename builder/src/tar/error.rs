@@ -3,6 +3,8 @@
 
 use super::{header, pax};
 
+use crate::plural::bytes;
+
 /// A tar stream that cannot be indexed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
@@ -99,7 +101,10 @@ pub enum Error {
         have: usize,
     },
     /// The input ends inside what follows a header block.
-    #[error("tar header at byte {at}: the input ends {missing} bytes before the end of {name:?}")]
+    #[error(
+        "tar header at byte {at}: the input ends {} before the end of {name:?}",
+        bytes(*.missing)
+    )]
     CutPayload {
         /// The header block.
         at: u64,

@@ -16,6 +16,7 @@ use crate::{
     inflate::checkpoint::Zinfo,
     layer::{self, Options, Pass},
     oci::{Descriptor, LayerEncoding},
+    plural::bytes as bytes_of,
     reader::Spans,
     run::chain,
     store::{ReadImages, Store},
@@ -123,8 +124,8 @@ async fn fetch(
     let mut problems = Vec::new();
     if bytes.len() as u64 != *size {
         problems.push(format!(
-            "the ztoc {digest} has {} bytes, but its descriptor says {size}",
-            bytes.len()
+            "the ztoc {digest} has {}, but its descriptor says {size}",
+            bytes_of(bytes.len())
         ));
     }
     let ztoc = Ztoc::parse(&bytes)
@@ -219,8 +220,10 @@ fn digest_problems(pass: &Pass, layer: &Descriptor) -> Vec<String> {
         return Vec::new();
     }
     vec![format!(
-        "its {} bytes have the digest {}; the manifest says {} bytes",
-        pass.size, pass.digest, layer.size
+        "its {} have the digest {}; the manifest says {}",
+        bytes_of(pass.size),
+        pass.digest,
+        bytes_of(layer.size)
     )]
 }
 

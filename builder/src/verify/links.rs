@@ -10,6 +10,7 @@ use crate::{
         EMPTY_CONFIG, LAYER_DIGEST, LAYER_MEDIA_TYPE, MANIFEST_DIGEST, PREFETCH, SpanRange, Version,
     },
     oci::{Descriptor, ImageManifest, Platform},
+    plural::bytes,
     reader::FoundIndex,
     run::chain,
     store::{ReadImages, Store},
@@ -58,8 +59,11 @@ fn subject(all: &mut Vec<String>, image: &Descriptor, index: &ImageManifest) {
         None => all.push("it names no subject".to_owned()),
         Some(subject) if subject.digest != image.digest || subject.size != image.size => {
             all.push(format!(
-                "its subject is {} of {} bytes, but the image's manifest is {} of {}",
-                subject.digest, subject.size, image.digest, image.size
+                "its subject is {} of {}, but the image's manifest is {} of {}",
+                subject.digest,
+                bytes(subject.size),
+                image.digest,
+                image.size
             ));
         }
         Some(_) => {}
@@ -95,8 +99,9 @@ fn entry(
     }
     if entry.size != index.descriptor.size {
         all.push(format!(
-            "it has {} bytes, but the image index says {}",
-            index.descriptor.size, entry.size
+            "it has {}, but the image index says {}",
+            bytes(index.descriptor.size),
+            entry.size
         ));
     }
 }

@@ -370,5 +370,5 @@ fn the_subject_of_version_1() {
     json["manifests"][1]["size"] = json!(bytes.len());
     fs::write(&top, json.to_string()).unwrap();
     let ended = Program::new(["verify", &image]).run().exits(1);
-    says(&ended.stdout, &["its subject is sha256:", "of 1 bytes"]);
+    says(&ended.stdout, &["its subject is sha256:", "of 1 byte, but"]);
 }

@@ -66,7 +66,7 @@ fn the_end_of_the_input_must_not_cut_a_block_or_payload() {
     for (flag, name) in [(b'0', "a"), (b'x', "b"), (b'L', "c")] {
         let cut = archive().head(head(flag, name).size(9)).raw(b"12345678");
         let missing =
-            format!("tar header at byte 0: the input ends 1 bytes before the end of {name:?}");
+            format!("tar header at byte 0: the input ends 1 byte before the end of {name:?}");
         assert_eq!(end(cut), Err(missing));
     }
 }
