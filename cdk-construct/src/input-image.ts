@@ -1,4 +1,4 @@
-// The image to index, by its tag or by its digest. In: what a user gives. Out: exactly one of the two, checked.
+// The image to index, by its tag or by its digest. In: what a user gives. Out: exactly one of the two.
 
 import { checkDigest, checkTag, quoted } from './validate';
 
@@ -18,24 +18,26 @@ export function inputImageOf(properties: [string, string], tag?: string, digest?
     );
   }
   if (tag !== undefined) {
-    checkTag(tagProperty, tag);
     return { tag };
   }
   if (digest !== undefined) {
-    checkDigest(digestProperty, digest);
     return { digest };
   }
   throw new Error(`'${tagProperty}' or '${digestProperty}' must say which image to index, got neither`);
 }
 
 /** From a property that takes both. */
-export function tagOrDigestOf(property: string, text: string): InputImage {
-  if (text.startsWith(DIGEST)) {
-    checkDigest(property, text);
-    return { digest: text };
+export function tagOrDigestOf(text: string): InputImage {
+  return text.startsWith(DIGEST) ? { digest: text } : { tag: text };
+}
+
+/** Whether it is what a registry takes, from properties by these names. */
+export function checkInputImage([tagProperty, digestProperty]: [string, string], { tag, digest }: InputImage): void {
+  if (digest === undefined) {
+    checkTag(tagProperty, tag);
+  } else {
+    checkDigest(digestProperty, digest);
   }
-  checkTag(property, text);
-  return { tag: text };
 }
 
 /** What can stand in a tag. */

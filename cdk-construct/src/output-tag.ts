@@ -5,6 +5,7 @@ import { Size, Stack, Token } from 'aws-cdk-lib';
 import { Construct } from 'constructs';
 import { SociIndexOptions } from './build-options';
 import { InputImage, nameOf } from './input-image';
+import { checkValues } from './lookups';
 import { shortHash } from './short-hash';
 import { TAG_MAX } from './validate';
 
@@ -22,13 +23,19 @@ export function defaultOutputTag(scope: Construct, input: InputImage, options: S
     );
   }
   const tag = [nameOf(input), 'soci', ...hashOf(scope, options)].join('-');
+  checkValues(scope, () => {
+    checkLength(tag);
+  });
+  return tag;
+}
+
+function checkLength(tag: string): void {
   if (!Token.isUnresolved(tag) && tag.length > TAG_MAX) {
     throw new Error(
       `the default of 'outputImageTag' would be ${tag.length} characters, a tag is at most ${TAG_MAX}: ` +
         `give a shorter one, got "${tag}"`,
     );
   }
-  return tag;
 }
 
 function hashOf(scope: Construct, options: SociIndexOptions): string[] {

@@ -6,10 +6,11 @@ import { Stack, Token } from 'aws-cdk-lib';
 import { IRepository } from 'aws-cdk-lib/aws-ecr';
 import { DockerImageAsset, DockerImageAssetOptions, Platform } from 'aws-cdk-lib/aws-ecr-assets';
 import { ContainerDefinition, ContainerImage, ContainerImageConfig } from 'aws-cdk-lib/aws-ecs';
-import { Construct } from 'constructs';
+import { Construct, IConstruct } from 'constructs';
 import { idOf, pathFrom, placeOf, Source, whatIsBuilt } from './image-id';
 import { isSame, Settings, settingsOf, shown } from './image-settings';
-import { InputImage, nameOf, tagOrDigestOf } from './input-image';
+import { checkInputImage, InputImage, nameOf, tagOrDigestOf } from './input-image';
+import { checkValues } from './lookups';
 import { defaultOutputTag } from './output-tag';
 import { SociIndexV2Build, SociIndexV2BuildOptions, SociIndexV2BuildProps } from './soci-index-v2-build';
 import { checkTaskOfBuild } from './task';
@@ -44,13 +45,13 @@ export class SociImage {
    */
   public static fromAsset(directory: string, props: SociImageAssetProps = {}): ContainerImage {
     const { asset: assetOptions, index: options } = split(props);
-    checkOptionsAndTag(options);
     const assets = new WeakMap<Construct, DockerImageAsset>();
     const source = {
       name: basename(resolve(directory)),
       key: ['directory', relative('.', directory).split(sep).join('/'), whatIsBuilt(assetOptions)],
     };
     const imageIn = (scope: Construct): Image => {
+      checkOptionsAndTag(scope, options);
       const asset = assets.get(scope) ?? new DockerImageAsset(scope, ASSET_ID, { ...assetOptions, directory });
       assets.set(scope, asset);
       return { source, repository: asset.repository, input: { tag: asset.imageTag }, options };
@@ -62,7 +63,7 @@ export class SociImage {
    * An image asset of this app. Whatever else uses the asset gets the image without an index, as before.
    */
   public static fromDockerImageAsset(asset: DockerImageAsset, props: SociIndexV2BuildOptions = {}): ContainerImage {
-    checkOptionsAndTag(props);
+    checkOptionsAndTag(asset, props);
     return new IndexedImage((scope) => ({
       source: { name: asset.node.id, key: ['asset', pathFrom(Stack.of(scope), asset)] },
       repository: asset.repository,
@@ -83,8 +84,11 @@ export class SociImage {
     tagOrDigest: string,
     props: SociIndexV2BuildOptions = {},
   ): ContainerImage {
-    const input = tagOrDigestOf('tagOrDigest', tagOrDigest);
-    checkOptionsAndTag(props);
+    const input = tagOrDigestOf(tagOrDigest);
+    checkValues(repository, () => {
+      checkInputImage(['tagOrDigest', 'tagOrDigest'], input);
+    });
+    checkOptionsAndTag(repository, props);
     // An output tag of the user's own is what stays where the input changes.
     const name = props.outputImageTag ?? nameOf(input);
     return new IndexedImage((scope) => ({
@@ -140,7 +144,7 @@ class SharedIndex extends SociIndexV2Build {
     const found = stack.node.children.find(
       (child): child is SharedIndex => child instanceof SharedIndex && (child.node.id === id || child.isOf(settings)),
     );
-    found?.checkSame(outputImageTag, settings);
+    checkValues(stack, () => found?.checkSame(outputImageTag, settings));
     return found ?? new SharedIndex(stack, id, props, settings);
   }
 
@@ -203,10 +207,12 @@ function split(props: SociImageAssetProps): { asset: DockerImageAssetOptions; in
   };
 }
 
-function checkOptionsAndTag(options: SociIndexV2BuildOptions): void {
-  checkOptions(options);
-  checkBuildOptions(options);
-  if (options.outputImageTag !== undefined) {
-    checkTag('outputImageTag', options.outputImageTag);
-  }
+function checkOptionsAndTag(scope: IConstruct, options: SociIndexV2BuildOptions): void {
+  checkValues(scope, () => {
+    checkOptions(options);
+    checkBuildOptions(options);
+    if (options.outputImageTag !== undefined) {
+      checkTag('outputImageTag', options.outputImageTag);
+    }
+  });
 }

@@ -7,9 +7,13 @@ import { ContainerImage } from 'aws-cdk-lib/aws-ecs';
 import { Construct } from 'constructs';
 import { SociIndexOptions } from './build-options';
 import { IndexResource } from './index-resource';
-import { inputImageOf } from './input-image';
+import { checkInputImage, inputImageOf } from './input-image';
+import { checkValues } from './lookups';
 import { checkOptions } from './validate';
 import { checkBuild, checkRepository } from './validate-build';
+
+/** The properties that say which image to index. */
+const INPUT: [string, string] = ['imageTag', 'imageDigest'];
 
 const WARNING =
   'A SOCI index of version 1 is used by Fargate only in accounts that AWS has enabled for it; in all others the image is ' +
@@ -74,10 +78,13 @@ export class SociIndexBuild extends Construct {
   constructor(scope: Construct, id: string, props: SociIndexBuildProps) {
     super(scope, id);
 
-    const input = inputImageOf(['imageTag', 'imageDigest'], props.imageTag, props.imageDigest);
-    checkOptions(props);
-    checkBuild(this, props);
-    checkRepository(this, props.repository);
+    const input = inputImageOf(INPUT, props.imageTag, props.imageDigest);
+    checkValues(this, () => {
+      checkInputImage(INPUT, input);
+      checkOptions(props);
+      checkBuild(this, props);
+      checkRepository(this, props.repository);
+    });
 
     this.index = new IndexResource(this, {
       version: 'v1',

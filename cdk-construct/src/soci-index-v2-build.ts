@@ -7,11 +7,15 @@ import { ContainerImage } from 'aws-cdk-lib/aws-ecs';
 import { Construct } from 'constructs';
 import { SociIndexOptions } from './build-options';
 import { IndexResource } from './index-resource';
-import { InputImage, inputImageOf } from './input-image';
+import { checkInputImage, InputImage, inputImageOf } from './input-image';
 import { LambdaFunctions } from './lambda-functions';
+import { addCheck, checkValues } from './lookups';
 import { defaultOutputTag } from './output-tag';
 import { checkOptions, checkTag, quoted } from './validate';
 import { checkBuild, checkRepository } from './validate-build';
+
+/** The properties that say which image to index. */
+const INPUT: [string, string] = ['inputImageTag', 'inputImageDigest'];
 
 /**
  * Options of a version 2 index.
@@ -96,15 +100,17 @@ export class SociIndexV2Build extends Construct {
   constructor(scope: Construct, id: string, props: SociIndexV2BuildProps) {
     super(scope, id);
 
-    const input = inputImageOf(['inputImageTag', 'inputImageDigest'], props.inputImageTag, props.inputImageDigest);
-    checkOptions(props);
-    checkBuild(this, props);
-    checkRepository(this, props.repository);
+    const input = inputImageOf(INPUT, props.inputImageTag, props.inputImageDigest);
+    checkValues(this, () => {
+      checkInputImage(INPUT, input);
+      checkOptions(props);
+      checkBuild(this, props);
+      checkRepository(this, props.repository);
+    });
     const outputImageTag = props.outputImageTag ?? defaultOutputTag(this, input, props);
-    checkTag('outputImageTag', outputImageTag);
-    if (outputImageTag === input.tag && !Token.isUnresolved(outputImageTag)) {
-      throw new Error(`'outputImageTag' must not be the input tag, which stays with its image, got "${outputImageTag}"`);
-    }
+    checkValues(this, () => {
+      checkOutputTag(outputImageTag, input);
+    });
 
     this.index = new IndexResource(this, {
       version: 'v2',
@@ -114,7 +120,7 @@ export class SociIndexV2Build extends Construct {
       options: props,
     });
     const functions = LambdaFunctions.around(this);
-    this.node.addValidation({ validate: () => this.wrongFunctions(functions, outputImageTag, input) });
+    addCheck(this, () => this.wrongFunctions(functions, outputImageTag, input));
     this.repository = props.repository;
     this.outputImageTag = this.index.outputImageTag;
     this.outputImageDigest = this.index.outputImageDigest;
@@ -136,5 +142,12 @@ export class SociIndexV2Build extends Construct {
         `The Lambda function ${path} would run the indexed image ${shown(outputImageTag)}, but Lambda takes no image ` +
         `with an index of version 2: give it the image as it was, ${shown(input.tag ?? input.digest)}`,
     );
+  }
+}
+
+function checkOutputTag(outputImageTag: string, input: InputImage): void {
+  checkTag('outputImageTag', outputImageTag);
+  if (outputImageTag === input.tag && !Token.isUnresolved(outputImageTag)) {
+    throw new Error(`'outputImageTag' must not be the input tag, which stays with its image, got "${outputImageTag}"`);
   }
 }

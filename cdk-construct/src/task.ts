@@ -4,6 +4,7 @@
 import { Annotations, CfnResource, Stack, Token } from 'aws-cdk-lib';
 import { Platform } from 'aws-cdk-lib/aws-ecr-assets';
 import { Compatibility, ContainerDefinition } from 'aws-cdk-lib/aws-ecs';
+import { addCheck } from './lookups';
 
 /** The platform that a task of an architecture runs. */
 const PLATFORMS: Partial<Record<string, string>> = { X86_64: 'linux/amd64', ARM64: 'linux/arm64' };
@@ -62,9 +63,7 @@ interface Runtime {
 
 /** When everything is defined: until then, the task can be changed by its resource. */
 function atSynth(container: ContainerDefinition, problemOf: (runtime: Runtime) => string | undefined): void {
-  container.node.addValidation({
-    validate: () => [problemOf(runtimeOf(container))].filter((problem) => problem !== undefined),
-  });
+  addCheck(container, () => [problemOf(runtimeOf(container))].filter((problem) => problem !== undefined));
 }
 
 /** What the task says, as it is in the template: that is where overrides and aspects are seen. */

@@ -125,10 +125,10 @@ describe('refuses', () => {
     ['long timeouts', { timeout: Duration.minutes(50) }, 'together must be below 55 minutes'],
   ];
 
-  test.each(bad)('%s, where the image is made', (_, options, message) => {
+  test.each(bad)('%s, before anything is defined', (_, options, message) => {
     const stack = new Stack();
     const asset = new DockerImageAsset(stack, 'Image', { directory: DIRECTORY });
-    expect(() => SociImage.fromAsset(DIRECTORY, options)).toThrow(message);
+    expect(() => task(stack, 'Task', SociImage.fromAsset(DIRECTORY, options))).toThrow(message);
     expect(() => SociImage.fromDockerImageAsset(asset, options)).toThrow(message);
     expect(() => SociImage.fromEcrRepository(asset.repository, 'v1', options)).toThrow(message);
   });
