@@ -67,6 +67,9 @@ export class BuilderProject extends Construct {
     this.role.allow(['logs:CreateLogStream', 'logs:PutLogEvents'], logGroup.logGroupArn);
     this.role.allow(['s3:GetObject', 's3:GetObjectVersion'], program.bucket.arnForObjects(program.s3ObjectKey));
     this.role.allow(['s3:GetBucketAcl', 's3:GetBucketLocation'], program.bucket.bucketArn);
+    if (program.bucket.encryptionKey !== undefined) {
+      this.role.allow(['kms:Decrypt', 'kms:DescribeKey'], program.bucket.encryptionKey.keyArn);
+    }
     this.role.useRegistry();
     if (encryptionKey !== undefined) {
       this.role.useKey(encryptionKey.keyArn);

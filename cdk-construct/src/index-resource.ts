@@ -7,6 +7,7 @@ import { ContainerDefinition, ContainerImage, ContainerImageConfig } from 'aws-c
 import { Construct } from 'constructs';
 import { SociIndexOptions } from './build-options';
 import { BuilderProject } from './builder-project';
+import { waitForAsset } from './image-asset';
 import { InputImage } from './input-image';
 import { ProviderFunction } from './provider-function';
 import { checkTaskOfIndex } from './task';
@@ -44,6 +45,8 @@ export class IndexResource {
     const provider = ProviderFunction.of(scope);
     const project = BuilderProject.of(scope, options);
     project.useRepository(repository);
+
+    waitForAsset(scope, repository);
 
     for (const warning of buildWarnings(options)) {
       Annotations.of(scope).addWarning(warning);

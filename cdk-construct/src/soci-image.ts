@@ -7,6 +7,7 @@ import { IRepository } from 'aws-cdk-lib/aws-ecr';
 import { DockerImageAsset, DockerImageAssetOptions, Platform } from 'aws-cdk-lib/aws-ecr-assets';
 import { ContainerDefinition, ContainerImage, ContainerImageConfig } from 'aws-cdk-lib/aws-ecs';
 import { Construct, IConstruct } from 'constructs';
+import { pushedImage } from './image-asset';
 import { idOf, pathFrom, placeOf, Source, whatIsBuilt } from './image-id';
 import { isSame, Settings, settingsOf, shown } from './image-settings';
 import { checkInputImage, InputImage, nameOf, tagOrDigestOf } from './input-image';
@@ -54,7 +55,7 @@ export class SociImage {
       checkOptionsAndTag(scope, options);
       const asset = assets.get(scope) ?? new DockerImageAsset(scope, ASSET_ID, { ...assetOptions, directory });
       assets.set(scope, asset);
-      return { source, repository: asset.repository, input: { tag: asset.imageTag }, options };
+      return { source, ...pushedTo(asset), options };
     };
     return new IndexedImage(imageIn, assetOptions.platform);
   }
@@ -66,8 +67,7 @@ export class SociImage {
     checkOptionsAndTag(asset, props);
     return new IndexedImage((scope) => ({
       source: { name: asset.node.id, key: ['asset', pathFrom(Stack.of(scope), asset)] },
-      repository: asset.repository,
-      input: { tag: asset.imageTag },
+      ...pushedTo(asset),
       options: props,
     }));
   }
@@ -111,6 +111,11 @@ interface Image {
   readonly repository: IRepository;
   readonly input: InputImage;
   readonly options: SociIndexV2BuildOptions;
+}
+
+function pushedTo(asset: DockerImageAsset): Pick<Image, 'repository' | 'input'> {
+  const { repository, tag } = pushedImage(asset);
+  return { repository, input: { tag } };
 }
 
 /** `SociImage` cannot be this class: its makers would override those of `ContainerImage` with other parameters. */

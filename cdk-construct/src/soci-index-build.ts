@@ -6,6 +6,7 @@ import { DockerImageAsset } from 'aws-cdk-lib/aws-ecr-assets';
 import { ContainerImage } from 'aws-cdk-lib/aws-ecs';
 import { Construct } from 'constructs';
 import { SociIndexOptions } from './build-options';
+import { pushedImage } from './image-asset';
 import { IndexResource } from './index-resource';
 import { checkInputImage, inputImageOf } from './input-image';
 import { checkValues } from './lookups';
@@ -60,7 +61,8 @@ export class SociIndexBuild extends Construct {
     imageAsset: DockerImageAsset,
     options: SociIndexOptions = {},
   ): SociIndexBuild {
-    return new SociIndexBuild(scope, id, { ...options, repository: imageAsset.repository, imageTag: imageAsset.imageTag });
+    const { repository, tag } = pushedImage(imageAsset);
+    return new SociIndexBuild(scope, id, { ...options, repository, imageTag: tag });
   }
 
   /**

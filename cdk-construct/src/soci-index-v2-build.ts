@@ -6,6 +6,7 @@ import { DockerImageAsset } from 'aws-cdk-lib/aws-ecr-assets';
 import { ContainerImage } from 'aws-cdk-lib/aws-ecs';
 import { Construct } from 'constructs';
 import { SociIndexOptions } from './build-options';
+import { pushedImage } from './image-asset';
 import { IndexResource } from './index-resource';
 import { checkInputImage, InputImage, inputImageOf } from './input-image';
 import { LambdaFunctions } from './lambda-functions';
@@ -71,11 +72,8 @@ export class SociIndexV2Build extends Construct {
     imageAsset: DockerImageAsset,
     options: SociIndexV2BuildOptions = {},
   ): SociIndexV2Build {
-    return new SociIndexV2Build(scope, id, {
-      ...options,
-      repository: imageAsset.repository,
-      inputImageTag: imageAsset.imageTag,
-    });
+    const { repository, tag } = pushedImage(imageAsset);
+    return new SociIndexV2Build(scope, id, { ...options, repository, inputImageTag: tag });
   }
 
   /**
