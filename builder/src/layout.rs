@@ -295,14 +295,22 @@ impl Layout {
         artifact_type: &str,
     ) -> Result<Vec<Descriptor>, Error> {
         let mut referrers = Vec::new();
-        for entry in self.index()?.manifests {
+        let entries = self.index()?.manifests;
+        let images = entries.iter().filter(|one| one.artifact_type.is_none());
+        let is_only_image = images.count() == 1;
+        for entry in entries {
             if entry.artifact_type.as_deref() != Some(artifact_type) {
                 continue;
             }
             let bytes = match self.manifest(&entry.digest) {
                 Ok(Some(bytes)) => bytes,
-                // Lost or damaged, it refers to nothing.
-                Ok(None) | Err(Error::Damaged { .. }) => continue,
+                // Lost or damaged, it does not tell whose referrer it was; but of an only image it can be no other's.
+                Ok(None) | Err(Error::Damaged { .. }) => {
+                    if is_only_image {
+                        referrers.push(entry);
+                    }
+                    continue;
+                }
                 Err(error) => return Err(error),
             };
             if let Ok(Manifest::Image(manifest)) = Manifest::parse(media_type::OCI_MANIFEST, &bytes)

@@ -8,6 +8,7 @@ use soci_builder::{
     digest::Digest,
     image::{self, Image, Role},
     index::{BUILD_TOOL, LAYER_DIGEST, PREFETCH, SPAN_SIZE, V1, V2, ZTOC},
+    layout,
     limits::Limits,
     oci::{Descriptor, ImageManifest, Manifest},
     printable::printable,
@@ -133,7 +134,9 @@ fn problem(error: store::Error) -> Result<String, store::Error> {
             "not found, though the image's list of referrers names it; index the image again to restore it"
                 .to_owned(),
         ),
-        store::Error::Manifest { .. } => Ok(chain(&error)),
+        store::Error::Manifest { .. } | store::Error::Layout(layout::Error::Damaged { .. }) => {
+            Ok(chain(&error))
+        }
         store::Error::Registry(source) if source.is_damage() => Ok(chain(&error)),
         _ => Err(error),
     }

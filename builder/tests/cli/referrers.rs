@@ -1,5 +1,7 @@
 //! Version 1: the index refers to the image, listed by the registry or under the referrers tag.
 
+use std::fs;
+
 use serde_json::{Value, json};
 use soci_builder::{
     digest::Digest,
@@ -10,7 +12,7 @@ use crate::{
     index,
     support::{
         fake_registry::{FakeRegistry, Fault, Route, Settings},
-        image::{Image, Layer, REPOSITORY},
+        image::{Image, Layer, REPOSITORY, blob_path},
         program::Program,
     },
 };
@@ -208,4 +210,30 @@ fn an_older_index_that_is_listed_and_gone_is_passed_over() {
     let list: Value = serde_json::from_slice(&list).unwrap();
     assert_eq!(list["manifests"][0]["digest"], older);
     assert_eq!(list["manifests"].as_array().unwrap().len(), 2);
+}
+
+/// In a layout `index.json` is the list.
+#[test]
+fn an_index_that_a_layout_names_and_lost_is_made_again() {
+    let (layout, reference) = Image::of([&Layer::noise(1, 9_000)]).layout();
+    let first = index(&reference, &V1).exits(0).json();
+    let digest = first["indexes"][0]["index_digest"].as_str().unwrap();
+    let path = blob_path(layout.path(), &digest.parse().unwrap());
+    let whole = fs::read(&path).unwrap();
+    for damage in [None, Some(&whole[1..])] {
+        match damage {
+            None => fs::remove_file(&path).unwrap(),
+            Some(bytes) => fs::write(&path, bytes).unwrap(),
+        }
+        for command in ["verify", "ls"] {
+            let run = Program::new([command, &reference]).run().exits(1);
+            assert!(run.stderr.contains(digest), "{run:?}");
+        }
+        let info = Program::new(["info", &reference]).run().exits(0);
+        assert!(info.stdout.contains(digest), "{info:?}");
+        let again = index(&reference, &V1).exits(0).json();
+        assert_eq!(again["outcome"], "indexed");
+        assert_eq!(fs::read(&path).unwrap(), whole);
+        let _ = Program::new(["verify", &reference]).run().exits(0);
+    }
 }
