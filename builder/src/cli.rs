@@ -1,5 +1,6 @@
 //! The command line: flags, checked once, and what they become.
 
+mod duration;
 pub(crate) mod files;
 pub(crate) mod index;
 pub(crate) mod info;
@@ -10,14 +11,20 @@ pub(crate) mod report;
 pub(crate) mod verify;
 pub(crate) mod ztoc;
 
-use std::{ffi::OsString, num::NonZeroU64, path::PathBuf};
+use std::{
+    ffi::OsString,
+    io::{self, Write},
+    num::NonZeroU64,
+    path::PathBuf,
+    time::Duration,
+};
 
 use bytesize::ByteSize;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use soci_builder::{
     oci::{Platform, Reference},
-    registry::{Client, Mirror, Options},
+    registry::{Client, Log, Mirror, Options},
     ztoc::DEFAULT_BUILD_TOOL,
 };
 use tokio::task::spawn_blocking;
@@ -79,8 +86,9 @@ Examples:
   soci-builder completions bash > /etc/bash_completion.d/soci-builder
 
 Credentials: ECR hosts through the AWS SDK (environment, profile, role); other hosts from SOCI_REGISTRY_USERNAME and
-SOCI_REGISTRY_PASSWORD, or from the docker config and its credential helpers. Proxies and CAs come from HTTPS_PROXY,
-NO_PROXY, SSL_CERT_FILE and SSL_CERT_DIR.
+SOCI_REGISTRY_PASSWORD, DOCKER_AUTH_CONFIG, or the files of podman (REGISTRY_AUTH_FILE) and docker (DOCKER_CONFIG) with
+their credential helpers. Proxies and CAs come from HTTPS_PROXY, NO_PROXY, SSL_CERT_FILE and SSL_CERT_DIR; certificates
+for single registries from /etc/docker/certs.d.
 
 Exit codes: 0 done, 1 failed, 2 usage error, 3 nothing to index or unsupported, where that is to fail.";
 
@@ -118,6 +126,16 @@ pub(crate) struct RegistryArgs {
     /// Send the requests for HOST to URL; may be given several times
     #[arg(long = "registry-mirror", value_name = "HOST=URL", global = true)]
     mirrors: Vec<Mirror>,
+    /// Read certificates from DIR/HOST[:PORT] instead of /etc/docker/certs.d/HOST[:PORT]: *.crt are authorities to trust,
+    /// a *.cert with its *.key is the client certificate; files directly in DIR are for every registry
+    #[arg(long, value_name = "DIR", global = true, value_parser = directory)]
+    cert_dir: Option<PathBuf>,
+    /// Fail if the command has not finished after this time, for example 30s, 5m or 1h30m
+    #[arg(long, value_name = "DURATION", global = true, value_parser = duration::parse)]
+    pub(crate) timeout: Option<Duration>,
+    /// Print every request, retry and credential lookup to stderr, without secrets
+    #[arg(long, global = true)]
+    debug: bool,
 }
 
 impl RegistryArgs {
@@ -125,6 +143,12 @@ impl RegistryArgs {
         Client::new(Options {
             plain_http: self.plain_http,
             mirrors: self.mirrors.clone(),
+            certificates: self.cert_dir.clone(),
+            log: if self.debug {
+                Log::to(debug)
+            } else {
+                Log::default()
+            },
             ..Options::default()
         })
     }
@@ -298,6 +322,20 @@ pub(crate) enum Optimization {
 pub(crate) enum Otherwise {
     UseOriginal,
     Fail,
+}
+
+/// A line of the log; nothing is left to do where stderr is gone.
+fn debug(line: &str) {
+    let _ = writeln!(io::stderr(), "debug: {line}");
+}
+
+/// A directory that is there: a misspelled one would silently be none.
+fn directory(text: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(text);
+    match path.is_dir() {
+        true => Ok(path),
+        false => Err("not a directory".to_owned()),
+    }
 }
 
 /// A span holds at least a byte, and its size must fit the format's signed 64 bits.

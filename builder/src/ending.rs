@@ -42,12 +42,12 @@ impl Ending {
         }
     }
 
-    /// The ending where a signal came before all of the result was printed.
-    pub(crate) fn stopped_while_printing(self, signal: &str) -> Self {
+    /// The ending where the program was stopped before all of the result was printed.
+    pub(crate) fn stopped_while_printing(self, reason: &str) -> Self {
         match self {
-            Self::Done => Self::Failed(
-                format!("stopped by {signal} before the whole result was printed").into(),
-            ),
+            Self::Done => {
+                Self::Failed(format!("{reason} before the whole result was printed").into())
+            }
             failure => failure,
         }
     }

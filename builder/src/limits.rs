@@ -42,6 +42,9 @@ impl Limits {
     pub const RECORD_BYTES: u64 = 1 << 20;
     /// Bytes of a token service's answer. A token has some KiB.
     pub const TOKEN_BYTES: u64 = 1 << 20;
+    /// Bytes of a file that the user keeps for registries: credentials, certificates. The largest, a bundle of all public
+    /// authorities, has a quarter of a MiB.
+    pub const SETTINGS_BYTES: u64 = 4 << 20;
     /// Bytes of an error's body: a few hundred of JSON. HTML error pages may be longer and are of no use.
     pub const ERROR_BODY_BYTES: u64 = 64 << 10;
 

@@ -3,16 +3,18 @@
 //!
 //! ```text
 //! Repository ─▶ manifests, blobs, stream, referrers ─▶ exchange ─▶ auth ─▶ credentials ─▶ ecr
-//!                                                          └──────────┴──▶ transport
+//!                                                          └──────────┴──▶ transport ─▶ certificates
 //! ```
 
 mod auth;
 mod blobs;
+mod certificates;
 mod credentials;
 mod ecr;
 mod endpoint;
 mod error;
 mod exchange;
+mod log;
 mod manifests;
 mod referrers;
 mod retry;
@@ -26,6 +28,7 @@ pub mod link;
 
 use std::{
     collections::HashMap,
+    path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -35,6 +38,7 @@ use url::Url;
 pub use credentials::{Environment, Origin};
 pub use endpoint::{Mirror, NotAMirror};
 pub use error::{Error, Request, Status};
+pub use log::Log;
 pub use manifests::{Fetched, PushedManifest};
 pub use retry::RetryPolicy;
 pub use secret::Secret;
@@ -54,8 +58,12 @@ pub struct Options {
     pub plain_http: bool,
     /// Hosts whose requests go elsewhere.
     pub mirrors: Vec<Mirror>,
+    /// A directory with the certificates of registries; `None` for those of podman and docker.
+    pub certificates: Option<PathBuf>,
     /// How patient to be.
     pub retry: RetryPolicy,
+    /// Where every request is told.
+    pub log: Log,
 }
 
 /// Connections and credentials, shared by all that the process does with registries.
@@ -75,8 +83,8 @@ impl Client {
     /// A client with the credentials of `environment`.
     pub fn with_environment(options: Options, environment: Environment) -> Self {
         Self {
-            transport: Arc::new(Transport::new(options.retry.longest_silence)),
-            keyring: Arc::new(Keyring::new(environment)),
+            transport: Arc::new(Transport::new(&options)),
+            keyring: Arc::new(Keyring::new(environment, options.log.clone())),
             options,
             registries: Mutex::default(),
         }

@@ -1,5 +1,5 @@
 //! One command, from flags to exit code. It runs on threads of its own, and so does whatever is printed, for either may block for as long as
-//! it likes: this thread only waits for their end, or for a signal.
+//! it likes: this thread only waits for their end, for a signal, or until it is too late.
 
 use std::{
     future::Future,
@@ -17,7 +17,7 @@ use crate::{
     signals,
 };
 
-/// How long what was begun has to be taken back after a signal, and each thread to end. One that is blocked is left behind.
+/// How long what was begun has to be taken back after a stop, and each thread to end. One that is blocked is left behind.
 const GRACE: Duration = Duration::from_millis(500);
 
 /// Runs a command. Gives the exit code.
@@ -35,12 +35,12 @@ pub(crate) fn run(cli: Cli) -> io::Result<ExitCode> {
 }
 
 async fn supervise(cli: Cli, work: &runtime::Handle) -> ExitCode {
-    let stop = signals::listen().shared();
+    let stop = stopped(cli.registry.timeout).shared();
     let Answer { result, ending } = command(cli, work, stop.clone()).await;
     let printing = work.spawn_blocking(move || print(&mut io::stdout(), &result));
     let ending = tokio::select! {
         printed = printing => ending.after_printing(printed.unwrap_or_else(|died| Err(died.into()))),
-        signal = stop.clone() => ending.stopped_while_printing(signal),
+        reason = stop.clone() => ending.stopped_while_printing(&reason),
     };
     let (line, code) = ending.code();
     if let Some(line) = line {
@@ -55,30 +55,46 @@ async fn supervise(cli: Cli, work: &runtime::Handle) -> ExitCode {
     code
 }
 
-/// Runs the command to its end, or until a signal comes.
-async fn command(
-    cli: Cli,
-    work: &runtime::Handle,
-    stop: impl Future<Output = &'static str>,
-) -> Answer {
-    let mut running = work.spawn(cli::run(cli));
-    let (ended, signal) = tokio::select! {
-        ended = &mut running => (Some(ended), None),
-        signal = stop => {
-            // What was begun and not committed is taken back as its owners are dropped.
-            running.abort();
-            (time::timeout(GRACE, running).await.ok(), Some(signal))
+/// Listens for a signal from now on, and waits for it or until the command has taken too long. Gives what happened.
+fn stopped(timeout: Option<Duration>) -> impl Future<Output = String> {
+    let signal = signals::listen();
+    let late = async move {
+        match timeout {
+            Some(timeout) => time::sleep(timeout).await,
+            None => std::future::pending().await,
         }
     };
-    match (ended, signal) {
+    async move {
+        tokio::select! {
+            signal = signal => format!("stopped by {signal}"),
+            () = late => {
+                let seconds = timeout.unwrap_or_default().as_secs_f64();
+                format!("timed out after {seconds} s (--timeout)")
+            }
+        }
+    }
+}
+
+/// Runs the command to its end, or until it is stopped.
+async fn command(cli: Cli, work: &runtime::Handle, stop: impl Future<Output = String>) -> Answer {
+    let mut running = work.spawn(cli::run(cli));
+    let (ended, reason) = tokio::select! {
+        ended = &mut running => (Some(ended), None),
+        reason = stop => {
+            // What was begun and not committed is taken back as its owners are dropped.
+            running.abort();
+            (time::timeout(GRACE, running).await.ok(), Some(reason))
+        }
+    };
+    match (ended, reason) {
         // Also where it came to its end in the moment of the signal: it says what it did.
         (Some(Ok(answer)), _) => answer,
         (Some(Err(died)), None) => {
             Ending::Failed(format!("internal error, please report it: {died}").into()).into()
         }
-        (_, signal) => {
-            let signal = signal.unwrap_or_default();
-            let why = format!("stopped by {signal}; existing tags were not changed");
+        (_, reason) => {
+            let reason = reason.unwrap_or_default();
+            let why = format!("{reason}; existing tags were not changed");
             Ending::Failed(why.into()).into()
         }
     }

@@ -1,10 +1,15 @@
-//! A registry as companies have it: behind a proxy, with a certificate of an own authority, and with a password.
+//! A registry as companies have it: behind a proxy, with a certificate of an own authority, and with a password; or for those only
+//! who have a certificate themselves.
 #![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
 
 #[path = "support/mod.rs"]
 mod support;
 
-use std::{fs, path::PathBuf, sync::Arc};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use support::{
@@ -18,7 +23,10 @@ use tokio::{
     net::{TcpListener, TcpStream},
     runtime::Runtime,
 };
-use tokio_rustls::{TlsAcceptor, rustls::ServerConfig};
+use tokio_rustls::{
+    TlsAcceptor,
+    rustls::{RootCertStore, ServerConfig, server::WebPkiClientVerifier},
+};
 
 /// A name that only the proxy knows.
 const HOST: &str = "registry.example";
@@ -128,4 +136,145 @@ fn through_a_proxy_with_an_own_authority_and_a_password() {
     network
         .index(&image, "SOCI_REGISTRY_PASSWORD")
         .fails_with(&["cannot index", HOST, "set both or none"]);
+}
+
+/// A registry at `https://127.0.0.1:<port>` for those who show a certificate, and a directory with one.
+struct Guarded {
+    registry: FakeRegistry,
+    host: String,
+    files: TempDir,
+    _runtime: Runtime,
+}
+
+impl Guarded {
+    fn start() -> Self {
+        let registry = FakeRegistry::start();
+        let mut authority = CertificateParams::default();
+        authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let authority_key = KeyPair::generate().unwrap();
+        let root = authority.self_signed(&authority_key).unwrap();
+        let issuer = Issuer::new(authority, authority_key);
+        let signed = |name: &str| {
+            let key = KeyPair::generate().unwrap();
+            let parameters = CertificateParams::new([name.to_owned()]).unwrap();
+            (parameters.signed_by(&key, &issuer).unwrap(), key)
+        };
+        let (server, server_key) = signed("127.0.0.1");
+        let (client, client_key) = signed("client");
+
+        let files = TempDir::new().unwrap();
+        for (name, text) in [
+            ("own.crt", root.pem()),
+            ("client.cert", client.pem()),
+            ("client.key", client_key.serialize_pem()),
+        ] {
+            fs::write(files.path().join(name), text).unwrap();
+        }
+        let mut roots = RootCertStore::empty();
+        roots.add(root.der().clone()).unwrap();
+        let clients = WebPkiClientVerifier::builder(Arc::new(roots)).build();
+        let server = ServerConfig::builder()
+            .with_client_cert_verifier(clients.unwrap())
+            .with_single_cert(vec![server.der().clone()], server_key.into())
+            .unwrap();
+        let acceptor = TlsAcceptor::from(Arc::new(server));
+        let runtime = Runtime::new().unwrap();
+        let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+        let host = listener.local_addr().unwrap().to_string();
+        let target = registry.host();
+        runtime.spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                let (acceptor, target) = (acceptor.clone(), target.clone());
+                tokio::spawn(async move {
+                    let mut plain = acceptor.accept(client).await?;
+                    let mut registry = TcpStream::connect(target).await?;
+                    copy_bidirectional(&mut plain, &mut registry).await
+                });
+            }
+        });
+        Self {
+            registry,
+            host,
+            files,
+            _runtime: runtime,
+        }
+    }
+
+    /// A directory with those files in a directory for the host.
+    fn directory(&self, names: &[&str]) -> TempDir {
+        let directory = TempDir::new().unwrap();
+        let of_host = directory.path().join(&self.host);
+        fs::create_dir(&of_host).unwrap();
+        for name in names {
+            fs::copy(self.files.path().join(name), of_host.join(name)).unwrap();
+        }
+        directory
+    }
+
+    fn index(&self, image: &str, directory: &Path) -> Ended {
+        let arguments = ["index", image, "--json", "--min-layer-size", "0"];
+        Program::new(arguments)
+            .argument("--cert-dir")
+            .argument(directory)
+            .run()
+    }
+}
+
+#[test]
+fn with_certificates_for_a_registry() {
+    let network = Guarded::start();
+    let image = Image::of(&[Layer::noise(1, 300_000)]).push(&network.registry, "v1");
+    let image = image.replace(&network.registry.host(), &network.host);
+
+    let all = ["own.crt", "client.cert", "client.key"];
+    let whole = network.directory(&all);
+    let report = network.index(&image, whole.path()).exits(0).json();
+    assert_eq!(report["outcome"], "indexed");
+    // Files without a directory for the host are for every host.
+    let report = network.index(&image, network.files.path()).exits(0).json();
+    assert_eq!(report["outcome"], "already-there");
+
+    // Podman's own place, without a flag.
+    let home = TempDir::new().unwrap();
+    let places = home.path().join(".config/containers");
+    fs::create_dir_all(&places).unwrap();
+    std::os::unix::fs::symlink(whole.path(), places.join("certs.d")).unwrap();
+    let info = Program::new(["info", &image]).env("HOME", home.path());
+    let _ = info.run().exits(0);
+
+    let of_host = |directory: &TempDir, name| directory.path().join(&network.host).join(name);
+    for (names, reason) in [
+        (&["client.cert", "client.key"][..], "certificate"),
+        (&["own.crt"], "the connection failed"),
+        (
+            &["own.crt", "client.cert"],
+            "client.key is missing; it belongs to ",
+        ),
+        (
+            &["own.crt", "client.key"],
+            "client.cert is missing; it belongs to ",
+        ),
+    ] {
+        let directory = network.directory(names);
+        let run = network.index(&image, directory.path());
+        run.fails_with(&["cannot index", &network.host, reason]);
+    }
+    for (name, reason) in [
+        ("own.crt", "own.crt holds no certificate in PEM format"),
+        (
+            "client.cert",
+            "client.cert and its .key hold no client certificate",
+        ),
+        (
+            "client.key",
+            "client.cert and its .key hold no client certificate",
+        ),
+    ] {
+        let directory = network.directory(&all);
+        fs::write(of_host(&directory, name), "secret-key").unwrap();
+        let run = network.index(&image, directory.path());
+        run.fails_with(&["cannot use the certificates for", &network.host, reason]);
+    }
+    let absent = network.files.path().join("absent");
+    let _ = network.index(&image, &absent).exits(2);
 }

@@ -43,6 +43,8 @@ pub(super) struct Grant {
     number: u64,
     /// Where the credentials behind it came from.
     pub(super) origin: Option<Origin>,
+    /// What it answers.
+    pub(super) challenge: Challenge,
     header: HeaderValue,
 }
 
@@ -55,6 +57,7 @@ impl Grant {
 /// What one registry has granted us.
 pub(super) struct Auth {
     host: String,
+    base: Url,
     plain_http: bool,
     keyring: Arc<Keyring>,
     grants: Mutex<Grants>,
@@ -63,22 +66,24 @@ pub(super) struct Auth {
 #[derive(Default)]
 struct Grants {
     made: u64,
-    /// Good for the whole registry.
-    basic: Option<Grant>,
+    /// By repository: credentials may be for one of them.
+    basic: HashMap<String, Grant>,
     bearer: HashMap<Scope, Grant>,
 }
 
 impl Grants {
     fn current(&self, scope: &Scope) -> Option<&Grant> {
-        self.bearer.get(scope).or(self.basic.as_ref())
+        let basic = self.basic.get(&scope.repository);
+        self.bearer.get(scope).or(basic)
     }
 }
 
 impl Auth {
-    /// Authorization at `host`, which is also what credentials are looked up for.
-    pub(super) fn new(host: &str, plain_http: bool, keyring: Arc<Keyring>) -> Self {
+    /// Authorization at `host`, which is also what credentials are looked up for; its requests go to `base`.
+    pub(super) fn new(host: &str, base: Url, plain_http: bool, keyring: Arc<Keyring>) -> Self {
         Self {
             host: host.to_owned(),
+            base,
             plain_http,
             keyring,
             grants: Mutex::default(),
@@ -96,7 +101,7 @@ impl Auth {
         transport: &Transport,
         scope: &Scope,
         refused: Option<&Grant>,
-        challenge: Option<Challenge>,
+        challenge: Challenge,
         request: &Request,
     ) -> Result<Grant, Error> {
         let mut grants = self.grants.lock().await;
@@ -106,47 +111,54 @@ impl Auth {
             // Another task was here first.
             return Ok(current.clone());
         }
-        let found = self.keyring.find(&self.host).await?;
-        let origin = found.as_ref().map(|(_, origin)| *origin);
-        let text = match (challenge, found) {
-            (Some(Challenge::Basic), Some((Credentials::Basic(secret), _))) => {
-                Secret::new(format!("Basic {}", secret.expose()))
+        let found = self.keyring.find(&self.host, &scope.repository).await?;
+        let (credentials, origin) = found.unzip();
+        let credentials = credentials.unwrap_or_default();
+        let text = match (&challenge, credentials.basic.as_ref()) {
+            (Challenge::Basic, Some(secret)) => format!("Basic {}", secret.expose()),
+            (Challenge::Basic, None) => return Err(self.refused(request, origin)),
+            (Challenge::Bearer { .. }, _) if credentials.bearer.is_some() => {
+                let token = credentials.bearer.iter().map(Secret::expose);
+                format!("Bearer {}", token.collect::<String>())
             }
             (
-                Some(Challenge::Bearer {
+                Challenge::Bearer {
                     realm,
                     service,
                     scope: asked,
-                }),
-                found,
+                },
+                _,
             ) => {
                 let wanted = WantedToken {
-                    realm: self.realm(&realm, request)?,
-                    service,
+                    realm: self.realm(realm, request)?,
+                    service: service.clone(),
                     // A registry asks for what one request needs; a push needs both.
                     scope: asked
-                        .filter(|_| !scope.push)
+                        .clone()
+                        .filter(|asked| !scope.push && !asked.is_empty())
                         .unwrap_or_else(|| scope.text()),
                 };
                 let token = wanted
-                    .fetch(transport, found.map(|(found, _)| found))
+                    .fetch(transport, credentials)
                     .await
-                    .map_err(|error| self.explain(error, request, origin))?;
-                Secret::new(format!("Bearer {}", token.expose()))
+                    .map_err(|error| self.explain(error, request, origin.clone()))?;
+                format!("Bearer {}", token.expose())
             }
-            _ => return Err(self.refused(request, origin)),
         };
-        let mut header =
-            HeaderValue::from_str(text.expose()).map_err(|_| self.refused(request, origin))?;
+        let header = HeaderValue::from_str(&text);
+        let mut header = header.map_err(|_| self.refused(request, origin.clone()))?;
         header.set_sensitive(true);
         grants.made += 1;
+        let is_basic = challenge == Challenge::Basic;
         let grant = Grant {
             number: grants.made,
             origin,
+            challenge,
             header,
         };
-        if text.expose().starts_with("Basic ") {
-            grants.basic = Some(grant.clone());
+        if is_basic {
+            let repository = scope.repository.clone();
+            grants.basic.insert(repository, grant.clone());
         } else {
             grants.bearer.insert(scope.clone(), grant.clone());
         }
@@ -176,13 +188,15 @@ impl Auth {
         }
     }
 
-    /// Credentials go to the realm, so it must be one that nobody can listen to.
+    /// Credentials go to the realm, so it must be one that nobody can listen to. One without a host is on the registry's own.
     fn realm(&self, text: &str, request: &Request) -> Result<Url, Error> {
         let refuse = |reason: String| Error::Answer {
             request: request.clone(),
             reason,
         };
-        let realm = Url::parse(text)
+        let realm = self
+            .base
+            .join(text)
             .map_err(|_| refuse("the registry's token service is no URL".to_owned()))?;
         match realm.scheme() {
             "https" => Ok(realm),
@@ -212,7 +226,7 @@ impl WantedToken {
     async fn fetch(
         &self,
         transport: &Transport,
-        credentials: Option<Credentials>,
+        credentials: Credentials,
     ) -> Result<Secret, Error> {
         let mut answer = self.ask(transport, credentials).await?.successful().await?;
         let body = answer
@@ -222,20 +236,18 @@ impl WantedToken {
         // The parser's error is dropped: it would quote the body, which holds a token.
         let given: Option<GivenToken> = serde_json::from_slice(&body).ok();
         given
-            .and_then(|given| given.token.or(given.access_token))
-            .filter(|token| !token.is_empty())
+            .and_then(|given| {
+                let both = [given.token, given.access_token];
+                both.into_iter().flatten().find(|token| !token.is_empty())
+            })
             .map(Secret::new)
             .ok_or_else(|| answer.refuse("the answer holds no token"))
     }
 
-    async fn ask(
-        &self,
-        transport: &Transport,
-        credentials: Option<Credentials>,
-    ) -> Result<Answer, Error> {
+    async fn ask(&self, transport: &Transport, credentials: Credentials) -> Result<Answer, Error> {
         let mut headers = HeaderMap::new();
         let mut url = self.realm.clone();
-        if let Some(Credentials::Identity(token)) = credentials {
+        if let Some(token) = credentials.identity {
             let form = form_urlencoded::Serializer::new(String::new())
                 .append_pair("grant_type", "refresh_token")
                 .append_pair("client_id", "soci-builder")
@@ -261,7 +273,7 @@ impl WantedToken {
         url.query_pairs_mut()
             .extend_pairs(self.service.iter().map(|service| ("service", service)))
             .append_pair("scope", &self.scope);
-        if let Some(Credentials::Basic(secret)) = credentials
+        if let Some(secret) = credentials.basic
             && let Ok(mut value) = HeaderValue::from_str(&format!("Basic {}", secret.expose()))
         {
             value.set_sensitive(true);

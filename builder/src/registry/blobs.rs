@@ -1,36 +1,126 @@
 //! Blobs: small ones whole, and uploads.
 //! In: digests, bytes. Out: bytes that match their descriptor. Layers are streamed elsewhere.
 
-use std::ops::Range;
+use std::{ops::Range, sync::atomic::Ordering::Relaxed};
 
 use bytes::Bytes;
 use reqwest::{
-    Method,
-    header::{CONTENT_TYPE, HeaderMap},
+    Method, StatusCode,
+    header::{CONTENT_RANGE, CONTENT_TYPE, HeaderName, LOCATION, RANGE},
 };
+use url::Url;
 
 use super::{
     Repository,
     error::{Error, Hope},
-    exchange::Call,
+    exchange::{Call, Registry},
     manifests::announced,
     stream::BlobStream,
+    transport::Answer,
 };
 use crate::{digest::Digest, oci::Descriptor};
+
+/// Bytes that are counted where a registry does not tell a blob's size: more than a config or most ztocs have.
+const COUNTED_MAX: u64 = 16 << 20;
+
+const DOCKER_UPLOAD_UUID: HeaderName = HeaderName::from_static("docker-upload-uuid");
+
+/// How the bytes of an upload are sent. Most registries take them with the last request; some take a PATCH only.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Put,
+    Patch,
+}
+
+impl Way {
+    /// The way that the registry took last.
+    fn of(registry: &Registry) -> Self {
+        match registry.patches.load(Relaxed) {
+            true => Self::Patch,
+            false => Self::Put,
+        }
+    }
+
+    fn other(self) -> Self {
+        match self {
+            Self::Put => Self::Patch,
+            Self::Patch => Self::Put,
+        }
+    }
+}
+
+/// An answer about another blob is of no use.
+fn about(answer: &Answer, digest: &Digest) -> Result<(), Error> {
+    match announced(answer) {
+        Some(other) if other != *digest => {
+            Err(answer.refuse(format!("the registry answered about the blob {other}")))
+        }
+        _ => Ok(()),
+    }
+}
 
 impl Repository {
     /// The size of a blob, where the repository has it.
     pub async fn blob_size(&self, digest: &Digest) -> Result<Option<u64>, Error> {
-        let call = self.call(Method::HEAD, "blobs", &digest.to_string());
-        match self.registry.open(&call).await {
-            Ok(answer) => match (announced(&answer), answer.content_length()) {
-                (Some(other), _) if other != *digest => {
-                    Err(answer.refuse(format!("the registry answered about the blob {other}")))
+        let head = self.call(Method::HEAD, "blobs", &digest.to_string());
+        match self.registry.open(&head).await {
+            Ok(answer) => {
+                about(&answer, digest)?;
+                if let Some(size) = answer.content_length() {
+                    return Ok(Some(size));
                 }
-                (_, Some(size)) => Ok(Some(size)),
-                (_, None) => Err(answer.refuse("the registry does not tell the blob's size")),
-            },
-            Err(error) if error.is_not_found() => Ok(None),
+            }
+            Err(error) if error.is_refused_request() => {}
+            Err(error) => return Err(error),
+        }
+        self.size_by_get(digest).await
+    }
+
+    /// The same from registries that refuse HEAD, with 404 too, or say no length to it: the first byte comes with the length of all.
+    async fn size_by_get(&self, digest: &Digest) -> Result<Option<u64>, Error> {
+        let get = self.call(Method::GET, "blobs", &digest.to_string());
+        let first = get.clone().with(RANGE, "bytes=0-0");
+        let answer = match self.registry.open(&first).await {
+            // It is empty, or there are no ranges here.
+            Err(error) if error.is_range_refusal() => self.registry.open(&get).await,
+            answer => answer,
+        };
+        let mut answer = match answer {
+            Ok(answer) => answer,
+            Err(error) if error.is_not_found() => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        about(&answer, digest)?;
+        let announced = match answer.status() {
+            StatusCode::PARTIAL_CONTENT => {
+                let range = answer.header(CONTENT_RANGE).unwrap_or_default();
+                range.rsplit_once('/').and_then(|(_, all)| all.parse().ok())
+            }
+            _ => answer.content_length(),
+        };
+        if announced.is_some() {
+            return Ok(announced);
+        }
+        let mut size = 0;
+        while let Some(chunk) = answer.chunk().await? {
+            size += chunk.len() as u64;
+            if size > COUNTED_MAX || answer.status() == StatusCode::PARTIAL_CONTENT {
+                return Err(answer.refuse("the registry does not tell the blob's size"));
+            }
+        }
+        Ok(Some(size))
+    }
+
+    /// Whether a blob need not be pushed. Where that cannot be said, it is.
+    async fn has_blob(&self, digest: &Digest) -> Result<bool, Error> {
+        let head = self.call(Method::HEAD, "blobs", &digest.to_string());
+        match self.registry.open(&head).await {
+            Ok(answer) => Ok(about(&answer, digest).is_ok()),
+            Err(error) if error.is_not_found() => Ok(false),
+            Err(error) if error.is_refused_request() => {
+                let size = self.size_by_get(digest).await;
+                Ok(matches!(size, Ok(Some(_))))
+            }
             Err(error) => Err(error),
         }
     }
@@ -38,7 +128,7 @@ impl Repository {
     /// A blob that fits into memory: a config, a ztoc.
     pub async fn blob(&self, descriptor: &Descriptor) -> Result<Bytes, Error> {
         let call = self.call(Method::GET, "blobs", &descriptor.digest.to_string());
-        let mut tries = self.registry.retry.tries();
+        let mut tries = self.registry.tries();
         let (answer, bytes) = loop {
             match self.small_blob(&call, descriptor.size).await {
                 Ok(fetched) => break fetched,
@@ -69,13 +159,23 @@ impl Repository {
 
     /// Puts a blob there, unless it is there already; says whether it was not.
     pub async fn push_blob(&self, digest: &Digest, bytes: Bytes) -> Result<bool, Error> {
-        if self.blob_size(digest).await?.is_some() {
+        if self.has_blob(digest).await? {
             return Ok(false);
         }
-        let mut tries = self.registry.retry.tries();
+        let mut tries = self.registry.tries();
+        let mut way = Way::of(&self.registry);
+        let mut first_refusal = None;
         loop {
-            let error = match self.upload(digest, bytes.clone()).await {
-                Ok(()) => return Ok(true),
+            let begun = self.begin_upload().await;
+            let is_begun = begun.is_ok();
+            let error = match begun {
+                Ok(url) => match self.finish_upload(url, digest, bytes.clone(), way).await {
+                    Ok(()) => {
+                        self.registry.patches.store(way == Way::Patch, Relaxed);
+                        return Ok(true);
+                    }
+                    Err(error) => error,
+                },
                 Err(error) => error,
             };
             // Another client may have finished the same upload first, which some registries refuse to repeat.
@@ -83,42 +183,71 @@ impl Repository {
             if refused && matches!(self.blob_size(digest).await, Ok(Some(_))) {
                 return Ok(false);
             }
-            tries.again(error).await?;
+            let sent_in_vain = is_begun && (refused || error.is_server_error());
+            if sent_in_vain && first_refusal.is_none() {
+                way = way.other();
+                first_refusal = Some(error);
+                continue;
+            }
+            match first_refusal.take() {
+                // Both ways were refused; the first, which most registries take, tells more.
+                Some(first) if refused => return Err(first),
+                _ => tries.again(error).await?,
+            }
+            way = Way::of(&self.registry);
         }
     }
 
-    /// One upload, from the start: `POST`, then all bytes in one `PUT`, which every registry takes.
-    async fn upload(&self, digest: &Digest, bytes: Bytes) -> Result<(), Error> {
-        let start = self.call(Method::POST, "blobs", "uploads");
-        let start = Call {
-            url: {
-                // The specification's path ends in a slash.
-                let mut url = start.url.clone();
-                if let Ok(mut segments) = url.path_segments_mut() {
-                    segments.push("");
-                }
-                url
-            },
-            body: Some(Bytes::new()),
-            ..start
+    /// Begins an upload, and gives the address that takes it.
+    async fn begin_upload(&self) -> Result<Url, Error> {
+        let mut call = self.call(Method::POST, "blobs", "uploads");
+        // The specification's path ends in a slash.
+        if let Ok(mut segments) = call.url.path_segments_mut() {
+            segments.push("");
+        }
+        call.body = Some(Bytes::new());
+        let answer = self.registry.once(&call).await?;
+        match (answer.header(LOCATION), answer.header(DOCKER_UPLOAD_UUID)) {
+            (None, Some(name)) => self.registry.linked(&answer, name),
+            _ => self.registry.location(&answer),
+        }
+    }
+
+    /// Sends the bytes of an upload and ends it.
+    async fn finish_upload(
+        &self,
+        url: Url,
+        digest: &Digest,
+        bytes: Bytes,
+        way: Way,
+    ) -> Result<(), Error> {
+        let send = async |method, url, bytes| {
+            let call = Call {
+                url,
+                body: Some(bytes),
+                ..self.call(method, "blobs", "uploads")
+            };
+            let call = call.with(CONTENT_TYPE, "application/octet-stream");
+            self.registry.once(&call).await
         };
-        let answer = self.registry.once(&start).await?;
-        let mut url = self.registry.location(&answer)?;
+        let (mut url, bytes) = match way {
+            Way::Put => (url, bytes),
+            Way::Patch => {
+                let answer = send(Method::PATCH, url.clone(), bytes).await?;
+                let next = match answer.header(LOCATION) {
+                    Some(_) => self.registry.location(&answer)?,
+                    None => url,
+                };
+                (next, Bytes::new())
+            }
+        };
         // Appended, and not parsed and written again: a signed query must stay as it is.
         let query = match url.query() {
             Some(query) if !query.is_empty() => format!("{query}&digest={digest}"),
             _ => format!("digest={digest}"),
         };
         url.set_query(Some(&query));
-        let put = Call {
-            method: Method::PUT,
-            url,
-            headers: HeaderMap::new(),
-            body: Some(bytes),
-            scope: start.scope,
-        };
-        let put = put.with(CONTENT_TYPE, "application/octet-stream");
-        self.registry.once(&put).await.map(drop)
+        send(Method::PUT, url, bytes).await.map(drop)
     }
 
     async fn small_blob(

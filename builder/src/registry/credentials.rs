@@ -1,15 +1,16 @@
 //! Credentials: who we are to a registry.
-//! In: a registry's host and what the user's machine keeps. Out: user and password, a token, or nothing.
+//! In: a registry's host, a repository there, and what the user's machine keeps. Out: credentials with where they came from, or
+//! nothing.
 
-use std::{env, fmt, fs::File, io, path::PathBuf};
+mod file;
+mod helper;
+
+use std::{env, fmt, path::PathBuf};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
-use docker_credential::{CredentialRetrievalError, DockerCredential};
 
-use super::{ecr, endpoint::is_docker_hub, error::Error, secret::Secret};
-
-/// The key under which docker and its helpers keep Docker Hub's credentials.
-const DOCKER_HUB_KEY: &str = "https://index.docker.io/v1/";
+use super::{ecr, error::Error, log::Log, secret::Secret};
+use file::{AuthFile, Unusable};
 
 /// Where credentials are looked for, besides AWS.
 #[derive(Clone, Default)]
@@ -18,8 +19,10 @@ pub struct Environment {
     pub username: Option<String>,
     /// `SOCI_REGISTRY_PASSWORD`.
     pub password: Option<Secret>,
-    /// The directory with docker's `config.json`.
-    pub docker_config: Option<PathBuf>,
+    /// `DOCKER_AUTH_CONFIG`: what docker's configuration would hold.
+    pub auth_config: Option<Secret>,
+    /// The files of docker and podman that may hold credentials, the first to be asked first.
+    pub auth_files: Vec<PathBuf>,
     /// Configuration for AWS; loaded from the process's environment when first needed, where it is not given.
     pub aws: Option<aws_config::SdkConfig>,
 }
@@ -31,13 +34,47 @@ impl Environment {
         Self {
             username: text("SOCI_REGISTRY_USERNAME"),
             password: text("SOCI_REGISTRY_PASSWORD").map(Secret::new),
-            docker_config: env::var_os("DOCKER_CONFIG")
-                .filter(|path| !path.is_empty())
-                .map(PathBuf::from)
-                .or_else(|| env::home_dir().map(|home| home.join(".docker"))),
+            auth_config: text("DOCKER_AUTH_CONFIG").map(Secret::new),
+            auth_files: auth_files(),
             aws: None,
         }
     }
+}
+
+/// The files that podman, skopeo and buildah look into, in their order (containers-auth.json(5)); docker's is the last of them.
+fn auth_files() -> Vec<PathBuf> {
+    let path = |name: &str| {
+        let value = env::var_os(name).filter(|value| !value.is_empty());
+        value.map(PathBuf::from)
+    };
+    if let Some(only) = path("REGISTRY_AUTH_FILE") {
+        return vec![only];
+    }
+    let home = env::home_dir();
+    let below_home = |name| home.as_ref().map(|home| home.join(name));
+    let podman = "containers/auth.json";
+    let runtime = path("XDG_RUNTIME_DIR").map(|directory| directory.join(podman));
+    let config = path("XDG_CONFIG_HOME").or_else(|| below_home(".config"));
+    let docker = path("DOCKER_CONFIG").or_else(|| below_home(".docker"));
+    let files = [
+        runtime.or_else(without_runtime_directory),
+        config.map(|directory| directory.join(podman)),
+        docker.map(|directory| directory.join("config.json")),
+    ];
+    files.into_iter().flatten().collect()
+}
+
+/// Where podman keeps its file without `XDG_RUNTIME_DIR`, as for root.
+#[cfg(target_os = "linux")]
+fn without_runtime_directory() -> Option<PathBuf> {
+    use std::os::unix::fs::MetadataExt;
+    let uid = std::fs::metadata("/proc/self").ok()?.uid();
+    Some(PathBuf::from(format!("/run/containers/{uid}/auth.json")))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn without_runtime_directory() -> Option<PathBuf> {
+    None
 }
 
 impl fmt::Debug for Environment {
@@ -45,231 +82,189 @@ impl fmt::Debug for Environment {
         f.debug_struct("Environment")
             .field("username", &self.username)
             .field("password", &self.password)
-            .field("docker_config", &self.docker_config)
+            .field("auth_config", &self.auth_config)
+            .field("auth_files", &self.auth_files)
             .finish_non_exhaustive()
     }
 }
 
 /// Where credentials came from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
     /// ECR, through the AWS SDK.
     Ecr,
     /// `SOCI_REGISTRY_USERNAME` and `SOCI_REGISTRY_PASSWORD`.
     Variables,
-    /// Docker's configuration or one of its credential helpers.
-    DockerConfig,
+    /// A file of docker or podman, or a credential helper that it names.
+    File {
+        /// The file, or the variable that stands for it.
+        place: String,
+        /// Why AWS gave no token, for a host of ECR.
+        instead_of_ecr: Option<String>,
+    },
 }
 
-/// Credentials, in the form in which they are sent.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Credentials {
+/// Credentials, in the forms in which they are sent. A registry's challenge chooses.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Credentials {
     /// `user:password` in base64.
-    Basic(Secret),
+    pub(super) basic: Option<Secret>,
     /// A token that stands for the user at the token service.
-    Identity(Secret),
+    pub(super) identity: Option<Secret>,
+    /// A token for the registry itself.
+    pub(super) bearer: Option<Secret>,
+}
+
+/// What a user has at Azure's registries whose password is an identity token.
+const NO_USER: &str = "00000000-0000-0000-0000-000000000000";
+
+impl Credentials {
+    /// Of a user name and what stands beside it; `None` where both are empty.
+    fn of_user(username: &str, password: &str) -> Option<Self> {
+        let identity = || Some(Secret::new(password));
+        let basic = || Some(basic(username, password));
+        match (username, password) {
+            ("", "") => None,
+            ("<token>", _) => Some(Self {
+                identity: identity(),
+                ..Self::default()
+            }),
+            (NO_USER, "") => None,
+            (NO_USER, _) => Some(Self {
+                basic: basic(),
+                identity: identity(),
+                ..Self::default()
+            }),
+            _ => Some(Self {
+                basic: basic(),
+                ..Self::default()
+            }),
+        }
+    }
+}
+
+fn basic(username: &str, password: &str) -> Secret {
+    Secret::new(BASE64_STANDARD.encode(format!("{username}:{password}")))
 }
 
 /// Looks credentials up. Nothing is kept, as helpers and AWS give out short-lived ones.
 pub(super) struct Keyring {
     environment: Environment,
     ecr: ecr::Tokens,
+    log: Log,
 }
 
 impl Keyring {
-    pub(super) fn new(environment: Environment) -> Self {
+    pub(super) fn new(environment: Environment, log: Log) -> Self {
         Self {
             ecr: ecr::Tokens::new(environment.aws.clone()),
             environment,
+            log,
         }
     }
 
-    /// The credentials for `host`, where there are any.
-    pub(super) async fn find(&self, host: &str) -> Result<Option<(Credentials, Origin)>, Error> {
+    /// The credentials for `repository` at `host`, where there are any.
+    pub(super) async fn find(
+        &self,
+        host: &str,
+        repository: &str,
+    ) -> Result<Option<(Credentials, Origin)>, Error> {
         let fail = |source| Error::Credentials {
             host: host.to_owned(),
             source,
         };
-        let ecr_failure = match ecr::Place::of(host) {
-            None => None,
-            Some(place) => match self.ecr.fetch(&place).await {
-                Ok(token) => return Ok(Some((Credentials::Basic(token), Origin::Ecr))),
-                Err(error) => Some(error),
-            },
-        };
-        let found = match self.variables().map_err(|error| fail(Box::new(error)))? {
-            Some(found) => Some((found, Origin::Variables)),
-            None => self
-                .docker_config(host)
-                .await
-                .map_err(|error| fail(Box::new(error)))?
-                .map(|found| (found, Origin::DockerConfig)),
-        };
-        match (found, ecr_failure) {
-            // Nobody logs in to ECR anonymously: what AWS said is the reason.
-            (None, Some(error)) => Err(fail(error)),
-            (found, _) => Ok(found),
-        }
-    }
-
-    fn variables(&self) -> Result<Option<Credentials>, Unusable> {
-        match (&self.environment.username, &self.environment.password) {
-            (Some(username), Some(password)) => Ok(Some(basic(username, password.expose()))),
-            (None, None) => Ok(None),
-            _ => Err(Unusable::HalfSet),
-        }
-    }
-
-    async fn docker_config(&self, host: &str) -> Result<Option<Credentials>, Unusable> {
-        let Some(directory) = &self.environment.docker_config else {
-            return Ok(None);
-        };
-        let path = directory.join("config.json");
-        let keys = if is_docker_hub(host) {
-            vec![DOCKER_HUB_KEY.to_owned(), "docker.io".to_owned()]
-        } else {
-            vec![host.to_owned()]
-        };
-        // Reads a file and may run a helper.
-        tokio::task::spawn_blocking(move || {
-            for key in &keys {
-                if let Some(found) = from_docker_config(&path, key)? {
-                    return Ok(Some(found));
+        if let Some(place) = ecr::Place::of(host) {
+            let failure = match self.ecr.fetch(&place, &self.log).await {
+                Ok(token) => {
+                    let credentials = Credentials {
+                        basic: Some(token),
+                        ..Credentials::default()
+                    };
+                    return Ok(Some((credentials, Origin::Ecr)));
                 }
+                Err(failure) => failure,
+            };
+            // Nobody logs in to ECR anonymously: what AWS said is the reason. A user and password for any registry stay here.
+            return match self.in_files(host, repository).await {
+                Ok(Some((credentials, place))) => {
+                    let instead_of_ecr = Some(failure.to_string());
+                    let origin = Origin::File {
+                        place,
+                        instead_of_ecr,
+                    };
+                    Ok(Some((credentials, origin)))
+                }
+                Ok(None) | Err(_) => Err(fail(Box::new(failure))),
+            };
+        }
+        let variables = self.variables().map_err(|error| fail(Box::new(error)))?;
+        if let Some(credentials) = variables {
+            return Ok(Some((credentials, Origin::Variables)));
+        }
+        let found = self.in_files(host, repository).await;
+        let found = found.map_err(|error| fail(Box::new(error)))?;
+        Ok(found.map(|(credentials, place)| {
+            let origin = Origin::File {
+                place,
+                instead_of_ecr: None,
+            };
+            (credentials, origin)
+        }))
+    }
+
+    fn variables(&self) -> Result<Option<Credentials>, HalfSet> {
+        match (&self.environment.username, &self.environment.password) {
+            (Some(username), Some(password)) => Ok(Some(Credentials {
+                basic: Some(basic(username, password.expose())),
+                ..Credentials::default()
+            })),
+            (None, None) => Ok(None),
+            _ => Err(HalfSet),
+        }
+    }
+
+    fn files(&self) -> Vec<Result<AuthFile, Unusable>> {
+        let variable = self.environment.auth_config.as_ref();
+        let variable = variable.map(|text| AuthFile::of_variable("DOCKER_AUTH_CONFIG", text));
+        let files = self.environment.auth_files.iter();
+        let files = files.filter_map(|path| AuthFile::open(path).transpose());
+        variable.into_iter().chain(files).collect()
+    }
+
+    /// The first credentials in docker's and podman's files. A file that cannot be used is an error where no other has any.
+    async fn in_files(
+        &self,
+        host: &str,
+        repository: &str,
+    ) -> Result<Option<(Credentials, String)>, Unusable> {
+        let mut failure = None;
+        for file in self.files() {
+            let found = match &file {
+                Ok(file) => file.find(host, repository, &self.log).await,
+                Err(_) => Ok(None),
+            };
+            match (file, found) {
+                (Ok(file), Ok(Some(found))) => {
+                    let place = file.place;
+                    self.log
+                        .line(|| format!("credentials for {host}: from {place}"));
+                    return Ok(Some((found, place)));
+                }
+                (Err(error), _) | (_, Err(error)) => {
+                    self.log.line(|| format!("credentials for {host}: {error}"));
+                    failure = failure.or(Some(error));
+                }
+                (Ok(_), Ok(None)) => {}
             }
-            Ok(None)
-        })
-        .await
-        .unwrap_or(Ok(None))
+        }
+        failure.map_or(Ok(None), Err)
     }
 }
 
-fn from_docker_config(path: &PathBuf, key: &str) -> Result<Option<Credentials>, Unusable> {
-    use CredentialRetrievalError as Failure;
-
-    let file = match File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(source) => {
-            return Err(Unusable::File {
-                path: path.clone(),
-                source,
-            });
-        }
-    };
-    match docker_credential::get_credential_from_reader(io::BufReader::new(file), key) {
-        Ok(DockerCredential::IdentityToken(token)) => {
-            Ok(Some(Credentials::Identity(Secret::new(token))))
-        }
-        Ok(DockerCredential::UsernamePassword(username, password)) => {
-            Ok(Some(basic(&username, &password)))
-        }
-        Err(Failure::NoCredentialConfigured) => Ok(None),
-        // The sentence by which every helper says that it has nothing.
-        Err(Failure::HelperFailure { stdout, .. }) if stdout.contains("credentials not found") => {
-            Ok(None)
-        }
-        // Its own text would show what the helper printed, which may be a secret.
-        Err(Failure::HelperFailure { helper, .. }) => Err(Unusable::Helper { helper }),
-        Err(source) => Err(Unusable::Docker {
-            path: path.clone(),
-            source,
-        }),
-    }
-}
-
-fn basic(username: &str, password: &str) -> Credentials {
-    Credentials::Basic(Secret::new(
-        BASE64_STANDARD.encode(format!("{username}:{password}")),
-    ))
-}
-
-/// Why credentials cannot be had.
+/// A user without a password, or the other way round.
 #[derive(Debug, thiserror::Error)]
-enum Unusable {
-    #[error(
-        "only one of SOCI_REGISTRY_USERNAME and SOCI_REGISTRY_PASSWORD is set; set both or none"
-    )]
-    HalfSet,
-    #[error("cannot open {path}", path = path.display())]
-    File { path: PathBuf, source: io::Error },
-    #[error("{helper} failed; run `{helper} get` to see why")]
-    Helper { helper: String },
-    #[error("cannot use {path}", path = path.display())]
-    Docker {
-        path: PathBuf,
-        source: CredentialRetrievalError,
-    },
-}
+#[error("only one of SOCI_REGISTRY_USERNAME and SOCI_REGISTRY_PASSWORD is set; set both or none")]
+struct HalfSet;
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn keyring(config: &str) -> (tempfile::TempDir, Keyring) {
-        let directory = tempfile::tempdir().unwrap();
-        std::fs::write(directory.path().join("config.json"), config).unwrap();
-        let environment = Environment {
-            docker_config: Some(directory.path().to_owned()),
-            ..Environment::default()
-        };
-        (directory, Keyring::new(environment))
-    }
-
-    async fn found(config: &str, host: &str) -> Option<(Credentials, Origin)> {
-        let (_directory, keyring) = keyring(config);
-        keyring.find(host).await.unwrap()
-    }
-
-    #[tokio::test]
-    async fn dockers_configuration_has_them_in_three_forms() {
-        let config = format!(
-            r#"{{"auths":{{"r.example":{{"auth":"{}"}},"https://s.example":{{"username":"u","password":"p"}},
-                "t.example":{{"auth":"","identitytoken":"idt"}},"https://index.docker.io/v1/":{{"auth":"{}"}}}}}}"#,
-            BASE64_STANDARD.encode("me:pa:ss"),
-            BASE64_STANDARD.encode("hub:p"),
-        );
-        for (host, expected) in [
-            ("r.example", Some(basic("me", "pa:ss"))),
-            ("s.example", Some(basic("u", "p"))),
-            ("t.example", Some(Credentials::Identity(Secret::new("idt")))),
-            ("docker.io", Some(basic("hub", "p"))),
-            ("registry-1.docker.io", Some(basic("hub", "p"))),
-            ("other.example", None),
-        ] {
-            let expected = expected.map(|found| (found, Origin::DockerConfig));
-            assert_eq!(found(&config, host).await, expected, "{host}");
-        }
-    }
-
-    #[tokio::test]
-    async fn a_missing_file_is_no_error_and_a_broken_one_is() {
-        let (directory, keyring) = keyring("{");
-        let error = keyring.find("r.example").await.unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "cannot get the credentials for r.example"
-        );
-        std::fs::remove_file(directory.path().join("config.json")).unwrap();
-        assert_eq!(keyring.find("r.example").await.unwrap(), None);
-    }
-
-    #[tokio::test]
-    async fn variables_decide_over_dockers_configuration() {
-        let (directory, _) = keyring(r#"{"auths":{"r.example":{"username":"u","password":"p"}}}"#);
-        let mut environment = Environment {
-            username: Some("v".to_owned()),
-            password: Some(Secret::new("hunter2")),
-            docker_config: Some(directory.path().to_owned()),
-            aws: None,
-        };
-        assert!(!format!("{environment:?}").contains("hunter2"));
-        let both = Keyring::new(environment.clone());
-        assert_eq!(
-            both.find("r.example").await.unwrap(),
-            Some((basic("v", "hunter2"), Origin::Variables))
-        );
-        environment.password = None;
-        assert!(Keyring::new(environment).find("r.example").await.is_err());
-    }
-}
+mod tests;

@@ -3,12 +3,17 @@
 
 mod http;
 
-use std::{error::Error as StdError, time::Duration};
+use std::time::{Duration, Instant};
 
 use aws_config::{BehaviorVersion, Region, SdkConfig, timeout::TimeoutConfig};
+use aws_sdk_ecr::error::ProvideErrorMetadata;
 use tokio::sync::OnceCell;
 
-use super::{endpoint::is_loopback, secret::Secret};
+use super::{
+    endpoint::is_loopback,
+    log::{Log, chain},
+    secret::Secret,
+};
 
 /// Every partition's domain. The token goes to the host, so a host that only looks like ECR's must not match.
 const DOMAINS: [&str; 9] = [
@@ -26,7 +31,13 @@ const DOMAINS: [&str; 9] = [
 /// With its retries. A token takes well under a second.
 const TOKEN_TIMEOUT: Duration = Duration::from_secs(60);
 
-type Failure = Box<dyn StdError + Send + Sync>;
+/// Why AWS gave no token.
+#[derive(Debug, thiserror::Error)]
+#[error("AWS gave no token for ECR in {region}: {reason}")]
+pub(super) struct NoToken {
+    region: String,
+    reason: String,
+}
 
 /// Where an ECR registry is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,7 +87,25 @@ impl Tokens {
     }
 
     /// A new token: `AWS:<password>` in base64, as `Authorization` wants it. It lives 12 hours.
-    pub(super) async fn fetch(&self, place: &Place) -> Result<Secret, Failure> {
+    pub(super) async fn fetch(&self, place: &Place, log: &Log) -> Result<Secret, NoToken> {
+        let started = Instant::now();
+        let token = self.ask(place).await;
+        log.line(|| {
+            let outcome = match &token {
+                Ok(_) => "a token",
+                Err(reason) => reason,
+            };
+            let (region, seconds) = (&place.region, started.elapsed().as_secs_f64());
+            format!("ecr:GetAuthorizationToken in {region}: {outcome} ({seconds:.3} s)")
+        });
+        token.map_err(|reason| NoToken {
+            region: place.region.clone(),
+            reason,
+        })
+    }
+
+    /// The error is AWS's own: its code and its words, or what kept the call from being made.
+    async fn ask(&self, place: &Place) -> Result<Secret, String> {
         let shared = self
             .config
             .get_or_init(|| async {
@@ -102,12 +131,23 @@ impl Tokens {
         aws_sdk_ecr::Client::from_conf(config)
             .get_authorization_token()
             .send()
-            .await?
+            .await
+            .map_err(|error| match error.code() {
+                Some(code) => format!("{code}: {}", error.message().unwrap_or_default()),
+                None => {
+                    let status = error.raw_response().map(|answer| answer.status().as_u16());
+                    let status = status.map(|status| format!(" (status {status})"));
+                    // The SDK lists where it looked for credentials on lines of their own.
+                    let reason = chain(&error);
+                    let words: Vec<_> = reason.split_whitespace().collect();
+                    words.join(" ") + &status.unwrap_or_default()
+                }
+            })?
             .authorization_data()
             .iter()
             .find_map(|data| data.authorization_token())
             .map(Secret::new)
-            .ok_or_else(|| "ECR's answer holds no token".into())
+            .ok_or_else(|| "the answer holds no token".to_owned())
     }
 }
 

@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr};
 
 use url::{Host, Url};
 
-use super::{Options, error::Error};
+use super::{Options, certificates::Places, error::Error};
 
 /// Docker Hub's names, and the host that serves its API.
 const DOCKER_HUB: [&str; 3] = ["docker.io", "index.docker.io", DOCKER_HUB_API];
@@ -69,7 +69,12 @@ pub(super) fn base_url(host: &str, options: &Options) -> Result<Url, Error> {
         host
     };
     let mut url = Url::parse(&format!("https://{api_host}")).map_err(|_| refuse())?;
-    if options.plain_http || is_loopback(&url) {
+    // Whoever has certificates for a host on this machine wants them to be used.
+    let has_certificates = || {
+        let places = Places::new(options.certificates.as_deref());
+        places.directory(&url).is_some()
+    };
+    if options.plain_http || (is_loopback(&url) && !has_certificates()) {
         url = Url::parse(&format!("http://{api_host}")).map_err(|_| refuse())?;
     }
     Ok(url)

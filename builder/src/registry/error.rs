@@ -24,6 +24,14 @@ pub enum Error {
         /// What the client says.
         source: reqwest::Error,
     },
+    /// Certificates that are kept for a host cannot be used.
+    #[error("cannot use the certificates for {host}")]
+    Certificates {
+        /// The host.
+        host: String,
+        /// Why.
+        source: Box<dyn StdError + Send + Sync>,
+    },
     /// Not the host of a registry.
     #[error("{host:?} is not the host of a registry")]
     Host {
@@ -142,7 +150,7 @@ pub enum Error {
         source: Box<Error>,
     },
     /// The registry does not accept who we are.
-    #[error("{request}: {}", who_and_what_to_do(host, *known))]
+    #[error("{request}: {}", who_and_what_to_do(host, known.as_ref()))]
     Unauthorized {
         /// What was asked.
         request: Request,
@@ -152,6 +160,14 @@ pub enum Error {
         known: Option<Origin>,
         /// What the token service says, where it was the one that refused.
         source: Option<Box<Error>>,
+    },
+    /// The registry wants credentials and does not say in what form.
+    #[error(
+        "{request}: 401 Unauthorized, and the registry does not say how to log in: no WWW-Authenticate header, neither here nor at /v2/"
+    )]
+    NoChallenge {
+        /// What was asked.
+        request: Request,
     },
     /// Credentials exist but cannot be had.
     #[error("cannot get the credentials for {host}")]
@@ -277,10 +293,12 @@ impl Error {
 
     /// Who we are may not do that.
     pub fn is_denied(&self) -> bool {
-        matches!(self.innermost(), Self::Unauthorized { .. })
-            || self
-                .status()
-                .is_some_and(|found| found.status == StatusCode::FORBIDDEN)
+        matches!(
+            self.innermost(),
+            Self::Unauthorized { .. } | Self::NoChallenge { .. }
+        ) || self
+            .status()
+            .is_some_and(|found| found.status == StatusCode::FORBIDDEN)
     }
 
     /// Whether another try can help.
@@ -288,10 +306,13 @@ impl Error {
         match self {
             Self::Status(found) => match found.status.as_u16() {
                 408 | 429 | 500 | 502 | 503 | 504 => Hope::Passing,
-                // ECR answers 400 with these where its rates are exceeded.
+                // ECR answers 400 with these where its rates are exceeded. An upload that is lost is begun again.
                 _ if matches!(
                     found.code.as_str(),
-                    "TOOMANYREQUESTS" | "ThrottlingException" | "Throttling"
+                    "TOOMANYREQUESTS"
+                        | "ThrottlingException"
+                        | "Throttling"
+                        | "BLOB_UPLOAD_UNKNOWN"
                 ) =>
                 {
                     Hope::Passing
@@ -327,13 +348,48 @@ impl Error {
         )
     }
 
-    /// The registry answered, and with something else than was asked for; not that it is overloaded or out of reach.
-    pub(super) fn is_refusal(&self) -> bool {
+    /// There are no such bytes, or no parts of blobs at all.
+    pub(super) fn is_range_refusal(&self) -> bool {
+        self.status()
+            .is_some_and(|found| found.status == StatusCode::RANGE_NOT_SATISFIABLE)
+    }
+
+    /// The registry failed at what it was asked for; it is neither overloaded nor out of reach.
+    pub(super) fn is_server_error(&self) -> bool {
+        self.status()
+            .is_some_and(|found| found.status == StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
+    /// The token that the request showed has run out. ECR and some others say so with 403, in words.
+    pub(super) fn is_expired(&self) -> bool {
+        self.status().is_some_and(|found| {
+            let message = found.message.to_lowercase();
+            let of_token = ["token", "credential", "authorization"];
+            found.at_home
+                && matches!(found.status.as_u16(), 400 | 403)
+                && (matches!(
+                    found.code.as_str(),
+                    "ExpiredToken" | "ExpiredTokenException"
+                ) || (message.contains("expired")
+                    && of_token.iter().any(|of| message.contains(of))))
+        })
+    }
+
+    /// The registry refused, and not because it is overloaded.
+    pub(super) fn is_refused_request(&self) -> bool {
         match self.innermost() {
             refusal @ Self::Status(_) => refusal.hope() != Hope::Passing,
-            Self::Unauthorized { .. } | Self::Answer { .. } => true,
             _ => false,
         }
+    }
+
+    /// The registry answered, and with something else than was asked for; not that it is overloaded or out of reach.
+    pub(super) fn is_refusal(&self) -> bool {
+        let otherwise = matches!(
+            self.innermost(),
+            Self::Unauthorized { .. } | Self::NoChallenge { .. } | Self::Answer { .. }
+        );
+        otherwise || self.is_refused_request()
     }
 
     fn innermost(&self) -> &Self {
@@ -359,7 +415,7 @@ fn is_tls_refusal(error: &reqwest::Error) -> bool {
     false
 }
 
-fn who_and_what_to_do(host: &str, known: Option<Origin>) -> String {
+fn who_and_what_to_do(host: &str, known: Option<&Origin>) -> String {
     match known {
         None => format!(
             "{host} wants credentials and none were found; run `docker login {host}`, or set \
@@ -373,10 +429,17 @@ fn who_and_what_to_do(host: &str, known: Option<Origin>) -> String {
             "{host} refuses the credentials in SOCI_REGISTRY_USERNAME and SOCI_REGISTRY_PASSWORD; \
              check them, and that they may use this repository"
         ),
-        Some(Origin::DockerConfig) => format!(
-            "{host} refuses the credentials in docker's configuration; run `docker login {host}` again, \
-             and check that they may use this repository"
-        ),
+        Some(Origin::File {
+            place,
+            instead_of_ecr,
+        }) => {
+            let aws = instead_of_ecr.iter().map(|reason| format!("; {reason}"));
+            format!(
+                "{host} refuses the credentials in {place}; run `docker login {host}` again, \
+                 and check that they may use this repository{}",
+                aws.collect::<String>()
+            )
+        }
     }
 }
 

@@ -1,23 +1,25 @@
 //! Exchanges: a request to a registry until its answer, through authorization, redirects and retries.
 //! In: calls on a repository. Out: successful answers. Knows nothing of what they are about.
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::AtomicBool};
 
 use bytes::Bytes;
 use reqwest::{
     Method, StatusCode,
     header::{HeaderMap, HeaderName, HeaderValue, LOCATION, WWW_AUTHENTICATE},
 };
+use tokio::sync::OnceCell;
 use url::Url;
 
 use super::{
     Options,
     auth::{Auth, Grant, Scope},
-    challenge,
+    challenge::{self, Challenge},
     credentials::Keyring,
     endpoint::{base_url, is_loopback, same_origin},
     error::{Error, Request},
-    retry::RetryPolicy,
+    log::Log,
+    retry::{RetryPolicy, Tries},
     transport::{Answer, Transport},
 };
 
@@ -49,8 +51,12 @@ pub(super) struct Registry {
     pub(super) base: Url,
     pub(super) retry: RetryPolicy,
     plain_http: bool,
+    pub(super) log: Log,
+    /// Whether it takes the bytes of an upload in a PATCH only.
+    pub(super) patches: AtomicBool,
     transport: Arc<Transport>,
     auth: Auth,
+    door: OnceCell<Option<Challenge>>,
 }
 
 impl Registry {
@@ -65,14 +71,17 @@ impl Registry {
             plain_http: options.plain_http,
             retry: options.retry.clone(),
             transport,
-            auth: Auth::new(host, options.plain_http, keyring),
+            auth: Auth::new(host, base.clone(), options.plain_http, keyring),
+            door: OnceCell::new(),
+            log: options.log.clone(),
+            patches: AtomicBool::new(false),
             base,
         })
     }
 
     /// A successful answer; its body is still to come.
     pub(super) async fn open(&self, call: &Call) -> Result<Answer, Error> {
-        let mut tries = self.retry.tries();
+        let mut tries = self.tries();
         loop {
             match self.once(call).await {
                 Ok(answer) => return Ok(answer),
@@ -83,7 +92,7 @@ impl Registry {
 
     /// A successful answer and its body, which must not be longer than `limit`.
     pub(super) async fn fetch(&self, call: &Call, limit: u64) -> Result<(Answer, Bytes), Error> {
-        let mut tries = self.retry.tries();
+        let mut tries = self.tries();
         loop {
             let fetched = async {
                 let mut answer = self.once(call).await?;
@@ -101,31 +110,97 @@ impl Registry {
         }
     }
 
-    /// One try.
+    /// Counts the tries of one request.
+    pub(super) fn tries(&self) -> Tries<'_> {
+        self.retry.tries(&self.log)
+    }
+
+    /// One try, after which it is known who we are there.
     pub(super) async fn once(&self, call: &Call) -> Result<Answer, Error> {
         let grant = self.auth.current(&call.scope).await;
-        let mut answer = self.follow(call, grant.as_ref()).await?;
-        if !is_challenge(&answer) {
+        let answer = self.follow(call, grant.as_ref()).await?;
+        if answer.status().is_success() || !answer.at_home {
             return answer.successful().await;
         }
-        answer.drain().await;
-        let challenges = answer.headers().get_all(WWW_AUTHENTICATE);
-        let challenge = challenge::choose(challenges.iter().map(HeaderValue::as_bytes));
-        let fresh = self
-            .auth
-            .renew(
-                &self.transport,
-                &call.scope,
-                grant.as_ref(),
-                challenge,
-                &answer.request,
-            )
-            .await?;
+        // Rare, and large: the state of every request would have room for it.
+        Box::pin(self.again_as_somebody(call, grant, answer)).await
+    }
+
+    /// The answer to a call that was refused to `grant`: with another grant, where one can help.
+    async fn again_as_somebody(
+        &self,
+        call: &Call,
+        grant: Option<Grant>,
+        answer: Answer,
+    ) -> Result<Answer, Error> {
+        let (status, request) = (answer.status().as_u16(), answer.request.clone());
+        let asked = challenge_of(&answer);
+        let refusal = match answer.successful().await {
+            Ok(answer) => return Ok(answer),
+            Err(refusal) => refusal,
+        };
+        let renew = async |challenge| {
+            self.auth
+                .renew(
+                    &self.transport,
+                    &call.scope,
+                    grant.as_ref(),
+                    challenge,
+                    &request,
+                )
+                .await
+        };
+        let fresh = match (status, &grant) {
+            (401, _) => {
+                let before = grant.as_ref().map(|grant| grant.challenge.clone());
+                let challenge = match asked.or(before) {
+                    Some(challenge) => Some(challenge),
+                    None => self.challenge_at_the_door().await,
+                };
+                renew(challenge.ok_or(Error::NoChallenge {
+                    request: request.clone(),
+                })?)
+                .await?
+            }
+            (_, Some(grant)) if refusal.is_expired() => renew(grant.challenge.clone()).await?,
+            // To strangers some registries deny what is there, or deny that it is there. Whoever cannot log in is a stranger.
+            (403 | 404, None) => {
+                let challenge = match asked {
+                    Some(challenge) => Some(challenge),
+                    None => self.challenge_at_the_door().await,
+                };
+                match challenge {
+                    Some(challenge) => renew(challenge).await.map_err(|_| refusal)?,
+                    None => return Err(refusal),
+                }
+            }
+            _ => return Err(refusal),
+        };
         let answer = self.follow(call, Some(&fresh)).await?;
-        if is_challenge(&answer) {
+        if answer.at_home && answer.status() == StatusCode::UNAUTHORIZED {
             return Err(self.auth.refused(&answer.request, fresh.origin));
         }
         answer.successful().await
+    }
+
+    /// What the registry asks for at `/v2/`: some say it nowhere else. Asked once.
+    async fn challenge_at_the_door(&self) -> Option<Challenge> {
+        let ask = async || {
+            let mut url = self.base.clone();
+            if let Ok(mut segments) = url.path_segments_mut() {
+                segments.pop_if_empty().extend(["v2", ""]);
+            }
+            let request = Request::new(&Method::GET, &url);
+            let mut answer = self
+                .transport
+                .send(request, &Method::GET, url, HeaderMap::new(), None)
+                .await?;
+            answer.drain().await;
+            let asks = answer.status() == StatusCode::UNAUTHORIZED;
+            Ok::<_, Error>(challenge_of(&answer).filter(|_| asks))
+        };
+        // A door that cannot be reached says nothing; the next request will ask again.
+        self.door.get_or_try_init(ask).await.ok().cloned().flatten()
     }
 
     /// Sends a call and follows its redirects. The grant stays at home: other hosts have their own secrets in the URL.
@@ -203,8 +278,10 @@ impl Registry {
     }
 }
 
-fn is_challenge(answer: &Answer) -> bool {
-    answer.at_home && answer.status() == StatusCode::UNAUTHORIZED
+/// The challenge of an answer, where it has one that we can meet.
+fn challenge_of(answer: &Answer) -> Option<Challenge> {
+    let challenges = answer.headers().get_all(WWW_AUTHENTICATE);
+    challenge::choose(challenges.iter().map(HeaderValue::as_bytes))
 }
 
 fn is_redirect(status: StatusCode) -> bool {

@@ -37,13 +37,17 @@ pub struct PushedManifest {
 impl Repository {
     /// The digest of what is under `tag`; none where the tag, or the whole repository, does not exist.
     pub async fn resolve(&self, tag: &str) -> Result<Option<Digest>, Error> {
-        let answer = match self.registry.open(&self.head_of(tag)).await {
-            Ok(answer) => answer,
-            Err(error) if error.is_not_found() => return Ok(None),
+        match self
+            .registry
+            .open(&self.head_of(tag))
+            .await
+            .map(|answer| announced(&answer))
+        {
+            Ok(Some(digest)) => return Ok(Some(digest)),
+            // Some registries refuse HEAD, with 404 too, or announce no digest: then the manifest itself tells.
+            Ok(None) => {}
+            Err(error) if error.is_refused_request() => {}
             Err(error) => return Err(error),
-        };
-        if let Some(digest) = announced(&answer) {
-            return Ok(Some(digest));
         }
         let fetched = self.manifest(&Selector::Tag(tag.to_owned())).await?;
         Ok(fetched.map(|fetched| fetched.descriptor.digest))
@@ -51,9 +55,7 @@ impl Repository {
 
     /// The manifest that `selector` names, where there is one.
     pub async fn manifest(&self, selector: &Selector) -> Result<Option<Fetched>, Error> {
-        let call = self
-            .call(Method::GET, "manifests", &selector.to_string())
-            .with(ACCEPT, media_type::MANIFESTS.join(", "));
+        let call = self.get_of(&selector.to_string());
         let (answer, bytes) = match self.registry.fetch(&call, Limits::MANIFEST_BYTES).await {
             Ok(fetched) => fetched,
             Err(error) if error.is_not_found() => return Ok(None),
@@ -81,11 +83,23 @@ impl Repository {
 
     /// Whether a manifest is there. Where the registry announces no digest with what a tag names, this tells that it came whole.
     async fn has_manifest(&self, digest: &Digest) -> Result<bool, Error> {
-        match self.registry.open(&self.head_of(&digest.to_string())).await {
-            Ok(_) => Ok(true),
+        let name = digest.to_string();
+        match self.registry.open(&self.head_of(&name)).await {
+            Ok(_) => return Ok(true),
+            Err(error) if error.is_refused_request() => {}
+            Err(error) => return Err(error),
+        }
+        let get = self.get_of(&name);
+        match self.registry.fetch(&get, Limits::MANIFEST_BYTES).await {
+            Ok((_, bytes)) => Ok(Digest::of(&bytes) == *digest),
             Err(error) if error.is_not_found() => Ok(false),
             Err(error) => Err(error),
         }
+    }
+
+    fn get_of(&self, name: &str) -> Call {
+        self.call(Method::GET, "manifests", name)
+            .with(ACCEPT, media_type::MANIFESTS.join(", "))
     }
 
     fn head_of(&self, name: &str) -> Call {
@@ -112,7 +126,7 @@ impl Repository {
             ..self.call(Method::PUT, "manifests", &selector.to_string())
         };
         let call = call.with(CONTENT_TYPE, media_type);
-        let mut tries = self.registry.retry.tries();
+        let mut tries = self.registry.tries();
         loop {
             match self.put_manifest(&call, pushed).await {
                 Ok(taken) => return Ok(taken),

@@ -110,7 +110,11 @@ impl Repository {
                 replace(&mut index, &referrer);
             }
             // All that was read is written again. Where it is not what is there, others would lose what they wrote.
-            if self.resolve(&tag).await? != seen {
+            let now = match self.resolve(&tag).await {
+                Err(error) if seen.is_none() && error.is_denied() => None,
+                now => now?,
+            };
+            if now != seen {
                 continue;
             }
             let bytes = Bytes::from(Value::Object(index).to_string());
@@ -193,7 +197,15 @@ impl Repository {
         &self,
         tag: &str,
     ) -> Result<(Option<Digest>, Map<String, Value>), Error> {
-        match self.manifest(&Selector::Tag(tag.to_owned())).await? {
+        let fetched = match self.manifest(&Selector::Tag(tag.to_owned())).await {
+            // Some registries answer so about a tag that is not there. One that may be there must not be written over.
+            Err(error) if error.is_denied() => match self.lists_tag(tag).await {
+                Ok(false) => None,
+                _ => return Err(error),
+            },
+            fetched => fetched?,
+        };
+        match fetched {
             Some(fetched) if fetched.descriptor.media_type == media_type::OCI_INDEX => {
                 let index = serde_json::from_slice(&fetched.bytes)
                     .map_err(|source| self.no_index(tag, source))?;
@@ -218,6 +230,37 @@ impl Repository {
                 ]),
             )),
         }
+    }
+
+    /// Whether the repository's list of tags names `tag`.
+    async fn lists_tag(&self, tag: &str) -> Result<bool, Error> {
+        #[derive(Deserialize)]
+        struct Tags {
+            tags: Option<Vec<String>>,
+        }
+        let mut call = self.call(Method::GET, "tags", "list");
+        for _ in 0..self.limits.referrers_pages {
+            let (answer, bytes) = self.registry.fetch(&call, Limits::MANIFEST_BYTES).await?;
+            let page: Tags = serde_json::from_slice(&bytes).map_err(|source| Error::Form {
+                request: answer.request.clone(),
+                source,
+            })?;
+            if page.tags.iter().flatten().any(|one| one == tag) {
+                return Ok(true);
+            }
+            let links = answer.headers().get_all(LINK);
+            match next_page(links.iter().map(HeaderValue::as_bytes)) {
+                Some(next) => call.url = self.registry.linked(&answer, &next)?,
+                None => return Ok(false),
+            }
+        }
+        Err(Error::Answer {
+            request: Request::new(&call.method, &call.url),
+            reason: format!(
+                "the list of tags has more than {} pages",
+                self.limits.referrers_pages
+            ),
+        })
     }
 
     fn no_index(&self, tag: &str, source: serde_json::Error) -> Error {

@@ -3,7 +3,10 @@
 
 use std::time::Duration;
 
-use super::error::{Error, Hope};
+use super::{
+    error::{Error, Hope},
+    log::{Log, chain},
+};
 
 /// A server may ask for more than our longest pause, within reason.
 const RETRY_AFTER_FACTOR: u32 = 3;
@@ -37,9 +40,10 @@ impl Default for RetryPolicy {
 
 impl RetryPolicy {
     /// Counts the tries of one request.
-    pub(super) fn tries(&self) -> Tries<'_> {
+    pub(super) fn tries<'a>(&'a self, log: &'a Log) -> Tries<'a> {
         Tries {
             policy: self,
+            log,
             done: 0,
             redirects: 0,
         }
@@ -66,6 +70,7 @@ impl RetryPolicy {
 /// The tries of one request.
 pub(super) struct Tries<'a> {
     policy: &'a RetryPolicy,
+    log: &'a Log,
     done: u32,
     redirects: u32,
 }
@@ -83,7 +88,13 @@ impl Tries<'_> {
             }
         };
         if hope && self.done < self.policy.attempts {
-            tokio::time::sleep(self.policy.pause(self.done, error.retry_after())).await;
+            let pause = self.policy.pause(self.done, error.retry_after());
+            self.log.line(|| {
+                let (next, of, seconds) =
+                    (self.done + 1, self.policy.attempts, pause.as_secs_f64());
+                format!("retry {next} of {of} in {seconds:.3} s: {}", chain(&error))
+            });
+            tokio::time::sleep(pause).await;
             return Ok(());
         }
         Err(match self.done {

@@ -12,6 +12,7 @@ use reqwest::{
 use super::{
     error::{Error, Hope},
     exchange::{Call, Registry},
+    log::chain,
     transport::Answer,
 };
 
@@ -177,6 +178,9 @@ impl BlobStream {
             });
         }
         self.resumed += 1;
+        let at = self.at;
+        let reason = || format!("resuming at byte {at}: {}", chain(&error));
+        self.registry.log.line(reason);
         tokio::time::sleep(self.registry.retry.pause(self.resumed, None)).await;
         Ok(())
     }

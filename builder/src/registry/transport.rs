@@ -2,7 +2,9 @@
 //! In: requests ready to send. Out: answers whose bodies are still to come. Knows no credentials and retries nothing.
 
 use std::{
-    sync::OnceLock,
+    collections::HashMap,
+    path::PathBuf,
+    sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -15,9 +17,12 @@ use reqwest::{
 use url::Url;
 
 use super::{
-    endpoint::is_loopback,
+    Options,
+    certificates::{Certificates, Places},
+    endpoint::{RedactedHost, is_loopback},
     error::{Error, Request, Status},
     error_body::told,
+    log::{Log, chain},
 };
 use crate::limits::Limits;
 
@@ -30,11 +35,37 @@ const SLOWEST_UPLOAD: u64 = 100 << 10;
 /// Nor is a slower answer, once the longest silence has been waited in all: 10 KiB/s. At that pace no image gets through.
 const SLOWEST_ANSWER: u64 = 10 << 10;
 
-/// The HTTP clients, one for this machine and one, through proxies where the environment names them, for the rest.
+/// The HTTP clients: one for this machine; one, through proxies where the environment names them, for the rest; and one for each
+/// host that has certificates of its own.
 pub(super) struct Transport {
-    near: OnceLock<reqwest::Client>,
-    far: OnceLock<reqwest::Client>,
+    clients: Mutex<HashMap<Kind, reqwest::Client>>,
+    certificates: Places,
     longest_silence: Duration,
+    log: Log,
+}
+
+/// What tells one HTTP client from another.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Kind {
+    near: bool,
+    certificates: Option<PathBuf>,
+}
+
+/// An exchange, told when it is over: with its answer's last byte, or when nobody wants more of it.
+struct Told {
+    log: Log,
+    line: String,
+    started: Instant,
+    /// Bytes of the body so far.
+    came: u64,
+}
+
+impl Drop for Told {
+    fn drop(&mut self) {
+        let (line, came, seconds) = (&self.line, self.came, self.started.elapsed().as_secs_f64());
+        self.log
+            .line(|| format!("{line}, {came} bytes in {seconds:.3} s"));
+    }
 }
 
 /// An answer; its body is still to come.
@@ -46,17 +77,18 @@ pub(super) struct Answer {
     pub(super) at_home: bool,
     response: Response,
     longest_silence: Duration,
-    /// Bytes of the body so far, and how long we waited for them. How long its reader takes does not count.
-    came: u64,
+    told: Told,
+    /// How long we waited for the bytes so far. How long their reader takes does not count.
     waited: Duration,
 }
 
 impl Transport {
-    pub(super) fn new(longest_silence: Duration) -> Self {
+    pub(super) fn new(options: &Options) -> Self {
         Self {
-            near: OnceLock::new(),
-            far: OnceLock::new(),
-            longest_silence,
+            clients: Mutex::default(),
+            certificates: Places::new(options.certificates.as_deref()),
+            longest_silence: options.retry.longest_silence,
+            log: options.log.clone(),
         }
     }
 
@@ -80,44 +112,75 @@ impl Transport {
         if let Some(body) = body {
             sent = sent.body(body);
         }
-        match tokio::time::timeout(patience, sent.send()).await {
-            Ok(Ok(response)) => Ok(Answer {
-                request,
-                url,
-                at_home: true,
-                response,
-                longest_silence: self.longest_silence,
-                came: 0,
-                waited: Duration::ZERO,
-            }),
+        let started = Instant::now();
+        let response = match tokio::time::timeout(patience, sent.send()).await {
+            Ok(Ok(response)) => Ok(response),
             Ok(Err(source)) => Err(Error::Connection {
-                request,
+                request: request.clone(),
                 source: source.without_url(),
             }),
             Err(_) => Err(Error::Stalled {
-                request,
+                request: request.clone(),
                 silence: patience,
             }),
-        }
+        };
+        let response = response.inspect_err(|error| self.log.line(|| chain(error)))?;
+        Ok(Answer {
+            told: Told {
+                log: self.log.clone(),
+                line: format!("{request}: {}", response.status().as_str()),
+                started,
+                came: 0,
+            },
+            request,
+            url,
+            at_home: true,
+            response,
+            longest_silence: self.longest_silence,
+            waited: Duration::ZERO,
+        })
     }
 
     /// Made when first needed: reading the system's certificates takes a while.
-    fn client(&self, url: &Url) -> Result<&reqwest::Client, Error> {
-        let near = is_loopback(url);
-        let kept = if near { &self.near } else { &self.far };
-        if let Some(client) = kept.get() {
-            return Ok(client);
+    fn client(&self, url: &Url) -> Result<reqwest::Client, Error> {
+        let certificates = match url.scheme() {
+            "https" => self.certificates.directory(url),
+            _ => None,
+        };
+        let kind = Kind {
+            near: is_loopback(url),
+            certificates,
+        };
+        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(client) = clients.get(&kind) {
+            return Ok(client.clone());
         }
         let mut builder = reqwest::Client::builder()
             .user_agent(concat!("soci-builder/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(CONNECT_TIMEOUT)
             // Redirects are followed where it is known what may be sent along.
             .redirect(redirect::Policy::none());
-        if near {
+        if kind.near {
             builder = builder.no_proxy();
         }
+        if let Some(directory) = &kind.certificates {
+            self.log.line(|| {
+                format!(
+                    "certificates for {}: from {}",
+                    RedactedHost(url),
+                    directory.display()
+                )
+            });
+            let certificates =
+                Certificates::read(directory).map_err(|source| Error::Certificates {
+                    host: RedactedHost(url).to_string(),
+                    source: Box::new(source),
+                })?;
+            builder = certificates.put_into(builder);
+        }
         let client = builder.build().map_err(|source| Error::Setup { source })?;
-        Ok(kept.get_or_init(|| client))
+        clients.insert(kind, client.clone());
+        Ok(client)
     }
 }
 
@@ -143,7 +206,7 @@ impl Answer {
     /// The next bytes of the body, as the HTTP client gives them.
     pub(super) async fn chunk(&mut self) -> Result<Option<Bytes>, Error> {
         // An answer that drips is never silent, and never at its end.
-        let earned = Duration::from_secs(self.came / SLOWEST_ANSWER);
+        let earned = Duration::from_secs(self.told.came / SLOWEST_ANSWER);
         let left = (self.longest_silence + earned).saturating_sub(self.waited);
         let patience = left.min(self.longest_silence);
         let started = Instant::now();
@@ -152,7 +215,7 @@ impl Answer {
         let request = || self.request.clone();
         match next {
             Ok(Ok(chunk)) => {
-                self.came += chunk.as_ref().map_or(0, |chunk| chunk.len() as u64);
+                self.told.came += chunk.as_ref().map_or(0, |chunk| chunk.len() as u64);
                 Ok(chunk)
             }
             Ok(Err(source)) => Err(Error::Connection {
@@ -165,7 +228,7 @@ impl Answer {
             }),
             Err(_) => Err(Error::Slow {
                 request: request(),
-                came: self.came,
+                came: self.told.came,
                 waited: self.waited,
             }),
         }

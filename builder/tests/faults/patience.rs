@@ -222,3 +222,27 @@ fn tokens_that_end_in_the_middle() {
     assert_eq!(output_tag(&registry), Some(output_of(&image)));
     assert!(registry.requests_to(Route::Token).len() > 3);
 }
+
+/// A registry that answers nothing would be waited for for a minute, and then again.
+#[test]
+fn the_whole_command_may_have_a_limit() {
+    let registry = FakeRegistry::start();
+    let reference = listed(&Layer::noise(1, 9_000)).push(&registry, "v1");
+    registry
+        .fail(Route::ReadBlob, Fault::Silence { after: 0 })
+        .always();
+    let run = program(&reference).argument("--timeout=1ms").run().exits(1);
+    let said = "soci-builder: timed out after 0.001 s (--timeout); existing tags were not changed";
+    assert_eq!(run.stderr.lines().last(), Some(said), "{run:?}");
+    let run = program(&reference).argument("--timeout=1s").run().exits(1);
+    assert!(
+        run.stderr.contains("timed out after 1 s (--timeout)"),
+        "{run:?}"
+    );
+    assert_eq!(output_tag(&registry), None);
+    for wrong in ["0", "0s", "5", "soon"] {
+        let run = program(&reference).argument(format!("--timeout={wrong}"));
+        let run = run.run().exits(2);
+        assert!(run.stderr.contains("--timeout"), "{run:?}");
+    }
+}

@@ -4,7 +4,7 @@ use crate::{
     listed, output_tag, program,
     support::{
         fake_registry::{Access, FakeRegistry, Fault, Login, QUERY_SECRET, Route, Settings},
-        image::Layer,
+        image::{Image, Layer, REPOSITORY},
         program::Ended,
     },
 };
@@ -70,4 +70,49 @@ fn storage_that_refuses() {
             .iter()
             .all(|request| request.query.contains(QUERY_SECRET))
     );
+}
+
+/// Challenges, tokens, redirects with signed queries, retries, uploads: all of it is told, and nothing secret of it.
+#[test]
+fn the_log_of_every_request() {
+    let registry = FakeRegistry::with(Settings {
+        redirect_blobs: true,
+        ..Settings::default()
+    })
+    .guarded(Access::Bearer(Login::Password("user", "secret-word")));
+    let image = Image::of([&Layer::noise(1, 9_000)]);
+    let reference = image.push(&registry, "v1");
+    let fault = Fault::Status {
+        status: 503,
+        code: "UNAVAILABLE",
+        message: "later".to_owned(),
+        retry_after: None,
+    };
+    registry.fail(Route::PushManifest, fault);
+    let ended = program(&reference)
+        .argument("--debug")
+        .env("SOCI_REGISTRY_USERNAME", "user")
+        .env("SOCI_REGISTRY_PASSWORD", "secret-word")
+        .run()
+        .exits(0);
+    assert!(ended.json()["output_digest"].is_string());
+    let (host, storage) = (registry.host(), registry.storage());
+    let of_repository = format!("{host}/v2/{REPOSITORY}");
+    for line in [
+        format!("debug: GET {of_repository}/manifests/v1: 401, "),
+        format!("debug: GET {host}/token: 200, "),
+        format!("debug: GET {of_repository}/manifests/v1: 200, "),
+        format!("debug: POST {of_repository}/blobs/uploads/: 202, "),
+        format!(", sent on to {storage}: 200, 9"),
+        "debug: retry 2 of 6 in 0.".to_owned(),
+        "503 UNAVAILABLE: later".to_owned(),
+    ] {
+        assert!(
+            ended.stderr.contains(&line),
+            "no {line:?} in {}",
+            ended.stderr
+        );
+    }
+    let quiet = run_as(&reference, "secret-word").exits(0);
+    assert!(!quiet.stderr.contains("debug: "), "{quiet:?}");
 }

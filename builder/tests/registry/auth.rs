@@ -1,13 +1,15 @@
 //! Challenges, tokens and their renewal.
 
+use bytes::Bytes;
 use soci_builder::{
     digest::Digest,
+    oci::Descriptor,
     registry::{Client, Environment, Repository, Secret},
 };
 
 use crate::{
     app, app_for, impatient,
-    support::fake_registry::{Access, FakeRegistry, Fault, Login, Route},
+    support::fake_registry::{Access, FakeRegistry, Fault, Login, Recorded, Route, Settings},
     told,
 };
 
@@ -190,4 +192,141 @@ async fn a_mirror_is_shown_the_credentials_of_its_host() {
         error.starts_with(&format!("cannot get the credentials for {host}: ")),
         "{error}"
     );
+}
+
+#[tokio::test]
+async fn the_challenge_may_stand_at_the_door_only() {
+    for status in [401, 403, 404] {
+        for access in [
+            Access::Basic("me", "secret-word"),
+            Access::Bearer(Login::Password("me", "secret-word")),
+        ] {
+            let registry = FakeRegistry::with(Settings {
+                silent_doors: Some(status),
+                ..Settings::default()
+            })
+            .guarded(access);
+            let digest = registry.put_blob("blob");
+            let app = app_for(&registry, me("secret-word"));
+            for _ in 0..2 {
+                assert_eq!(app.blob_size(&digest).await.unwrap(), Some(4));
+            }
+            let at_the_door = |request: &&Recorded| request.path == "/v2/";
+            assert_eq!(registry.requests().iter().filter(at_the_door).count(), 1);
+
+            let stranger = crate::app(&registry).blob_size(&digest).await;
+            match status {
+                404 => assert_eq!(stranger.unwrap(), None),
+                _ => assert!(stranger.unwrap_err().is_denied()),
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_registry_that_asks_for_nothing_and_refuses_is_told_apart() {
+    let (registry, digest) = guarded(Access::Open);
+    let refused = Fault::status(401, "UNAUTHORIZED");
+    registry.fail(Route::HeadBlob, refused.clone()).always();
+    registry.fail(Route::ReadBlob, refused).always();
+    let error = app_for(&registry, me("secret-word"))
+        .blob_size(&digest)
+        .await;
+    let error = error.unwrap_err();
+    assert!(error.is_denied());
+    let error = told(&error);
+    assert!(error.contains("does not say how to log in"), "{error}");
+}
+
+/// ECR's own words, with the status that it answers with.
+#[tokio::test]
+async fn a_token_that_ran_out_is_renewed_once_where_the_answer_is_403() {
+    let expired = || Fault::Status {
+        status: 403,
+        code: "DENIED",
+        message: "Your authorization token has expired. Reauthenticate and try again.".to_owned(),
+        retry_after: None,
+    };
+    let (registry, _) = guarded(Access::Ecr);
+    let host = "123456789012.dkr.ecr.eu-west-1.amazonaws.com";
+    let mut options = impatient();
+    let mirror = format!("{host}={}", registry.url());
+    options.mirrors.push(mirror.parse().unwrap());
+    let environment = Environment {
+        aws: Some(crate::credentials::aws(&registry)),
+        // Not for ECR, whatever happens there.
+        ..me("secret-word")
+    };
+    let app = Client::with_environment(options, environment)
+        .repository(host, "team/app")
+        .unwrap();
+    let bytes = Bytes::from_static(b"new");
+    app.push_blob(&Digest::of(&bytes), bytes).await.unwrap();
+    assert_eq!(registry.requests_to(Route::EcrApi).len(), 1);
+    for route in [Route::StartUpload, Route::FinishUpload, Route::ReadBlob] {
+        let before = registry.requests_to(Route::EcrApi).len();
+        registry.fail(route, expired());
+        let bytes = Bytes::from(format!("{route:?}"));
+        let digest = Digest::of(&bytes);
+        app.push_blob(&digest, bytes.clone()).await.unwrap();
+        let descriptor = Descriptor::of("", &bytes);
+        assert_eq!(app.blob(&descriptor).await.unwrap(), bytes);
+        assert_eq!(registry.requests_to(Route::EcrApi).len(), before + 1);
+    }
+
+    registry.fail(Route::StartUpload, expired()).always();
+    let pushed = app
+        .push_blob(&Digest::of(b"x"), Bytes::from_static(b"x"))
+        .await;
+    let error = told(&pushed.unwrap_err());
+    assert!(
+        error.contains("403 DENIED: Your authorization token"),
+        "{error}"
+    );
+    let refused = Fault::status(403, "DENIED");
+    let before = registry.requests_to(Route::EcrApi).len();
+    registry.fail(Route::ReadBlob, refused);
+    assert!(app.blob(&Descriptor::of("", b"new")).await.is_err());
+    assert_eq!(registry.requests_to(Route::EcrApi).len(), before);
+    let shown = registry.requests();
+    let mut shown = shown
+        .iter()
+        .filter_map(|request| request.header("authorization"));
+    assert!(
+        shown.all(|shown| !shown.contains("bWU6")),
+        "the user's own password"
+    );
+}
+
+#[tokio::test]
+async fn aws_says_itself_why_there_is_no_token() {
+    let host = "123456789012.dkr.ecr.eu-west-1.amazonaws.com";
+    let registry = FakeRegistry::start().guarded(Access::Ecr);
+    registry
+        .fail(Route::EcrApi, Fault::status(400, "AccessDeniedException"))
+        .always();
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("config.json");
+    let entry = serde_json::json!({"auths": {host: {"username": "AWS", "password": "secret-old"}}});
+    std::fs::write(&file, entry.to_string()).unwrap();
+    for (auth_files, reason) in [
+        (Vec::new(), "cannot get the credentials"),
+        (vec![file], "refuses the credentials in"),
+    ] {
+        let mut options = impatient();
+        let mirror = format!("{host}={}", registry.url());
+        options.mirrors.push(mirror.parse().unwrap());
+        let environment = Environment {
+            aws: Some(crate::credentials::aws(&registry)),
+            auth_files,
+            ..me("secret-word")
+        };
+        let app = Client::with_environment(options, environment)
+            .repository(host, "team/app")
+            .unwrap();
+        let error = told(&app.resolve("v1").await.unwrap_err());
+        assert!(error.contains(reason), "{error}");
+        let aws = "AWS gave no token for ECR in eu-west-1: AccessDeniedException: this is AccessDeniedException";
+        assert!(error.contains(aws), "{error}");
+    }
 }

@@ -132,3 +132,99 @@ async fn a_refused_upload_says_so() {
         format!("POST {host}/v2/team/app/blobs/uploads/: 403 DENIED: this is DENIED")
     );
 }
+
+#[tokio::test]
+async fn the_size_of_a_blob_is_had_without_head_and_without_the_blob() {
+    let refusals = [400, 403, 404, 405, 501].map(|status| Settings {
+        refused_head: Some(status),
+        ..Settings::default()
+    });
+    let silent = Settings {
+        lengths: false,
+        ..Settings::default()
+    };
+    for settings in refusals.into_iter().chain([silent]) {
+        for no_ranges in [false, true] {
+            let registry = FakeRegistry::with(settings.clone());
+            let app = app(&registry);
+            let digest = registry.put_blob(noise(8 << 20));
+            if no_ranges {
+                registry.fail(Route::ReadBlob, Fault::IgnoreRange).always();
+            }
+            let size = app.blob_size(&digest).await.unwrap();
+            assert_eq!(size, Some(8 << 20), "{settings:?}");
+            // Where neither lengths nor ranges are known, its bytes must be counted.
+            if settings.lengths || !no_ranges {
+                let sent = registry.served(&digest);
+                assert!(sent < 6 << 20, "{sent}: {settings:?}");
+            }
+            assert_eq!(app.blob_size(&Digest::of(b"absent")).await.unwrap(), None);
+
+            let small = Bytes::from_static(b"small");
+            app.push_blob(&Digest::of(&small), small.clone())
+                .await
+                .unwrap();
+            assert_eq!(registry.blob(&Digest::of(&small)), Some(small));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_registry_may_take_the_bytes_in_a_patch_only() {
+    for refused_put in [400, 404, 405, 411, 415, 500, 501].map(Some) {
+        for absolute_locations in [false, true] {
+            let registry = FakeRegistry::with(Settings {
+                refused_put,
+                absolute_locations,
+                ..Settings::default()
+            });
+            let app = app(&registry);
+            for number in 0..3 {
+                let bytes = Bytes::from(vec![number; 300_000]);
+                let digest = Digest::of(&bytes);
+                app.push_blob(&digest, bytes.clone()).await.unwrap();
+                assert_eq!(registry.blob(&digest), Some(bytes), "{refused_put:?}");
+            }
+            // It is remembered which way works.
+            assert_eq!(registry.requests_to(Route::StartUpload).len(), 4);
+            assert_eq!(registry.requests_to(Route::PatchUpload).len(), 3);
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_upload_that_the_registry_lost_is_begun_again() {
+    for refused_put in [None, Some(405)] {
+        let registry = FakeRegistry::with(Settings {
+            refused_put,
+            ..Settings::default()
+        });
+        for route in [Route::FinishUpload, Route::PatchUpload] {
+            registry
+                .fail(route, Fault::status(404, "BLOB_UPLOAD_UNKNOWN"))
+                .times(2);
+        }
+        let bytes = Bytes::from(noise(1_000));
+        let digest = Digest::of(&bytes);
+        let app = app(&registry);
+        app.push_blob(&digest, bytes.clone()).await.unwrap();
+        assert_eq!(registry.blob(&digest), Some(bytes));
+    }
+}
+
+#[tokio::test]
+async fn an_upload_that_is_refused_both_ways_says_why() {
+    let registry = FakeRegistry::start();
+    registry
+        .fail(Route::FinishUpload, Fault::status(400, "SIZE_INVALID"))
+        .always();
+    registry
+        .fail(Route::PatchUpload, Fault::status(405, "UNSUPPORTED"))
+        .always();
+    let pushed = app(&registry)
+        .push_blob(&Digest::of(b"x"), Bytes::from_static(b"x"))
+        .await;
+    let error = told(&pushed.unwrap_err());
+    assert!(error.contains("400 SIZE_INVALID"), "{error}");
+    assert_eq!(registry.requests_to(Route::StartUpload).len(), 2);
+}

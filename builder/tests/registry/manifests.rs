@@ -49,7 +49,14 @@ async fn what_is_not_there_is_no_error() {
     assert_eq!(app.resolve("v1").await.unwrap(), None);
     assert_eq!(app.manifest(&tag("v1")).await.unwrap(), None);
     assert_eq!(app.blob_size(&Digest::of(b"")).await.unwrap(), None);
-    assert_eq!(registry.requests().len(), 3, "404 is not tried again");
+    // HEAD of a tag and of a blob is tried as GET, and nothing is tried again.
+    for (route, times) in [
+        (Route::ReadManifest, 3),
+        (Route::HeadBlob, 1),
+        (Route::ReadBlob, 1),
+    ] {
+        assert_eq!(registry.requests_to(route).len(), times, "{route:?}");
+    }
 }
 
 #[tokio::test]
@@ -237,4 +244,28 @@ async fn a_mirror_takes_the_requests_of_its_host() {
         .repository("registry.example", "team/app")
         .unwrap();
     assert_eq!(app.resolve("v1").await.unwrap(), Some(digest));
+}
+
+/// Nexus, and proxies that let GET through only.
+#[tokio::test]
+async fn a_manifest_is_had_without_head() {
+    for refused_head in [400, 403, 404, 405, 501].map(Some) {
+        for content_digest in [true, false] {
+            let registry = FakeRegistry::with(Settings {
+                refused_head,
+                content_digest,
+                ..Settings::default()
+            });
+            let app = app(&registry);
+            let bytes = r#"{"schemaVersion":2,"layers":[]}"#;
+            let digest =
+                registry.put_manifest("team/app", Some("v1"), media_type::OCI_MANIFEST, bytes);
+            assert_eq!(app.resolve("v1").await.unwrap(), Some(digest));
+            assert_eq!(app.resolve("v2").await.unwrap(), None);
+            for selector in [Selector::Tag("v1".to_owned()), Selector::Digest(digest)] {
+                let fetched = app.manifest(&selector).await.unwrap().unwrap();
+                assert_eq!(fetched.descriptor.digest, digest);
+            }
+        }
+    }
 }

@@ -335,3 +335,29 @@ async fn a_list_that_goes_on_and_on_is_given_up() {
     assert!(error.contains("longer than 1048576 bytes"), "{error}");
     assert_eq!(registry.requests_to(Route::Referrers).len(), 6);
 }
+
+/// Registries that answer 403 or 401 about what is not there: their list of tags tells.
+#[tokio::test]
+async fn a_tag_that_is_denied_is_written_only_where_there_is_none() {
+    for status in [401, 403] {
+        let registry = without_list();
+        let app = app(&registry);
+        let denied = || Fault::status(status, "DENIED");
+        let list = json!({"schemaVersion": 2, "mediaType": media_type::OCI_INDEX, "manifests": []});
+        registry.fail(Route::ReadManifest, denied()).times(2);
+        app.add_referrer_by_tag(&subject(), referrer(1, SOCI))
+            .await
+            .unwrap();
+        assert_eq!(registry.requests_to(Route::PushManifest).len(), 1);
+
+        let list = list.to_string();
+        registry.put_manifest("team/app", Some(&tag()), media_type::OCI_INDEX, list);
+        registry.fail(Route::ReadManifest, denied()).always();
+        let error = app
+            .add_referrer_by_tag(&subject(), referrer(2, SOCI))
+            .await
+            .unwrap_err();
+        assert!(error.is_denied());
+        assert_eq!(registry.requests_to(Route::PushManifest).len(), 1);
+    }
+}

@@ -65,7 +65,7 @@ async fn a_refusal_is_final() {
         registry.fail(Route::ReadManifest, Fault::status(status, "NO"));
         let error = app(&registry).manifest(&selector).await.unwrap_err();
         assert!(told(&error).contains(&format!(": {status} NO: this is NO")));
-        assert_eq!(registry.requests().len(), 1);
+        assert_eq!(registry.requests_to(Route::ReadManifest).len(), 1);
     }
 }
 

@@ -86,6 +86,8 @@ pub(crate) struct State {
     requests: Vec<Recorded>,
     served: HashMap<Digest, u64>,
     uploads: u64,
+    /// Bytes of uploads that came in a PATCH, by path.
+    patched: HashMap<String, Bytes>,
     redirects: u64,
 }
 
@@ -106,6 +108,14 @@ pub struct Settings {
     pub redirect_blobs: bool,
     /// Answers uploads with a whole URL instead of a path.
     pub absolute_locations: bool,
+    /// Refuses every HEAD with this status.
+    pub refused_head: Option<u16>,
+    /// Announces the length of a body, also to HEAD.
+    pub lengths: bool,
+    /// Challenges at `/v2/` only; elsewhere strangers get this status.
+    pub silent_doors: Option<u16>,
+    /// Takes the bytes of uploads in a PATCH only, and refuses others with this status.
+    pub refused_put: Option<u16>,
 }
 
 impl Default for Settings {
@@ -118,6 +128,10 @@ impl Default for Settings {
             immutable_tags: false,
             redirect_blobs: false,
             absolute_locations: false,
+            refused_head: None,
+            lengths: true,
+            silent_doors: None,
+            refused_put: None,
         }
     }
 }

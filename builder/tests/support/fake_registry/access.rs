@@ -89,7 +89,10 @@ impl Gate {
                     .unwrap_or_default();
                 let pushes = matches!(
                     route,
-                    Route::PushManifest | Route::StartUpload | Route::FinishUpload
+                    Route::PushManifest
+                        | Route::StartUpload
+                        | Route::PatchUpload
+                        | Route::FinishUpload
                 );
                 let passes = scope.contains(if pushes { "push" } else { "pull" });
                 (passes, token_service(&format!("http://{home}/token")))

@@ -50,6 +50,11 @@ enum End {
 }
 
 impl Scripted {
+    /// Without a word about its length.
+    pub(super) fn unannounced(&mut self) {
+        self.announced = false;
+    }
+
     pub(super) fn counted(&mut self, state: &Arc<Mutex<State>>, digest: Digest) {
         self.counter = Some((Arc::clone(state), digest));
     }

@@ -23,6 +23,8 @@ pub enum Route {
     Storage,
     /// POST that starts an upload.
     StartUpload,
+    /// PATCH that brings the bytes of an upload.
+    PatchUpload,
     /// PUT that ends an upload.
     FinishUpload,
     /// GET of a list of referrers.
@@ -48,6 +50,7 @@ impl Route {
             ("GET" | "HEAD", _) if is("/manifests/") => Self::ReadManifest,
             ("PUT", _) if is("/manifests/") => Self::PushManifest,
             ("POST", _) if path.ends_with("/blobs/uploads/") => Self::StartUpload,
+            ("PATCH", _) if is("/blobs/uploads/") => Self::PatchUpload,
             ("PUT", _) if is("/blobs/uploads/") => Self::FinishUpload,
             ("GET", _) if is("/blobs/") => Self::ReadBlob,
             ("HEAD", _) if is("/blobs/") => Self::HeadBlob,

@@ -39,11 +39,35 @@ pub(super) fn answer(
                 .access
                 .check(request.route, &request.headers, &addresses.home)
     {
-        return challenge;
+        return match state.settings.silent_doors {
+            Some(status) if request.path != "/v2/" => error(status, "NAME_UNKNOWN", ""),
+            _ => challenge,
+        };
+    }
+    if let ("HEAD", Some(status)) = (request.method.as_str(), state.settings.refused_head) {
+        return error(status, "UNSUPPORTED", "no HEAD here");
     }
     // A request that is refused changes nothing.
     if let Some(fault @ Fault::Status { .. }) = fault {
-        return spoil(empty(200), fault);
+        return match (request.route, fault) {
+            (
+                Route::EcrApi,
+                Fault::Status {
+                    status,
+                    code,
+                    message,
+                    ..
+                },
+            ) => {
+                let body = json!({"__type": code, "message": message}).to_string();
+                with(
+                    of(status, body),
+                    "content-type",
+                    "application/x-amz-json-1.1",
+                )
+            }
+            (_, fault) => spoil(empty(200), fault),
+        };
     }
     let ignore_range = matches!(fault, Some(Fault::IgnoreRange));
     let (repository, name) = split(&request.path);
@@ -64,6 +88,7 @@ pub(super) fn answer(
             state.blob(name, range)
         }
         Route::StartUpload => state.start_upload(repository, &addresses.home),
+        Route::PatchUpload => state.patch_upload(request),
         Route::FinishUpload => state.finish_upload(request, fault.as_ref()),
         Route::Referrers => state.referrers(repository, name, &request.query),
         Route::Tags => state.tags(repository),
@@ -76,9 +101,13 @@ pub(super) fn answer(
         Route::EcrApi => state.access.ecr_token(),
         Route::Unknown => error(404, "UNSUPPORTED", "no such route"),
     };
+    let lengths = state.settings.lengths;
     drop(state);
     if let Some(fault) = fault {
         answer = spoil(answer, fault);
+    }
+    if !lengths {
+        answer.body_mut().unannounced();
     }
     if matches!(request.route, Route::ReadBlob | Route::Storage)
         && let Ok(digest) = name.parse()
@@ -221,13 +250,25 @@ impl State {
         with(empty(202), "location", location)
     }
 
+    fn patch_upload(&mut self, request: &Recorded) -> Answer {
+        let path = request.path.clone();
+        let answer = with(empty(202), "location", format!("{path}?{}", request.query));
+        self.patched.insert(path, request.body.clone());
+        answer
+    }
+
     fn finish_upload(&mut self, request: &Recorded, fault: Option<&Fault>) -> Answer {
-        let digest = Digest::of(&request.body);
+        if let (Some(status), false) = (self.settings.refused_put, request.body.is_empty()) {
+            return error(status, "UNKNOWN", "empty upload");
+        }
+        let patched = self.patched.remove(&request.path);
+        let body = patched.unwrap_or_else(|| request.body.clone());
+        let digest = Digest::of(&body);
         if request.query != format!("_state=a%2Fb%3D&digest={digest}") {
             return error(400, "DIGEST_INVALID", "state or digest does not match");
         }
         if !matches!(fault, Some(Fault::Lost)) {
-            self.blobs.insert(digest, request.body.clone());
+            self.blobs.insert(digest, body);
         }
         empty(201)
     }
