@@ -23,7 +23,7 @@ use bytesize::ByteSize;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use soci_builder::{
-    oci::{Platform, Reference},
+    oci::{NotAReference, Platform, Reference},
     registry::{Client, Log, Mirror, Options},
     ztoc::DEFAULT_BUILD_TOOL,
 };
@@ -58,8 +58,7 @@ pub(crate) async fn run(cli: Cli) -> Answer {
 }
 
 /// What an image is, for every command that takes one.
-const IMAGE_HELP: &str =
-    "host/repo:tag, host/repo@sha256:…, oci:DIR[:tag] or oci-archive:FILE[:tag]";
+const IMAGE_HELP: &str = "host/repo:tag, host/repo@sha256:…, oci:DIR[:NAME][@DIGEST] or oci-archive:FILE[:NAME][@DIGEST]";
 
 /// Builds SOCI indexes for container images, so that their containers start before the image is fully downloaded.
 #[derive(Parser)]
@@ -157,7 +156,7 @@ impl RegistryArgs {
 #[derive(Args)]
 pub(crate) struct IndexArgs {
     /// The image
-    #[arg(value_name = "IMAGE", long_help = IMAGE_HELP)]
+    #[arg(value_name = "IMAGE", long_help = IMAGE_HELP, value_parser = image)]
     pub(crate) image: Reference,
     /// Version of the index: v2 makes a new image, v1 refers to the image as it is
     #[arg(long, value_enum, default_value_t = IndexVersion::V2)]
@@ -206,7 +205,7 @@ pub(crate) struct IndexArgs {
 #[derive(Args)]
 pub(crate) struct InfoArgs {
     /// The image
-    #[arg(value_name = "IMAGE", long_help = IMAGE_HELP)]
+    #[arg(value_name = "IMAGE", long_help = IMAGE_HELP, value_parser = image)]
     pub(crate) image: Reference,
     /// Print the result as one JSON object
     #[arg(long)]
@@ -217,7 +216,7 @@ pub(crate) struct InfoArgs {
 #[derive(Args)]
 pub(crate) struct OnImage {
     /// The image
-    #[arg(value_name = "IMAGE", long_help = IMAGE_HELP)]
+    #[arg(value_name = "IMAGE", long_help = IMAGE_HELP, value_parser = image)]
     pub(crate) image: Reference,
     /// Which platform of the image [ls, cat, report: that of this machine where there are several; verify: all]
     #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
@@ -336,6 +335,11 @@ fn directory(text: &str) -> Result<PathBuf, String> {
         true => Ok(path),
         false => Err("not a directory".to_owned()),
     }
+}
+
+/// What exists here tells where a path ends and the name of an image begins.
+fn image(text: &str) -> Result<Reference, NotAReference> {
+    Reference::parse(text, &|path| path.exists())
 }
 
 /// A span holds at least a byte, and its size must fit the format's signed 64 bits.

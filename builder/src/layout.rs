@@ -4,6 +4,10 @@
 
 mod archive;
 mod directory;
+mod find;
+pub mod image_name;
+pub mod index_json;
+pub mod names;
 mod transaction;
 
 use std::{
@@ -20,12 +24,10 @@ pub use transaction::Transaction;
 use crate::{
     digest::{Digest, Hasher},
     limits::Limits,
-    oci::{Descriptor, ImageIndex, Manifest, media_type},
+    oci::{Descriptor, Manifest, Place, media_type},
     plural::bytes,
 };
-
-/// The annotation that names an image in a layout.
-const REF_NAME: &str = "org.opencontainers.image.ref.name";
+use find::listed;
 
 /// Bytes that are read and hashed at once.
 const PIECE_BYTES: usize = 1 << 17;
@@ -83,13 +85,33 @@ pub enum Error {
         /// The blob.
         digest: Digest,
     },
-    /// Several images and no tag to choose.
-    #[error("{} holds {} images; name one with {}:TAG: {}", .layout.display(), .tags.len(), .layout.display(), .tags.join(", "))]
+    /// Several images, and nothing to choose one.
+    #[error("{layout} holds {} images; write {}", .choices.len(), listed(.choices, " or "))]
     Ambiguous {
         /// The layout.
-        layout: PathBuf,
-        /// The tags that could be meant.
-        tags: Vec<String>,
+        layout: Place,
+        /// What to write.
+        choices: Vec<String>,
+    },
+    /// No image of that name or digest.
+    #[error("{layout} has no image {wanted}; it has {}", listed(.there, ", "))]
+    NoImage {
+        /// The layout.
+        layout: Place,
+        /// What was asked for.
+        wanted: String,
+        /// The names that are there.
+        there: Vec<String>,
+    },
+    /// A name and a digest that do not fit.
+    #[error("{name} names {found}, not {wanted}")]
+    OtherDigest {
+        /// The layout and the name.
+        name: String,
+        /// What it names.
+        found: Digest,
+        /// What it was to name.
+        wanted: Digest,
     },
 }
 
@@ -123,15 +145,29 @@ trait Files: Send + Sync {
 
 /// An open layout. A [`Transaction`] changes it.
 pub struct Layout {
+    place: Place,
     path: PathBuf,
     files: Box<dyn Files>,
     limits: Limits,
 }
 
 impl Layout {
+    /// Opens the layout that is at `place`.
+    pub fn open(place: &Place) -> Result<Self, Error> {
+        match place {
+            Place::Directory(path) => Self::open_directory(path),
+            Place::Archive(path) => Self::open_archive(path),
+            Place::Stdin => Err(Error::NotALayout {
+                layout: "standard input".into(),
+                why: "it cannot be read".to_owned(),
+            }),
+        }
+    }
+
     /// Opens the directory `path`.
     pub fn open_directory(path: &Path) -> Result<Self, Error> {
-        Self::open(path, Box::new(directory::Directory::new(path)))
+        let files = Box::new(directory::Directory::new(path));
+        Self::of(Place::Directory(path.to_owned()), path, files)
     }
 
     /// Opens the archive `path`.
@@ -142,11 +178,12 @@ impl Layout {
             layout: path.to_owned(),
             source,
         })?;
-        Self::open(path, Box::new(archive))
+        Self::of(Place::Archive(path.to_owned()), path, Box::new(archive))
     }
 
-    fn open(path: &Path, files: Box<dyn Files>) -> Result<Self, Error> {
+    fn of(place: Place, path: &Path, files: Box<dyn Files>) -> Result<Self, Error> {
         let layout = Self {
+            place,
             path: path.to_owned(),
             files,
             limits: Limits::default(),
@@ -166,37 +203,6 @@ impl Layout {
     /// How much may be asked of this program.
     pub fn limits(&self) -> Limits {
         self.limits
-    }
-
-    /// The descriptor that `index.json` has for `tag`; without a tag, that of its only image.
-    pub fn resolve(&self, tag: Option<&str>) -> Result<Option<Descriptor>, Error> {
-        let entries = self.index()?.manifests;
-        if let Some(tag) = tag {
-            return Ok(entries
-                .into_iter()
-                .find(|entry| Self::tag_of(entry) == Some(tag)));
-        }
-        let mut images = entries
-            .into_iter()
-            .filter(|entry| entry.artifact_type.is_none())
-            .collect::<Vec<_>>();
-        match images.len() {
-            0 | 1 => Ok(images.pop()),
-            _ => {
-                let tags = images
-                    .iter()
-                    .map(|image| Self::tag_of(image).unwrap_or("(no tag)"));
-                Err(Error::Ambiguous {
-                    layout: self.path.clone(),
-                    tags: tags.map(str::to_owned).collect(),
-                })
-            }
-        }
-    }
-
-    /// The tag that an entry of `index.json` has.
-    pub fn tag_of(entry: &Descriptor) -> Option<&str> {
-        entry.annotations.get(REF_NAME).map(String::as_str)
     }
 
     /// A small blob or a manifest, whole and checked.
@@ -295,7 +301,7 @@ impl Layout {
         artifact_type: &str,
     ) -> Result<Vec<Descriptor>, Error> {
         let mut referrers = Vec::new();
-        let entries = self.index()?.manifests;
+        let (entries, ..) = self.index()?;
         let images = entries.iter().filter(|one| one.artifact_type.is_none());
         let is_only_image = images.count() == 1;
         for entry in entries {
@@ -322,11 +328,11 @@ impl Layout {
         Ok(referrers)
     }
 
-    fn index(&self) -> Result<ImageIndex, Error> {
+    fn index(&self) -> Result<index_json::Entries, Error> {
         let bytes = self
             .read("index.json", Limits::MANIFEST_BYTES)?
             .ok_or_else(|| self.not_a_layout("the file index.json is missing"))?;
-        serde_json::from_slice(&bytes)
+        index_json::entries(&bytes)
             .map_err(|error| self.not_a_layout(&format!("index.json: {error}")))
     }
 

@@ -13,4 +13,6 @@ pub use manifest::{
     Annotations, Descriptor, ImageIndex, ImageManifest, Manifest, NotAManifest, media_type,
 };
 pub use platform::Platform;
-pub use reference::{NotAReference, Reference, RegistryImage, Selector, is_tag};
+pub use reference::{
+    LayoutImage, NotAReference, Place, Reference, RegistryImage, Selector, is_tag,
+};

@@ -8,6 +8,7 @@ mod cores;
 mod error;
 mod existing;
 mod layers;
+mod naming;
 mod publish;
 mod target;
 
@@ -19,9 +20,8 @@ use crate::{
     digest::Digest,
     image::Image,
     index::{self, Prefetch, Version, soci_index, ztoc_descriptor},
-    layout::Layout,
     limits::Limits,
-    oci::{Platform, Reference, is_tag},
+    oci::{Platform, Reference},
     plan::{IndexOptions, LayerPlan, Skip},
     progress::Progress,
     registry::Client,
@@ -77,9 +77,10 @@ pub async fn index(
     progress: Arc<dyn Progress>,
 ) -> Result<Report, Error> {
     let started = Instant::now();
+    naming::check(request)?;
     let store = Store::open(&request.image, client, request.limits)?;
     let root = store.image(&request.image).await?;
-    let output_tag = output_tag(request, own_tag(request, &store)?)?;
+    let output_tag = naming::output(request, store.name_of(&request.image)?.as_deref())?;
     let image = Image::load(&store, root).await?;
     let run = Run::new(request, &image, output_tag, started)?;
     // What is there already saves work, no more: where it cannot be looked at, the work is done.
@@ -123,7 +124,7 @@ pub async fn already_there(
     };
     let root = images.select(&reference.selector()).await?;
     let root = root.ok_or_else(|| store::Error::NoManifest(request.image.to_string()))?;
-    let output_tag = output_tag(request, request.image.tag().map(str::to_owned))?;
+    let output_tag = naming::output(request, request.image.tag())?;
     let image = Image::load(images, root).await?;
     let run = Run::new(request, &image, output_tag, started)?;
     let existing = existing::find(images, &run).await?;
@@ -173,7 +174,8 @@ impl<'a> Run<'a> {
         progress: Arc<dyn Progress>,
     ) -> Result<(Report, Option<Named>), Error> {
         let request = self.request;
-        let reusable = existing::reusable(store, existing, request, &*progress).await;
+        let reuse_from = naming::reuse_from(request, store);
+        let reusable = existing::reusable(store, existing, request, reuse_from, &*progress).await;
         let layers = layers::index_all(
             store,
             transaction,
@@ -295,33 +297,5 @@ impl<'a> Run<'a> {
             bytes_read,
             seconds: self.started.elapsed().as_secs_f64(),
         }
-    }
-}
-
-/// The tag that the image goes by, if any.
-fn own_tag(request: &Request, store: &Store) -> Result<Option<String>, Error> {
-    let entry_tag = match store {
-        Store::Layout(layout) => layout
-            .resolve(request.image.tag())?
-            .and_then(|entry| Layout::tag_of(&entry).map(str::to_owned)),
-        Store::Registry(_) => None,
-    };
-    Ok(request.image.tag().map(str::to_owned).or(entry_tag))
-}
-
-/// The tag of the image to use afterwards: a new one for version 2, the image's own for version 1.
-fn output_tag(request: &Request, own_tag: Option<String>) -> Result<Option<String>, Error> {
-    if request.version == Version::V1 {
-        return Ok(own_tag);
-    }
-    let output = request
-        .output_tag
-        .clone()
-        .or(own_tag.map(|tag| format!("{tag}-soci")))
-        .ok_or(Error::NoOutputTag)?;
-    if is_tag(&output) {
-        Ok(Some(output))
-    } else {
-        Err(Error::OutputTag(output))
     }
 }

@@ -104,8 +104,7 @@ impl Store {
                 let repository = client.repository(&image.host, &image.repository)?;
                 Self::Registry(repository.within(limits))
             }
-            Reference::Layout { path, .. } => layout(Layout::open_directory(path)?),
-            Reference::Archive { path, .. } => layout(Layout::open_archive(path)?),
+            Reference::Layout(image) => layout(Layout::open(&image.place)?),
         })
     }
 
@@ -116,12 +115,21 @@ impl Store {
             (Self::Registry(_), Reference::Registry(image)) => {
                 self.select(&image.selector()).await?.ok_or_else(missing)
             }
-            (Self::Layout(layout), image) => {
-                let entry = layout.resolve(image.tag())?.ok_or_else(missing)?;
-                self.manifest(&entry).await
+            (Self::Layout(layout), Reference::Layout(image)) => {
+                let found = layout.image(image)?;
+                let missing = || Error::NoManifest(found.descriptor.digest.to_string());
+                read::read_found(layout, &found)?.ok_or_else(missing)
             }
-            (Self::Registry(_), _) => Err(missing()),
+            _ => Err(missing()),
         }
+    }
+
+    /// The name that `image` has here, if any; in a registry that is its tag.
+    pub fn name_of(&self, image: &Reference) -> Result<Option<String>, Error> {
+        Ok(match (self, image) {
+            (Self::Layout(layout), Reference::Layout(image)) => layout.image(image)?.name,
+            _ => image.tag().map(str::to_owned),
+        })
     }
 
     /// The digest that `tag` names; `None` where it does not exist.

@@ -12,17 +12,17 @@ use std::{
 
 use bytes::Bytes;
 
-use super::{Error, Layout, REF_NAME, blob_name, read_whole};
+use super::{Error, Layout, blob_name, index_json, read_whole};
 use crate::{
     digest::Digest,
     limits::Limits,
-    oci::{Descriptor, ImageIndex, Manifest, to_go_json},
+    oci::{Descriptor, Manifest},
 };
 
 /// Changes of a layout that are not part of it yet. A layout has one at a time.
 pub struct Transaction {
     layout: Arc<Layout>,
-    entries: Mutex<Vec<Descriptor>>,
+    entries: Mutex<Vec<(Descriptor, Option<String>)>>,
     has_put: AtomicBool,
 }
 
@@ -53,19 +53,12 @@ impl Transaction {
         Ok(())
     }
 
-    /// Names `descriptor` in `index.json` with the commit; under `tag` it replaces what had that tag.
-    pub fn name(&self, descriptor: Descriptor, tag: Option<&str>) {
-        let mut descriptor = descriptor;
-        descriptor.annotations.remove(REF_NAME);
-        if let Some(tag) = tag {
-            descriptor
-                .annotations
-                .insert(REF_NAME.to_owned(), tag.to_owned());
-        }
+    /// Names `descriptor` in `index.json` with the commit; under `name` it replaces what had that name.
+    pub fn name(&self, descriptor: Descriptor, name: Option<&str>) {
         self.entries
             .lock()
             .expect("no one panics while holding it")
-            .push(descriptor);
+            .push((descriptor, name.map(str::to_owned)));
     }
 
     /// Makes all that was put part of the layout; says whether that changed it.
@@ -79,7 +72,7 @@ impl Transaction {
         let has_named = self
             .layout
             .files
-            .commit(&|index| with_entries(index, &entries))
+            .commit(&|index| Ok(index_json::with_entries(index, &entries)?))
             .map_err(|source| self.layout.file("write", "index.json", source))?;
         Ok(has_put || has_named)
     }
@@ -93,35 +86,11 @@ impl Drop for Transaction {
     }
 }
 
-/// `index.json` with `entries`; `None` where it has them all.
-fn with_entries(index: &[u8], entries: &[Descriptor]) -> io::Result<Option<Vec<u8>>> {
-    let mut index: ImageIndex = serde_json::from_slice(index)?;
-    let mut is_new = false;
-    for entry in entries {
-        let replaces = |old: &Descriptor| match Layout::tag_of(entry) {
-            Some(tag) => Layout::tag_of(old) == Some(tag),
-            None => old.digest == entry.digest,
-        };
-        let mut replaced = index.manifests.iter().filter(|old| replaces(old));
-        let is_there = replaced
-            .next()
-            .is_some_and(|old| old.digest == entry.digest)
-            && replaced.next().is_none();
-        if !is_there {
-            index.manifests.retain(|old| !replaces(old));
-            index.manifests.push(entry.clone());
-            is_new = true;
-        }
-    }
-    Ok(is_new.then(|| to_go_json(&index)))
-}
-
 /// The files of all blobs that `index.json` leads to.
 fn blobs_in_use(files: &dyn super::Files) -> io::Result<HashSet<String>> {
     let mut found = HashSet::new();
     let index = read_whole(files, "index.json", Limits::MANIFEST_BYTES)?;
-    let index: ImageIndex = serde_json::from_slice(&index.ok_or(io::ErrorKind::NotFound)?)?;
-    let mut open = index.manifests;
+    let (mut open, ..) = index_json::entries(&index.ok_or(io::ErrorKind::NotFound)?)?;
     while let Some(next) = open.pop() {
         let name = blob_name(&next.digest);
         if !found.insert(name.clone()) {

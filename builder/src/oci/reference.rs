@@ -1,6 +1,13 @@
 //! References: how a person names an image.
+//! In: the text, and whether a path exists: only that tells where a layout's path ends. Out: where the image is, or what to
+//! write instead. Looks at nothing itself.
 
-use std::{fmt, path::PathBuf, str::FromStr};
+mod layout;
+mod suggestion;
+
+use std::{fmt, path::Path, str::FromStr};
+
+pub use layout::{LayoutImage, Place};
 
 use crate::digest::Digest;
 
@@ -9,20 +16,8 @@ use crate::digest::Digest;
 pub enum Reference {
     /// `host/repo:tag` or `host/repo@sha256:…`.
     Registry(RegistryImage),
-    /// `oci:DIR[:tag]`, an OCI layout.
-    Layout {
-        /// The layout's directory.
-        path: PathBuf,
-        /// `org.opencontainers.image.ref.name` of the image; may be left out where the layout has one image.
-        tag: Option<String>,
-    },
-    /// `oci-archive:FILE[:tag]`, an OCI layout in a tar file.
-    Archive {
-        /// The tar file.
-        path: PathBuf,
-        /// As in a layout.
-        tag: Option<String>,
-    },
+    /// `oci:DIR[:NAME][@DIGEST]` or `oci-archive:FILE[:NAME][@DIGEST]`.
+    Layout(LayoutImage),
 }
 
 /// An image in a registry.
@@ -48,13 +43,34 @@ pub enum Selector {
 }
 
 /// A text that names no image.
-#[derive(Debug, thiserror::Error)]
-#[error(
-    "{text:?} is not an image: {why}; write host/repo:tag, host/repo@sha256:…, oci:DIR[:tag] or oci-archive:FILE[:tag]"
-)]
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{text:?} is not an image: {}; {}", .refusal.why, .refusal.instead)]
 pub struct NotAReference {
     text: String,
-    why: &'static str,
+    refusal: Refusal,
+}
+
+/// Why a text names no image, and what to do instead.
+#[derive(Debug, PartialEq, Eq)]
+struct Refusal {
+    why: String,
+    instead: String,
+}
+
+impl Refusal {
+    fn new(why: impl Into<String>) -> Self {
+        Self::with(
+            why,
+            "write host/repo:tag, host/repo@sha256:…, oci:DIR[:NAME] or oci-archive:FILE[:NAME]",
+        )
+    }
+
+    fn with(why: impl Into<String>, instead: impl Into<String>) -> Self {
+        Self {
+            why: why.into(),
+            instead: instead.into(),
+        }
+    }
 }
 
 impl RegistryImage {
@@ -66,16 +82,89 @@ impl RegistryImage {
             (None, None) => unreachable!("parsing refuses a reference without both"),
         }
     }
+
+    fn parse(text: &str) -> Result<Self, Refusal> {
+        let (host, rest) = text
+            .split_once('/')
+            .ok_or_else(|| Refusal::new("the registry's host is missing"))?;
+        if !is_like_a_host(host) {
+            return Err(Refusal::new("it does not start with a registry's host"));
+        }
+        if !is_host(host) {
+            return Err(Refusal::new(format!("{host:?} is not a host")));
+        }
+        let (name, digest) = match rest.split_once('@') {
+            None => (rest, None),
+            Some((name, digest)) => (name, Some(parse_digest(digest)?)),
+        };
+        let (repository, tag) = match name.split_once(':') {
+            None | Some((_, "")) => (name.trim_end_matches(':'), None),
+            Some((repository, tag)) if is_tag(tag) => (repository, Some(tag.to_owned())),
+            Some(_) => {
+                return Err(Refusal::new(
+                    "its tag has a character or a length that tags cannot have",
+                ));
+            }
+        };
+        if !is_repository(repository) {
+            return Err(Refusal::new(
+                if repository.bytes().any(|byte| byte.is_ascii_uppercase()) {
+                    "its repository has an upper-case letter; repositories are lower-case"
+                } else {
+                    "its repository has a character that repositories cannot have"
+                },
+            ));
+        }
+        if tag.is_none() && digest.is_none() {
+            return Err(Refusal::new("it has neither tag nor digest"));
+        }
+        Ok(Self {
+            host: host.to_owned(),
+            repository: repository.to_owned(),
+            tag,
+            digest,
+        })
+    }
 }
 
 impl Reference {
-    /// The tag that the user gave.
+    /// Reads `text`. The longest beginning of a layout's text for which `exists` says so is its path: paths may have colons,
+    /// and names too. Where nothing exists, the path ends at the first colon.
+    ///
+    /// # Errors
+    /// Where it names no image; the error says what to write instead.
+    pub fn parse(text: &str, exists: &dyn Fn(&Path) -> bool) -> Result<Self, NotAReference> {
+        let parsed = match LayoutImage::parse(text, exists) {
+            Some(layout) => layout.map(Self::Layout),
+            None => RegistryImage::parse(text).map(Self::Registry),
+        };
+        parsed.map_err(|refusal| NotAReference {
+            text: text.to_owned(),
+            refusal: suggestion::of(text, exists).unwrap_or(refusal),
+        })
+    }
+
+    /// The tag in a registry that the user gave.
     pub fn tag(&self) -> Option<&str> {
         match self {
             Self::Registry(image) => image.tag.as_deref(),
-            Self::Layout { tag, .. } | Self::Archive { tag, .. } => tag.as_deref(),
+            Self::Layout(_) => None,
         }
     }
+}
+
+impl FromStr for Reference {
+    type Err = NotAReference;
+
+    /// As if no path existed.
+    fn from_str(text: &str) -> Result<Self, NotAReference> {
+        Self::parse(text, &|_| false)
+    }
+}
+
+fn parse_digest(text: &str) -> Result<Digest, Refusal> {
+    text.parse()
+        .map_err(|_| Refusal::new("its digest is not sha256:<64 hex digits>"))
 }
 
 /// Whether `text` can be a tag: the distribution specification's rule.
@@ -87,6 +176,37 @@ pub fn is_tag(text: &str) -> bool {
         && bytes
             .iter()
             .all(|&byte| word(byte) || byte == b'.' || byte == b'-')
+}
+
+/// Whether what stands before the first `/` is a host, and not a part of the repository: docker's rule.
+fn is_like_a_host(text: &str) -> bool {
+    text.contains(['.', ':'])
+        || text == "localhost"
+        || text.bytes().any(|byte| byte.is_ascii_uppercase())
+}
+
+/// Whether `text` can be a host with or without a port: a name, an IPv4 address, or an IPv6 address in brackets.
+fn is_host(text: &str) -> bool {
+    let (name, port) = match text.rsplit_once(':') {
+        Some((name, port)) if !port.ends_with(']') => (name, Some(port)),
+        _ => (text, None),
+    };
+    let is_port =
+        |port: &str| port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok();
+    let is_address = |name: &str| {
+        let inner = name
+            .strip_prefix('[')
+            .and_then(|name| name.strip_suffix(']'));
+        inner.is_some_and(|inner| inner.parse::<std::net::Ipv6Addr>().is_ok())
+    };
+    let is_label = |label: &str| {
+        let alphanumeric = |byte: Option<u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric());
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+        alphanumeric(label.bytes().next())
+            && alphanumeric(label.bytes().next_back())
+            && label.bytes().all(allowed)
+    };
+    port.is_none_or(is_port) && (is_address(name) || name.split('.').all(is_label))
 }
 
 /// Whether `text` can be a repository: components of lower-case letters, digits and separators.
@@ -104,84 +224,12 @@ fn is_repository(text: &str) -> bool {
         })
 }
 
-impl FromStr for Reference {
-    type Err = NotAReference;
-
-    fn from_str(text: &str) -> Result<Self, NotAReference> {
-        let refuse = |why| NotAReference {
-            text: text.to_owned(),
-            why,
-        };
-        if let Some(rest) = text.strip_prefix("oci-archive:") {
-            let (path, tag) = path_and_tag(rest).ok_or_else(|| refuse("the file is missing"))?;
-            return Ok(Self::Archive { path, tag });
-        }
-        if let Some(rest) = text.strip_prefix("oci:") {
-            let (path, tag) =
-                path_and_tag(rest).ok_or_else(|| refuse("the directory is missing"))?;
-            return Ok(Self::Layout { path, tag });
-        }
-        let (host, rest) = text
-            .split_once('/')
-            .ok_or_else(|| refuse("the registry's host is missing"))?;
-        if !(host.contains(['.', ':']) || host == "localhost") {
-            return Err(refuse("it does not start with a registry's host"));
-        }
-        let (name, digest) = match rest.split_once('@') {
-            None => (rest, None),
-            Some((name, digest)) => (
-                name,
-                Some(
-                    digest
-                        .parse()
-                        .map_err(|_| refuse("its digest is not sha256:<64 hex digits>"))?,
-                ),
-            ),
-        };
-        let (repository, tag) = match name.split_once(':') {
-            None => (name, None),
-            Some((repository, tag)) if is_tag(tag) => (repository, Some(tag.to_owned())),
-            Some(_) => {
-                return Err(refuse(
-                    "its tag has a character or a length that tags cannot have",
-                ));
-            }
-        };
-        if !is_repository(repository) {
-            return Err(refuse(
-                "its repository has a character that repositories cannot have",
-            ));
-        }
-        if tag.is_none() && digest.is_none() {
-            return Err(refuse("it has neither tag nor digest"));
-        }
-        Ok(Self::Registry(RegistryImage {
-            host: host.to_owned(),
-            repository: repository.to_owned(),
-            tag,
-            digest,
-        }))
-    }
-}
-
-/// `PATH[:tag]`. The tag starts after the last colon, unless a `/` follows it: then the colon is part of the path.
-fn path_and_tag(text: &str) -> Option<(PathBuf, Option<String>)> {
-    let (path, tag) = match text.rsplit_once(':') {
-        Some((path, tag)) if !tag.is_empty() && !tag.contains('/') => (path, Some(tag.to_owned())),
-        _ => (text.strip_suffix(':').unwrap_or(text), None),
-    };
-    (!path.is_empty()).then(|| (path.into(), tag))
-}
-
 impl fmt::Display for Reference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (scheme, path, tag) = match self {
-            Self::Registry(image) => return image.fmt(f),
-            Self::Layout { path, tag } => ("oci", path, tag),
-            Self::Archive { path, tag } => ("oci-archive", path, tag),
-        };
-        write!(f, "{scheme}:{}", path.display())?;
-        tag.as_ref().map_or(Ok(()), |tag| write!(f, ":{tag}"))
+        match self {
+            Self::Registry(image) => image.fmt(f),
+            Self::Layout(image) => image.fmt(f),
+        }
     }
 }
 

@@ -18,9 +18,19 @@ pub enum Error {
     NoOutputTag,
     /// An output tag that registries refuse.
     #[error(
-        "{0:?} cannot be a tag: tags have at most 128 letters, digits, '_', '.' and '-'; choose another with --output-tag"
+        "{0:?} cannot be a tag: tags have at most 128 letters, digits, '_', '.' and '-'; choose another with --output-tag (in a layout it may also be a whole name, HOST/REPOSITORY:TAG)"
     )]
     OutputTag(String),
+    /// An output tag for an index that makes no image.
+    #[error(
+        "--output-tag cannot be combined with --index-version v1: a version 1 index makes no new image, and the image keeps its tag"
+    )]
+    OutputTagOfVersion1,
+    /// An archive that nothing can be written into.
+    #[error(
+        "an image from standard input cannot be indexed, because the result is written into its archive; save it to a file first, and use oci-archive:FILE"
+    )]
+    Stdin,
     /// A platform that the image does not have.
     #[error(transparent)]
     Platform(#[from] image::NoSuchPlatform),
@@ -98,7 +108,10 @@ impl From<layout::Error> for Error {
 impl Error {
     /// Whether the request itself is at fault, so that trying again is of no use.
     pub fn is_misuse(&self) -> bool {
-        matches!(self, Self::NoOutputTag | Self::OutputTag(_))
+        matches!(
+            self,
+            Self::NoOutputTag | Self::OutputTag(_) | Self::OutputTagOfVersion1 | Self::Stdin
+        )
     }
 }
 

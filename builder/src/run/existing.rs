@@ -138,11 +138,12 @@ pub(super) async fn reusable(
     store: &impl ReadImages,
     existing: &Existing,
     request: &Request,
+    reuse_from: Option<String>,
     progress: &dyn Progress,
 ) -> HashMap<Digest, Descriptor> {
     let mut ztocs = HashMap::new();
-    if let Some(tag) = &request.reuse_from {
-        let earlier = earlier(store, tag).await;
+    if let Some(tag) = reuse_from {
+        let earlier = earlier(store, &tag).await;
         match &earlier {
             Ok(Some(indexes)) if indexes.is_empty() => {
                 progress.warn(&format!("the tag {tag} has no SOCI index to reuse"));

@@ -8,8 +8,9 @@ use bytes::Bytes;
 use super::{Error, Fetched, Store};
 use crate::{
     digest::Digest,
+    layout::{Layout, names::Found},
     limits::Limits,
-    oci::{Descriptor, Manifest, Selector},
+    oci::{Descriptor, Manifest, Selector, to_go_json},
     registry,
 };
 
@@ -84,6 +85,22 @@ impl Fetched {
     }
 }
 
+/// The manifest that was found in a layout.
+pub(super) fn read_found(layout: &Layout, found: &Found) -> Result<Option<Fetched>, Error> {
+    let digest = found.descriptor.digest;
+    let bytes = match &found.list {
+        Some(list) => Some(to_go_json(list).into()),
+        None => layout.manifest(&digest)?,
+    };
+    bytes
+        .map(|bytes: Bytes| {
+            // Neither the type nor the size of an entry must be true.
+            let descriptor = Descriptor::new("", digest, bytes.len() as u64);
+            Fetched::parse(descriptor, bytes)
+        })
+        .transpose()
+}
+
 impl ReadImages for Store {
     fn limits(&self) -> Limits {
         match self {
@@ -93,29 +110,24 @@ impl ReadImages for Store {
     }
 
     async fn select(&self, selector: &Selector) -> Result<Option<Fetched>, Error> {
-        let (descriptor, bytes) = match self {
+        match self {
             Self::Registry(repository) => match repository.manifest(selector).await? {
-                Some(registry::Fetched { descriptor, bytes }) => (descriptor, bytes),
-                None => return Ok(None),
+                Some(registry::Fetched { descriptor, bytes }) => {
+                    Fetched::parse(descriptor, bytes).map(Some)
+                }
+                None => Ok(None),
             },
             Self::Layout(layout) => {
-                let (digest, media_type) = match selector {
-                    Selector::Digest(digest) => (*digest, String::new()),
-                    Selector::Tag(tag) => match layout.resolve(Some(tag))? {
-                        Some(entry) => (entry.digest, entry.media_type),
-                        None => return Ok(None),
-                    },
+                let found = match selector {
+                    Selector::Tag(name) => layout.find(Some(name), None)?,
+                    Selector::Digest(digest) => layout.find_blob(digest)?,
                 };
-                match layout.manifest(&digest)? {
-                    Some(bytes) => (
-                        Descriptor::new(&media_type, digest, bytes.len() as u64),
-                        bytes,
-                    ),
-                    None => return Ok(None),
+                match found {
+                    Some(found) => read_found(layout, &found),
+                    None => Ok(None),
                 }
             }
-        };
-        Fetched::parse(descriptor, bytes).map(Some)
+        }
     }
 
     async fn blob(&self, descriptor: &Descriptor) -> Result<Bytes, Error> {

@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use crate::{
     golden, index,
     support::{
-        image::{Image, Layer},
+        image::{Image, Layer, files_of},
         program::Program,
     },
 };
@@ -94,6 +94,19 @@ fn an_output_tag_that_cannot_be_is_misuse() {
         assert!(ended.stderr.contains("--output-tag"), "{ended:?}");
     }
     assert_eq!(fs::read(layout.path().join("index.json")).unwrap(), before);
+}
+
+#[test]
+fn an_output_tag_for_version_1_is_misuse() {
+    let (layout, image) = Image::of([&Layer::noise(1, 100)]).layout();
+    let before = files_of(layout.path());
+    // Nothing is asked of a registry for it.
+    for image in [&image, "localhost:1/app:v1"] {
+        let ended = index(image, &["--index-version", "v1", "--output-tag", "v2"]).exits(2);
+        let said = "--output-tag cannot be combined with --index-version v1";
+        assert!(ended.stderr.contains(said), "{ended:?}");
+    }
+    assert_eq!(files_of(layout.path()), before);
 }
 
 #[test]

@@ -4,6 +4,7 @@
 mod commands;
 mod golden;
 mod layers;
+mod names;
 mod outcomes;
 mod referrers;
 mod stdout;
