@@ -23,7 +23,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
         "layer",
         &["digest", "inflate", "limits", "oci", "tar", "ztoc"],
     ),
-    ("registry", &["digest", "limits", "oci", "plural"]),
+    (
+        "registry",
+        &["digest", "limits", "oci", "plural", "printable"],
+    ),
     ("layout", &["digest", "limits", "oci", "plural"]),
     ("store", &["digest", "layout", "limits", "oci", "registry"]),
     ("index", &["digest", "oci", "ztoc"]),
