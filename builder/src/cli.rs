@@ -5,6 +5,7 @@ pub(crate) mod files;
 pub(crate) mod index;
 pub(crate) mod info;
 pub(crate) mod output;
+pub(crate) mod path_list;
 pub(crate) mod print;
 pub(crate) mod progress;
 pub(crate) mod report;
@@ -176,6 +177,9 @@ pub(crate) struct IndexArgs {
     /// A file that the container will need at once; may be given several times
     #[arg(long = "prefetch-file", value_name = "PATH")]
     pub(crate) prefetch_files: Vec<String>,
+    /// A list of such files: one a line, blank lines and lines with # are skipped; or a JSON array of strings. - is stdin
+    #[arg(long, value_name = "FILE|-")]
+    pub(crate) prefetch_files_from: Option<PathBuf>,
     /// Mark layers without extended attributes, so that nobody looks for them
     #[arg(long = "optimization", value_enum)]
     pub(crate) optimizations: Vec<Optimization>,

@@ -3,7 +3,7 @@
 
 mod prefetch;
 
-pub use prefetch::{PREFETCH, Prefetch, SpanRange, clean_path};
+pub use prefetch::{PREFETCH, SpanRange, prefetch_artifact, prefetched_spans};
 
 use crate::oci::{Annotations, Descriptor, ImageManifest, media_type, to_go_json};
 

@@ -6,7 +6,7 @@
 pub struct Limits {
     /// Bytes of a blob that is held whole: a config, a ztoc, a list of spans to prefetch.
     pub blob_bytes: u64,
-    /// Bytes of all ztocs of an image that are held to read its files.
+    /// Bytes of all ztocs of an image that are held to read its files, or to find those to prefetch.
     pub ztocs_bytes: u64,
     /// Bytes that are collected of a layer for its ztoc, whatever its size; see [`Self::ztoc_bytes_of`].
     pub ztoc_bytes: u64,
@@ -23,7 +23,7 @@ pub struct Limits {
     pub span_bytes: u64,
     /// Stored bytes of layers without a ztoc that are kept, so that they are not fetched a second time.
     pub held_bytes: u64,
-    /// Stored bytes of layers without a ztoc that `report` reads for the names in them: more than an application's own small layers
+    /// Stored bytes of layers without a ztoc that `report`, and `index` with files to prefetch, read for the names in them: more than an application's own small layers
     /// have as a rule, and far less than a base.
     pub listed_bytes: u64,
     /// Problems of one kind that `verify` tells of one layer.

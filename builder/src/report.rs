@@ -1,6 +1,6 @@
 //! What a run did, as `--json` prints it: the contract with whoever started the builder.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, fmt};
 
 use serde::{Deserialize, Serialize};
 
@@ -35,6 +35,9 @@ pub struct Report {
     pub layers: LayerCounts,
     /// One for each platform.
     pub indexes: Vec<IndexReport>,
+    /// Files to prefetch that are not prefetched.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub prefetch_not_found: Vec<NotPrefetched>,
     /// Bytes of layers that were read, those that came twice included.
     pub bytes_read: u64,
     /// Wall time of the run.
@@ -69,7 +72,31 @@ impl LayerCounts {
     }
 }
 
+/// A file to prefetch that is not prefetched.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NotPrefetched {
+    /// The platform whose image does not have it.
+    pub platform: String,
+    /// Its path, as it was given.
+    pub path: String,
+    /// Why not.
+    pub reason: String,
+}
+
+impl fmt::Display for NotPrefetched {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({}): {}", self.path, self.platform, self.reason)
+    }
+}
+
 impl Report {
+    /// The report of a run that did not prefetch these files.
+    #[must_use]
+    pub fn without(mut self, files: Vec<NotPrefetched>) -> Self {
+        self.prefetch_not_found = files;
+        self
+    }
+
     /// The report without its lists of layers, for where room is short: CodeBuild does not say how long an exported variable
     /// may be.
     #[must_use]

@@ -8,7 +8,9 @@ mod cores;
 mod error;
 mod existing;
 mod layers;
+mod names;
 mod naming;
+mod prefetch;
 mod publish;
 mod target;
 
@@ -19,7 +21,7 @@ pub use error::{Error, LayerError, chain};
 use crate::{
     digest::Digest,
     image::Image,
-    index::{self, Prefetch, Version, soci_index, ztoc_descriptor},
+    index::{self, Version, soci_index, ztoc_descriptor},
     limits::Limits,
     oci::{Platform, Reference},
     plan::{IndexOptions, LayerPlan, Skip},
@@ -30,6 +32,7 @@ use crate::{
 };
 use existing::Existing;
 use layers::{Layer, Layers};
+use names::Names;
 use publish::{Named, Publication};
 use target::Target;
 
@@ -90,6 +93,7 @@ pub async fn index(
         Existing::default()
     });
     if let Some(report) = run.settled(&store, &existing).await? {
+        prefetch::tell(&report.prefetch_not_found, request.strict, &*progress)?;
         return Ok(report);
     }
 
@@ -182,15 +186,25 @@ impl<'a> Run<'a> {
             &self.targets,
             reusable,
             request,
-            progress,
+            Arc::clone(&progress),
         )
         .await?;
+        let names = Names::read(store, &self.targets, &layers, request).await;
+        let bytes_read = layers.bytes_read + names.bytes_read;
         let mut publication = Publication::default();
-        let mut indexes = Vec::new();
+        let (mut indexes, mut not_found) = (Vec::new(), Vec::new());
         for target in &self.targets {
-            let soci_index = publication.add(target, &layers, request);
+            let files = &request.options.prefetch_files;
+            let prefetched = prefetch::find(target, &layers, &names, files);
+            prefetched
+                .doubts
+                .iter()
+                .for_each(|doubt| progress.warn(doubt));
+            not_found.extend(prefetched.not_found);
+            let soci_index = publication.add(target, &layers, prefetched.artifacts, request);
             indexes.push(target.report(soci_index, |layer| layers.get(&layer.digest).state()));
         }
+        prefetch::tell(&not_found, request.strict, &*progress)?;
         if publication.is_empty() {
             let (outcome, output) = self.without_index();
             let named = match (output, self.new_tag()) {
@@ -199,7 +213,8 @@ impl<'a> Run<'a> {
                 }
                 _ => None,
             };
-            let report = self.report(outcome, output, indexes, layers.bytes_read);
+            let report = self.report(outcome, output, indexes, bytes_read);
+            let report = report.without(not_found);
             return Ok((report, named));
         }
         let named = publication
@@ -215,7 +230,9 @@ impl<'a> Run<'a> {
             Named::Tag(_, digest) => *digest,
             Named::Referrers(_) => self.image_digest(),
         };
-        let report = self.report(Outcome::Indexed, Some(output), indexes, layers.bytes_read);
+        let report = self
+            .report(Outcome::Indexed, Some(output), indexes, bytes_read)
+            .without(not_found);
         Ok((report, Some(named)))
     }
 
@@ -237,7 +254,11 @@ impl<'a> Run<'a> {
                 .targets
                 .iter()
                 .map(|target| target.report(None, |_| LayerState::Reused));
-            return Ok(Some(self.report(outcome, output, indexes.collect(), 0)));
+            let report = self.report(outcome, output, indexes.collect(), 0);
+            let files = &self.request.options.prefetch_files;
+            return Ok(Some(
+                report.without(prefetch::without_index(&self.targets, files)),
+            ));
         }
         let there = existing::wanted(images, self, existing).await?;
         Ok(there.map(|there| {
@@ -294,6 +315,7 @@ impl<'a> Run<'a> {
             output_tag: self.output_tag.clone().filter(|_| output_digest.is_some()),
             layers: LayerCounts::of(&indexes),
             indexes,
+            prefetch_not_found: Vec::new(),
             bytes_read,
             seconds: self.started.elapsed().as_secs_f64(),
         }

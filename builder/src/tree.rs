@@ -42,8 +42,16 @@ struct Node {
 /// The merged file system. Nodes lie in one list, so that no depth of directories can exhaust a stack.
 pub struct Tree {
     nodes: Vec<Node>,
-    /// Whether a layer was left out.
-    has_gap: bool,
+    /// Layers that were left out, bottom first.
+    gaps: Vec<usize>,
+}
+
+/// The way that a path takes.
+struct Trail {
+    /// From the root to where it leads.
+    nodes: Vec<usize>,
+    /// The lowest layer that has a symbolic link on the way.
+    lowest_link: Option<usize>,
 }
 
 const ROOT: usize = 0;
@@ -52,7 +60,8 @@ const ROOT: usize = 0;
 enum Stop {
     /// This directory does not have that name.
     Missing(usize, Vec<u8>),
-    NotADirectory(Vec<u8>),
+    /// This node cannot have that name.
+    NotADirectory(usize, Vec<u8>),
     Links,
 }
 
@@ -65,16 +74,39 @@ impl Default for Tree {
                 touched_by: None,
                 cleared_by: None,
             }],
-            has_gap: false,
+            gaps: Vec::new(),
         }
     }
 }
 
 impl Tree {
-    /// Leaves a layer out whose files are not known. From here on a name that leads nowhere may lead into it, and is no
-    /// reason to call a layer unpackable.
-    pub fn leave_out(&mut self) {
-        self.has_gap = true;
+    /// Leaves layer number `layer` out, whose files are not known. From here on a name that leads nowhere may lead into it, and is
+    /// no reason to call a layer unpackable.
+    pub fn leave_out(&mut self, layer: usize) {
+        self.gaps.push(layer);
+    }
+
+    /// The layers that were left out, bottom first.
+    pub fn gaps(&self) -> &[usize] {
+        &self.gaps
+    }
+
+    /// The layer that was left out, and that may have hidden or replaced what `path` leads to: one above the file, or above a
+    /// symbolic link on the way to it.
+    pub fn doubt(&self, path: &[u8]) -> Option<usize> {
+        let names: Vec<_> = names(path).collect();
+        let trail = self.trail(&names, true).ok()?;
+        let last = &self.nodes[trail.last()].inode;
+        let lowest = trail
+            .lowest_link
+            .map_or(last.layer, |link| link.min(last.layer));
+        self.gaps.iter().copied().find(|&gap| gap > lowest)
+    }
+
+    /// Whether a layer that was left out may have replaced what is at a node.
+    fn is_doubtful(&self, node: usize) -> bool {
+        let last = self.gaps.last();
+        last.is_some_and(|&gap| gap > self.nodes[node].inode.layer)
     }
 
     /// Puts layer number `layer` over those applied so far, entry by entry, as runtimes do: a link or a whiteout meets what the
@@ -85,7 +117,8 @@ impl Tree {
     pub fn apply(&mut self, layer: usize, toc: &Toc) -> Result<(), Unpackable> {
         for file in toc.iter() {
             match self.add(layer, &file) {
-                Err(Unpackable::HardLink { .. } | Unpackable::Path { .. }) if self.has_gap => {}
+                Err(Unpackable::HardLink { .. } | Unpackable::Path { .. })
+                    if !self.gaps.is_empty() => {}
                 added => added?,
             }
         }
@@ -104,17 +137,17 @@ impl Tree {
         // A whiteout, too, makes the directory that it stands in.
         let trail = match self.directory(layer, parent) {
             // Nothing is below it that could be hidden.
-            Err(Stop::NotADirectory(_)) if *base == OPAQUE => return Ok(()),
+            Err(Stop::NotADirectory(..)) if *base == OPAQUE => return Ok(()),
             found => found.map_err(|stop| Unpackable::Path {
                 path: shown(file.name),
                 source: stop.into(),
             })?,
         };
-        let directory = trail.last().copied().unwrap_or(ROOT);
+        let directory = trail.last();
         if base.starts_with(WHITEOUT) {
             return self.hide(layer, directory, base, file);
         }
-        for node in trail {
+        for node in trail.nodes {
             self.nodes[node].touched_by = Some(layer);
         }
         let there = self.nodes[directory].children.get(*base).copied();
@@ -195,23 +228,26 @@ impl Tree {
     }
 
     /// The nodes down to the directory at `path`, made where they are missing.
-    fn directory(&mut self, layer: usize, path: &[&[u8]]) -> Result<Vec<usize>, Stop> {
+    fn directory(&mut self, layer: usize, path: &[&[u8]]) -> Result<Trail, Stop> {
         loop {
-            match self.trail(path, true) {
-                Ok(trail) => {
-                    let found = trail.last().copied().unwrap_or(ROOT);
-                    if !self.is_directory(found) {
-                        let last = path.last().copied().unwrap_or_default();
-                        return Err(Stop::NotADirectory(last.to_vec()));
-                    }
-                    return Ok(trail);
+            let found = self.trail(path, true).and_then(|trail| {
+                let last = path.last().copied().unwrap_or_default();
+                match self.is_directory(trail.last()) {
+                    true => Ok(trail),
+                    false => Err(Stop::NotADirectory(trail.last(), last.to_vec())),
+                }
+            });
+            match found {
+                // A layer that was left out must have made a directory of it.
+                Err(Stop::NotADirectory(node, _)) if self.is_doubtful(node) => {
+                    self.nodes[node].inode = Arc::new(Inode::implicit_directory(layer));
                 }
                 Err(Stop::Missing(parent, name)) => {
                     let inode = Arc::new(Inode::implicit_directory(layer));
                     let made = self.push(layer, inode);
                     self.nodes[parent].children.insert(name, made);
                 }
-                Err(stop) => return Err(stop),
+                found => return found,
             }
         }
     }
@@ -232,15 +268,14 @@ impl Tree {
 
     /// Follows `path` from the root; its last name, where it is a symbolic link, only if `follow`.
     fn walk(&self, path: &[&[u8]], follow: bool) -> Result<usize, Stop> {
-        let trail = self.trail(path, follow)?;
-        Ok(trail.last().copied().unwrap_or(ROOT))
+        Ok(self.trail(path, follow)?.last())
     }
 
-    /// The nodes from the root to where `path` leads.
-    fn trail(&self, path: &[&[u8]], follow: bool) -> Result<Vec<usize>, Stop> {
+    /// As [`walk`](Self::walk), with all that it comes by.
+    fn trail(&self, path: &[&[u8]], follow: bool) -> Result<Trail, Stop> {
         let mut left: Vec<Vec<u8>> = path.iter().rev().map(|name| name.to_vec()).collect();
         let mut trail = vec![ROOT];
-        let mut links = 0;
+        let (mut links, mut lowest_link) = (0, None::<usize>);
         while let Some(name) = left.pop() {
             let here = *trail.last().unwrap_or(&ROOT);
             if name == b".." {
@@ -248,7 +283,7 @@ impl Tree {
                 continue;
             }
             if !self.is_directory(here) {
-                return Err(Stop::NotADirectory(name));
+                return Err(Stop::NotADirectory(here, name));
             }
             let Some(&next) = self.nodes[here].children.get(&name) else {
                 return Err(Stop::Missing(here, name));
@@ -259,6 +294,7 @@ impl Tree {
                 continue;
             }
             links += 1;
+            lowest_link = Some(lowest_link.map_or(inode.layer, |lowest| lowest.min(inode.layer)));
             if links > LINKS_MAX {
                 return Err(Stop::Links);
             }
@@ -269,7 +305,10 @@ impl Tree {
             let names = names.filter(|name| !name.is_empty() && *name != b".");
             left.extend(names.map(<[u8]>::to_vec));
         }
-        Ok(trail)
+        Ok(Trail {
+            nodes: trail,
+            lowest_link,
+        })
     }
 
     /// The node at `path`; its last name, where it is a symbolic link, is followed if `follow`.
@@ -323,11 +362,17 @@ impl Tree {
     }
 }
 
+impl Trail {
+    fn last(&self) -> usize {
+        self.nodes.last().copied().unwrap_or(ROOT)
+    }
+}
+
 impl From<Stop> for NotFound {
     fn from(stop: Stop) -> Self {
         match stop {
             Stop::Missing(_, name) => Self::Missing(shown(&name)),
-            Stop::NotADirectory(name) => Self::NotADirectory(shown(&name)),
+            Stop::NotADirectory(_, name) => Self::NotADirectory(shown(&name)),
             Stop::Links => Self::Links,
         }
     }

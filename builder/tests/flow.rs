@@ -64,6 +64,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "registry",
             "report",
             "store",
+            "tar",
+            "tree",
             "ztoc",
         ],
     ),

@@ -178,6 +178,13 @@ async fn images() {
             if case.ends_with("oci-multi-platform-with-attestations") && version == Version::V2 {
                 continue;
             }
+            let missing: Vec<_> = report
+                .prefetch_not_found
+                .iter()
+                .map(|file| &*file.path)
+                .collect();
+            let asked = name == "convert-prefetch";
+            assert_eq!(missing, ["no/such/file"][..asked.into()], "{label}");
             let found: Vec<String> = match version {
                 Version::V1 => report
                     .indexes

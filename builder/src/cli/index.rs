@@ -1,6 +1,6 @@
 //! `soci-builder index`: flags to a request, and the report to a person or a program.
 
-use std::io;
+use std::{io, path::PathBuf};
 
 use bytesize::ByteSize;
 use soci_builder::{
@@ -13,12 +13,21 @@ use soci_builder::{
     run,
 };
 
-use super::{IndexArgs, IndexVersion, Optimization, Otherwise, print, progress::Display};
-use crate::ending::{Answer, Ending};
+use super::{
+    IndexArgs, IndexVersion, Optimization, Otherwise, path_list, print, progress::Display,
+};
+use crate::ending::{Answer, Ending, Error};
 
 pub(crate) async fn run(arguments: Box<IndexArgs>, client: &Client) -> Result<Answer, Ending> {
     let (json, brief) = (arguments.json, arguments.brief);
-    let request = request(*arguments);
+    let list = arguments.prefetch_files_from.clone();
+    let mut request = request(*arguments);
+    if let Some(list) = list {
+        match prefetch_files(list).await {
+            Ok(paths) => request.options.prefetch_files.extend(paths),
+            Err(error) => return failure(json, error.into(), Ending::Failed),
+        }
+    }
     let display = Display::start();
     let result = run::index(&request, client, display.listener()).await;
     display.close().await;
@@ -61,23 +70,39 @@ enum Nothing {
     Unsupported { image: String },
 }
 
-/// Tells of an error: on stderr in any case, and as the result where a program waits for one.
-fn failed(json: bool, request: &run::Request, error: run::Error) -> Result<Answer, Ending> {
-    let is_misuse = error.is_misuse();
-    let error = Failed {
-        image: request.image.to_string(),
-        source: error,
+/// The files that a list names.
+async fn prefetch_files(list: PathBuf) -> Result<Vec<String>, NoList> {
+    let read = match path_list::read(&list).await {
+        Ok(bytes) => path_list::paths(&bytes),
+        Err(error) => Err(error.into()),
     };
+    read.map_err(|source| NoList { list, source })
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("cannot read the list of files to prefetch {}", .list.display())]
+struct NoList {
+    list: PathBuf,
+    source: path_list::Malformed,
+}
+
+fn failed(json: bool, request: &run::Request, error: run::Error) -> Result<Answer, Ending> {
+    let ending = match error.is_misuse() {
+        true => Ending::Misused,
+        false => Ending::Failed,
+    };
+    let image = request.image.to_string();
+    let source = error;
+    failure(json, Failed { image, source }.into(), ending)
+}
+
+/// Tells of an error: on stderr in any case, and as the result where a program waits for one.
+fn failure(json: bool, error: Error, ending: fn(Error) -> Ending) -> Result<Answer, Ending> {
     let failure = Failure {
         outcome: report::Failed::Failed,
-        error: run::chain(&error),
+        error: run::chain(&*error),
     };
-    let ending = if is_misuse {
-        Ending::Misused(error.into())
-    } else {
-        Ending::Failed(error.into())
-    };
-    print::answer(json, &failure, |_, _| Ok(()), ending)
+    print::answer(json, &failure, |_, _| Ok(()), ending(error))
 }
 
 #[derive(Debug, thiserror::Error)]

@@ -7,7 +7,9 @@ use serde::Serialize;
 use soci_builder::{
     digest::Digest,
     image::{self, Image, Role},
-    index::{BUILD_TOOL, LAYER_DIGEST, PREFETCH, SPAN_SIZE, V1, V2, ZTOC},
+    index::{
+        BUILD_TOOL, LAYER_DIGEST, PREFETCH, SPAN_SIZE, SpanRange, V1, V2, ZTOC, prefetched_spans,
+    },
     layout,
     limits::Limits,
     oci::{Descriptor, ImageManifest, Manifest},
@@ -51,7 +53,11 @@ struct LayerInfo {
     size: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     ztoc: Option<ZtocInfo>,
+    /// Whether files of it are prefetched.
     prefetch: bool,
+    /// The spans that they lie in; none where the list of them cannot be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    prefetch_spans: Option<Vec<SpanRange>>,
 }
 
 #[derive(Serialize)]
@@ -157,16 +163,24 @@ async fn index(
             blob.media_type == media_type && blob.annotations.get(LAYER_DIGEST) == Some(&layer)
         })
     };
-    let layers = image.layers.iter().map(|layer| LayerInfo {
-        digest: layer.digest,
-        size: layer.size,
-        ztoc: blob_of(layer, ZTOC).map(|ztoc| ZtocInfo {
-            digest: ztoc.digest,
-            size: ztoc.size,
-            span_size: ztoc.annotations.get(SPAN_SIZE).cloned().unwrap_or_default(),
-        }),
-        prefetch: blob_of(layer, PREFETCH).is_some(),
-    });
+    let mut layers = Vec::with_capacity(image.layers.len());
+    for layer in &image.layers {
+        let prefetch = blob_of(layer, PREFETCH);
+        layers.push(LayerInfo {
+            digest: layer.digest,
+            size: layer.size,
+            ztoc: blob_of(layer, ZTOC).map(|ztoc| ZtocInfo {
+                digest: ztoc.digest,
+                size: ztoc.size,
+                span_size: ztoc.annotations.get(SPAN_SIZE).cloned().unwrap_or_default(),
+            }),
+            prefetch: prefetch.is_some(),
+            prefetch_spans: match prefetch {
+                Some(artifact) => spans(store, artifact).await,
+                None => None,
+            },
+        });
+    }
     Ok(Some(IndexInfo {
         version: if artifact_type == V1 { "v1" } else { "v2" },
         index_digest: descriptor.digest,
@@ -176,8 +190,27 @@ async fn index(
             .cloned()
             .unwrap_or_default(),
         problem: None,
-        layers: layers.collect(),
+        layers,
     }))
+}
+
+/// The spans that an artifact names; what is wrong with one is told by `verify`.
+async fn spans(store: &Store, artifact: &Descriptor) -> Option<Vec<SpanRange>> {
+    let blob = store.blob(artifact).await.ok()?;
+    prefetched_spans(&blob).ok()
+}
+
+/// `spans 0-3, 7`.
+fn listed(spans: &[SpanRange]) -> String {
+    let ranges = spans.iter().map(|range| match range.end_span {
+        end if end == range.start_span => end.to_string(),
+        end => format!("{}-{end}", range.start_span),
+    });
+    let word = match spans {
+        [only] if only.start_span == only.end_span => "span",
+        _ => "spans",
+    };
+    format!("{word} {}", ranges.collect::<Vec<_>>().join(", "))
 }
 
 fn text(out: &mut impl io::Write, info: &Info) -> io::Result<()> {
@@ -204,10 +237,10 @@ fn text(out: &mut impl io::Write, info: &Info) -> io::Result<()> {
             )?;
             for layer in &index.layers {
                 let size = ByteSize(layer.size).to_string();
-                let prefetch = if layer.prefetch {
-                    ", with files to prefetch"
-                } else {
-                    ""
+                let prefetch = match (&layer.prefetch_spans, layer.prefetch) {
+                    (Some(spans), _) => format!("  prefetch {}", listed(spans)),
+                    (None, true) => "  prefetch: the list of spans cannot be read".to_owned(),
+                    (None, false) => String::new(),
                 };
                 match &layer.ztoc {
                     Some(ztoc) => {

@@ -13,9 +13,9 @@ use soci_builder::{
     start::{Network, Start},
     store::Store,
 };
-use tokio::{fs, io::AsyncReadExt, task::spawn_blocking};
+use tokio::task::spawn_blocking;
 
-use super::{ReportArgs, output};
+use super::{ReportArgs, output, path_list};
 use crate::ending::{Answer, Ending};
 
 #[derive(Debug, thiserror::Error)]
@@ -49,7 +49,7 @@ pub(crate) async fn run(arguments: ReportArgs, client: &Client) -> Result<Answer
 async fn make(arguments: &ReportArgs, client: &Client) -> Result<String, Error> {
     let list = match &arguments.start_files {
         Some(path) => {
-            let list = read(path).await;
+            let list = path_list::read(path).await;
             Some(list.map_err(|error| Error::StartFiles(path.clone(), error))?)
         }
         None => None,
@@ -61,7 +61,7 @@ async fn make(arguments: &ReportArgs, client: &Client) -> Result<String, Error> 
             image: reference.clone(),
             source,
         })?;
-    let start = list.map(|list| Start::of(&outline, paths(&list)));
+    let start = list.map(|list| Start::of(&outline, path_list::lines(&list)));
     Ok(page::write(&Subject {
         reference: &reference,
         outline: &outline,
@@ -77,32 +77,4 @@ async fn outline(arguments: &ReportArgs, client: &Client) -> Result<Outline, rea
     let image = &arguments.image;
     let store = Store::open(&image.image, client, Limits::default())?;
     Outline::read(store, &image.image, image.platform.as_ref()).await
-}
-
-/// All of a file, or of stdin.
-async fn read(path: &Path) -> io::Result<Vec<u8>> {
-    if path != Path::new("-") {
-        return fs::read(path).await;
-    }
-    let mut list = Vec::new();
-    tokio::io::stdin().read_to_end(&mut list).await?;
-    Ok(list)
-}
-
-/// The paths of a list, one a line, without blank lines and comments.
-fn paths(list: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let lines = list.split(|&byte| byte == b'\n').map(<[u8]>::trim_ascii);
-    lines.filter(|line| !line.is_empty() && !line.starts_with(b"#"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn blank_lines_and_comments_are_no_paths() {
-        let list = b"# the server\n/bin/sh\r\n\n  /etc/a b \n\t#x\n./#y";
-        let found: Vec<_> = paths(list).collect();
-        assert_eq!(found, [&b"/bin/sh"[..], b"/etc/a b", b"./#y"]);
-    }
 }

@@ -1,12 +1,11 @@
 //! Prefetch artifacts: the spans that a start will need, so that a runtime can fetch them ahead.
-//! In: paths and the files of a layer. Out: span ranges, sorted and merged.
+//! In: where files lie in a layer. Out: span ranges, sorted and merged.
+
+use std::{borrow::Cow, ops::Range};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    oci::{Annotations, Descriptor, to_go_json},
-    ztoc::{FileMetadata, Ztoc},
-};
+use crate::oci::{Annotations, Descriptor, to_go_json};
 
 use super::LAYER_DIGEST;
 
@@ -22,92 +21,56 @@ pub struct SpanRange {
     pub end_span: u32,
 }
 
-/// The files asked for, and where one layer has them.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Prefetch {
-    /// For each path asked for, in order: its spans in this layer.
-    pub found: Vec<Option<SpanRange>>,
-}
-
-#[derive(Serialize)]
+/// The blob of an artifact.
+#[derive(Serialize, Deserialize)]
 struct Artifact {
-    version: &'static str,
+    #[serde(default)]
+    version: Cow<'static, str>,
     prefetch_spans: Vec<SpanRange>,
 }
 
-impl Prefetch {
-    /// Looks up `paths` (as [`clean_path`] gives them) in a layer.
-    pub fn look_up(paths: &[Vec<u8>], ztoc: &Ztoc) -> Self {
-        let mut found = vec![None; paths.len()];
-        if !paths.is_empty() {
-            let starts = ztoc.span_starts();
-            for file in ztoc.toc.iter().filter(|file| file.kind == b"reg") {
-                let name = clean_path(file.name);
-                for (path, found) in paths.iter().zip(&mut found) {
-                    if *path == name {
-                        *found = spans_of(&file, &starts);
-                    }
-                }
-            }
-        }
-        Self { found }
-    }
-
-    /// The artifact of each of `layers` (bottom first) that is the topmost one to have a path asked for: its blob, and
-    /// its descriptor.
-    pub fn artifacts(layers: &[(&Descriptor, &Self)]) -> Vec<(Descriptor, Vec<u8>)> {
-        let paths = layers
-            .first()
-            .map_or(0, |(_, prefetch)| prefetch.found.len());
-        let topmost = |path: usize| {
-            layers
-                .iter()
-                .rposition(|(_, prefetch)| prefetch.found[path].is_some())
+impl SpanRange {
+    /// The spans that hold the plain bytes `payload`, where spans start at the plain bytes `starts`; none where there is no such
+    /// span.
+    pub fn holding(payload: &Range<u64>, starts: &[u64]) -> Option<Self> {
+        let span_at = |at: u64| {
+            u32::try_from(starts.partition_point(|&start| start <= at))
+                .ok()?
+                .checked_sub(1)
         };
-        let mut artifacts = Vec::new();
-        for (at, (layer, prefetch)) in layers.iter().enumerate() {
-            let spans = (0..paths)
-                .filter(|&path| topmost(path) == Some(at))
-                .filter_map(|path| prefetch.found[path]);
-            let prefetch_spans = merge(spans.collect());
-            if prefetch_spans.is_empty() {
-                continue;
-            }
-            let blob = to_go_json(&Artifact {
-                version: "1.0",
-                prefetch_spans,
-            });
-            let mut descriptor = Descriptor::of(PREFETCH, &blob);
-            descriptor.annotations =
-                Annotations::from([(LAYER_DIGEST.to_owned(), layer.digest.to_string())]);
-            artifacts.push((descriptor, blob));
-        }
-        artifacts
+        Some(Self {
+            start_span: span_at(payload.start)?,
+            // As in the reference, the byte behind the last one counts, too.
+            end_span: span_at(payload.end)?,
+        })
     }
 }
 
-/// A path without what does not matter in it: leading `/` and `./`, trailing `/`, and repeated ones.
-pub fn clean_path(path: &[u8]) -> Vec<u8> {
-    let parts: Vec<&[u8]> = path
-        .split(|&byte| byte == b'/')
-        .filter(|part| !part.is_empty() && part != b".")
-        .collect();
-    parts.join(&b'/')
+/// The artifact of `layer`: its descriptor, and its blob; none where there are no spans to prefetch.
+pub fn prefetch_artifact(
+    layer: &Descriptor,
+    spans: Vec<SpanRange>,
+) -> Option<(Descriptor, Vec<u8>)> {
+    let prefetch_spans = merge(spans);
+    if prefetch_spans.is_empty() {
+        return None;
+    }
+    let blob = to_go_json(&Artifact {
+        version: "1.0".into(),
+        prefetch_spans,
+    });
+    let mut descriptor = Descriptor::of(PREFETCH, &blob);
+    descriptor.annotations =
+        Annotations::from([(LAYER_DIGEST.to_owned(), layer.digest.to_string())]);
+    Some((descriptor, blob))
 }
 
-/// The spans that hold the payload of `file`, where spans start at the plain bytes `starts`.
-fn spans_of(file: &FileMetadata<'_>, starts: &[u64]) -> Option<SpanRange> {
-    let start = u64::try_from(file.offset).ok()?;
-    let end = start.checked_add(u64::try_from(file.size).ok()?)?;
-    let span_at = |at: u64| {
-        u32::try_from(starts.partition_point(|&start| start <= at))
-            .ok()?
-            .checked_sub(1)
-    };
-    Some(SpanRange {
-        start_span: span_at(start)?,
-        end_span: span_at(end)?,
-    })
+/// The spans that an artifact names.
+///
+/// # Errors
+/// Where `blob` is no artifact.
+pub fn prefetched_spans(blob: &[u8]) -> Result<Vec<SpanRange>, serde_json::Error> {
+    serde_json::from_slice(blob).map(|artifact: Artifact| artifact.prefetch_spans)
 }
 
 /// Sorts ranges and joins those that overlap or touch.
@@ -149,39 +112,27 @@ mod tests {
     }
 
     #[test]
-    fn spellings_of_a_path_are_one() {
-        for path in ["app/x", "/app/x", "./app/x", "app//x/", "./app/./x"] {
-            assert_eq!(clean_path(path.as_bytes()), b"app/x", "{path}");
-        }
-        assert_eq!(clean_path(b"../x"), b"../x");
+    fn an_artifact_holds_merged_spans() {
+        let layer = Descriptor::of("layer", b"layer");
+        assert!(prefetch_artifact(&layer, Vec::new()).is_none());
+        let spans = ranges(&[(4, 4), (0, 1), (2, 2)]);
+        let (descriptor, blob) = prefetch_artifact(&layer, spans).unwrap();
+        assert_eq!(
+            std::str::from_utf8(&blob).unwrap(),
+            r#"{"version":"1.0","prefetch_spans":[{"start_span":0,"end_span":2},{"start_span":4,"end_span":4}]}"#
+        );
+        assert_eq!(prefetched_spans(&blob).unwrap(), ranges(&[(0, 2), (4, 4)]));
+        let named = &descriptor.annotations[LAYER_DIGEST];
+        assert_eq!(*named, layer.digest.to_string());
     }
 
     #[test]
-    fn the_topmost_layer_that_has_a_file_serves_it() {
-        let layer = |text: &[u8]| Descriptor::of("layer", text);
-        let (bottom, top) = (layer(b"bottom"), layer(b"top"));
-        let range = |of| Some(ranges(&[of])[0]);
-        let below = Prefetch {
-            found: vec![range((0, 1)), range((4, 4)), None],
-        };
-        let above = Prefetch {
-            found: vec![range((2, 2)), None, None],
-        };
-        let artifacts = Prefetch::artifacts(&[(&bottom, &below), (&top, &above)]);
-        let blobs: Vec<_> = artifacts
-            .iter()
-            .map(|(_, blob)| std::str::from_utf8(blob).unwrap())
-            .collect();
-        assert_eq!(
-            blobs,
-            [
-                r#"{"version":"1.0","prefetch_spans":[{"start_span":4,"end_span":4}]}"#,
-                r#"{"version":"1.0","prefetch_spans":[{"start_span":2,"end_span":2}]}"#
-            ]
-        );
-        assert_eq!(
-            artifacts[0].0.annotations[LAYER_DIGEST],
-            bottom.digest.to_string()
-        );
+    fn the_spans_of_a_file_are_those_that_hold_its_bytes() {
+        let starts = [0, 100, 200];
+        let holding = |payload| SpanRange::holding(&payload, &starts);
+        assert_eq!(holding(0..99), Some(ranges(&[(0, 0)])[0]));
+        assert_eq!(holding(50..150), Some(ranges(&[(0, 1)])[0]));
+        assert_eq!(holding(200..900), Some(ranges(&[(2, 2)])[0]));
+        assert_eq!(SpanRange::holding(&(0..1), &[]), None);
     }
 }

@@ -85,7 +85,7 @@ impl Outline {
                     },
                 };
             } else {
-                tree.leave_out();
+                tree.leave_out(number);
             }
             layers.push(LayerOutline {
                 descriptor: descriptor.clone(),

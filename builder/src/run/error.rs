@@ -2,7 +2,10 @@
 
 use std::io;
 
-use crate::{digest::Digest, image, layer::Unindexable, layout, printable::printable, store};
+use crate::{
+    digest::Digest, image, layer::Unindexable, layout, printable::printable, report::NotPrefetched,
+    store,
+};
 
 /// Why a run failed.
 #[derive(Debug, thiserror::Error)]
@@ -49,6 +52,9 @@ pub enum Error {
         /// Why.
         source: Box<LayerError>,
     },
+    /// Files that cannot be prefetched, and `--strict` was asked for.
+    #[error("cannot prefetch {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Prefetch(Vec<NotPrefetched>),
     /// Something that was pushed is not there.
     #[error("what was pushed could not be read back: {what}; the output tag was left as it was")]
     ReadBack {

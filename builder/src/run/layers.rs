@@ -3,7 +3,10 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, atomic::Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use bytes::Bytes;
@@ -13,25 +16,27 @@ use tokio::{
 };
 
 use super::{
-    Error, LayerError, LayerPlan, LayerState, Prefetch, Request, Skip, Target, chain,
+    Error, LayerError, LayerPlan, LayerState, Request, Skip, Target, chain,
     cores::{Cores, WithCore},
 };
 use crate::{
     digest::Digest,
-    index::{ZTOC, clean_path},
+    index::ZTOC,
     layer::{self, Pass},
     limits::Limits,
     oci::{Descriptor, LayerEncoding},
     plan::IndexOptions,
     progress::Progress,
     store::{ReadImages, Store, Transaction},
-    ztoc::{Toc, Ztoc},
+    ztoc::{Toc, Ztoc, flat_bytes_max},
 };
 
 /// What became of the layers of a run.
 pub(super) struct Layers {
     layers: HashMap<Digest, Layer>,
     pub(super) bytes_read: u64,
+    /// Bytes that the files of further layers may take.
+    pub(super) files_room: Arc<AtomicU64>,
 }
 
 /// What became of one layer.
@@ -52,12 +57,25 @@ pub(super) struct Facts {
 pub(super) struct Contents {
     /// Whether no file has an extended attribute, and no directory is opaque, which containerd marks with one.
     pub(super) without_xattrs: bool,
-    pub(super) prefetch: Prefetch,
+    /// Where the files are; only where some are to be prefetched, and there is room.
+    pub(super) files: Option<Files>,
+}
+
+/// Where the files of a layer are.
+pub(super) struct Files {
+    pub(super) toc: Toc,
+    /// Plain bytes at which spans start.
+    pub(super) span_starts: Vec<u64>,
 }
 
 impl Layers {
     pub(super) fn get(&self, digest: &Digest) -> &Layer {
         &self.layers[digest]
+    }
+
+    /// What became of a layer; none where the plan left it out.
+    pub(super) fn find(&self, digest: &Digest) -> Option<&Layer> {
+        self.layers.get(digest)
     }
 }
 
@@ -74,12 +92,25 @@ impl Layer {
 }
 
 impl Contents {
-    fn of(ztoc: &Ztoc, paths: &[Vec<u8>]) -> Self {
+    fn of(ztoc: &Ztoc, files_room: Option<&AtomicU64>) -> Self {
         Self {
             without_xattrs: without_xattrs(&ztoc.toc),
-            prefetch: Prefetch::look_up(paths, ztoc),
+            files: files_room
+                .filter(|room| has_room_for(&ztoc.toc, room))
+                .map(|_| Files {
+                    toc: ztoc.toc.clone(),
+                    span_starts: ztoc.span_starts(),
+                }),
         }
     }
+}
+
+/// Takes of `room` what a table of contents takes, where so much is left.
+pub(super) fn has_room_for(toc: &Toc, room: &AtomicU64) -> bool {
+    let bytes = flat_bytes_max(toc, 0, 0) as u64;
+    let taken = |room: u64| room.checked_sub(bytes);
+    let order = Ordering::Relaxed;
+    room.try_update(order, order, taken).is_ok()
 }
 
 /// Whether nothing in a layer needs extended attributes.
@@ -111,7 +142,8 @@ struct Shop {
     transaction: Transaction,
     options: IndexOptions,
     limits: Limits,
-    paths: Vec<Vec<u8>>,
+    /// Room for the files of the layers, where they are wanted.
+    files_room: Option<Arc<AtomicU64>>,
     strict: bool,
     cores: Arc<Cores>,
     progress: Arc<dyn Progress>,
@@ -153,17 +185,14 @@ pub(super) async fn index_all(
             .collect::<Vec<_>>(),
     );
 
+    let files_room = Arc::new(AtomicU64::new(request.limits.ztocs_bytes));
+    let with_files = !request.options.prefetch_files.is_empty();
     let shop = Arc::new(Shop {
         store: store.clone(),
         transaction: transaction.clone(),
         options: request.options.clone(),
         limits: request.limits,
-        paths: request
-            .options
-            .prefetch_files
-            .iter()
-            .map(|path| clean_path(path.as_bytes()))
-            .collect(),
+        files_room: with_files.then(|| Arc::clone(&files_room)),
         strict: request.strict,
         cores: Arc::new(Cores::new(jobs.len())),
         progress,
@@ -176,6 +205,7 @@ pub(super) async fn index_all(
     let mut done = Layers {
         layers: HashMap::new(),
         bytes_read: 0,
+        files_room,
     };
     // Leaving on the first error drops the set, which ends the others.
     while let Some(finished) = running.join_next().await {
@@ -236,7 +266,7 @@ impl Shop {
         match checked {
             Ok(ztoc) => Some(Facts {
                 ztoc: Descriptor::new(ZTOC, descriptor.digest, descriptor.size),
-                contents: Contents::of(&ztoc, &self.paths),
+                contents: Contents::of(&ztoc, self.files_room.as_deref()),
             }),
             Err(why) => {
                 self.progress.warn(&format!(
@@ -257,14 +287,14 @@ impl Shop {
         let reader = self.store.open_layer(&job.layer)?;
         let read = reader.bytes_read();
         self.progress.started(job.at, Arc::clone(&read));
-        let (encoding, options, paths) = (
+        let (encoding, options, files_room) = (
             job.encoding.clone(),
             layer::Options {
                 span_size: self.options.span_size,
                 build_tool: self.options.build_tool.clone(),
                 bytes_max: self.limits.ztoc_bytes_of(job.layer.size),
             },
-            self.paths.clone(),
+            self.files_room.clone(),
         );
         let mut reader = WithCore::new(reader, &self.cores);
         let cores = Arc::clone(&self.cores);
@@ -272,7 +302,7 @@ impl Shop {
             let Pass { digest, size, ztoc } =
                 layer::pass(&mut reader, encoding, &options, &mut || cores.spare())?;
             let ztoc = ztoc.map(|ztoc| {
-                let contents = Contents::of(&ztoc, &paths);
+                let contents = Contents::of(&ztoc, files_room.as_deref());
                 (contents, Bytes::from(ztoc.into_bytes()))
             });
             Ok((digest, size, ztoc))

@@ -7,8 +7,8 @@ use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::{
-    Error, Layer, Layers, Prefetch, Request, Target, index::EMPTY_CONFIG, index::V1, index::V2,
-    soci_index, ztoc_descriptor,
+    Error, Layer, Layers, Request, Target, index::EMPTY_CONFIG, index::V1, index::V2, soci_index,
+    ztoc_descriptor,
 };
 use crate::{
     convert::convert,
@@ -49,6 +49,7 @@ impl Publication {
         &mut self,
         target: &Target<'_>,
         layers: &Layers,
+        prefetched: Vec<(Descriptor, Vec<u8>)>,
         request: &Request,
     ) -> Option<Digest> {
         let options = &request.options;
@@ -70,11 +71,7 @@ impl Publication {
                 ztoc_descriptor(layer, &facts.ztoc, options.span_size, disable_xattrs)
             })
             .collect();
-        let looked_up: Vec<_> = indexed
-            .iter()
-            .map(|(layer, facts)| (*layer, &facts.contents.prefetch))
-            .collect();
-        for artifact in Prefetch::artifacts(&looked_up) {
+        for artifact in prefetched {
             blobs.push(artifact.0.clone());
             self.blobs.push(artifact);
         }

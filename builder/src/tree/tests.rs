@@ -294,11 +294,54 @@ fn what_leads_into_a_layer_that_was_left_out_is_left_out_too() {
     ];
     assert!(merged(&[members]).is_err());
     let mut tree = Tree::default();
-    tree.leave_out();
+    tree.leave_out(0);
     tree.apply(1, &toc(members)).unwrap();
     let names: Vec<_> = tree.children(NodeId(ROOT)).map(|(name, _)| name).collect();
     assert_eq!(names, [b"f", b"g"]);
     // Whatever no table of contents may hold is no matter of another layer.
     let strange = tree.apply(2, &toc(&[("sock", "s", "")]));
     assert!(matches!(strange, Err(Unpackable::Kind { .. })));
+}
+
+#[test]
+fn what_a_layer_that_was_left_out_may_have_changed_is_doubtful() {
+    let below: &[Member] = &[
+        ("reg", "low", ""),
+        ("symlink", "link", "high"),
+        ("reg", "was/file", ""),
+    ];
+    let above: &[Member] = &[
+        ("reg", "high", ""),
+        ("reg", "d/high", ""),
+        ("hardlink", "hard", "low"),
+        ("hardlink", "lost", "unknown"),
+        // The layer between must have made a directory of the file.
+        ("reg", "was/file/new", ""),
+    ];
+    // What was there is gone, though the link that replaces it leads nowhere.
+    let replaced: &[Member] = &[
+        ("hardlink", "high", "unknown"),
+        ("hardlink", "low", "unknown"),
+    ];
+    let mut tree = Tree::default();
+    tree.apply(0, &toc(below)).unwrap();
+    tree.leave_out(1);
+    tree.apply(2, &toc(above)).unwrap();
+    for (path, doubt) in [
+        (&b"low"[..], Some(1)),
+        (b"link", Some(1)),
+        (b"hard", Some(1)),
+        (b"high", None),
+        (b"d/high", None),
+        (b"d/../high", None),
+        (b"was/file/new", None),
+        (b"nowhere", None),
+    ] {
+        assert_eq!(tree.doubt(path), doubt, "{}", shown(path));
+    }
+    assert!(tree.find(b"lost", true).is_err() && tree.find(b"nowhere", true).is_err());
+    tree.apply(3, &toc(replaced)).unwrap();
+    assert!(tree.find(b"high", true).is_err() && tree.find(b"low", true).is_err());
+    tree.leave_out(4);
+    assert_eq!(tree.doubt(b"d/high"), Some(4));
 }

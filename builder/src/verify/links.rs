@@ -1,13 +1,12 @@
 //! What ties an index to its image: annotations, subjects, descriptors.
 
-use serde::Deserialize;
-
 use super::is_ztoc;
 use crate::{
     digest::Digest,
     image::Image,
     index::{
-        EMPTY_CONFIG, LAYER_DIGEST, LAYER_MEDIA_TYPE, MANIFEST_DIGEST, PREFETCH, SpanRange, Version,
+        EMPTY_CONFIG, LAYER_DIGEST, LAYER_MEDIA_TYPE, MANIFEST_DIGEST, PREFETCH, Version,
+        prefetched_spans,
     },
     oci::{Descriptor, ImageManifest, Platform},
     plural::bytes,
@@ -149,11 +148,6 @@ async fn spans_of(store: &Store, ztoc: &Descriptor) -> Option<usize> {
     Some(Ztoc::parse(&bytes).ok()?.span_digests.len())
 }
 
-#[derive(Deserialize)]
-struct Artifact {
-    prefetch_spans: Vec<SpanRange>,
-}
-
 async fn prefetch_problem(
     store: &Store,
     blob: &Descriptor,
@@ -163,11 +157,11 @@ async fn prefetch_problem(
         Ok(bytes) => bytes,
         Err(error) => return Some(chain(&error)),
     };
-    let artifact: Artifact = match serde_json::from_slice(&bytes) {
-        Ok(artifact) => artifact,
+    let prefetched = match prefetched_spans(&bytes) {
+        Ok(spans) => spans,
         Err(error) => return Some(format!("it is no prefetch artifact: {error}")),
     };
-    let wrong = artifact.prefetch_spans.into_iter().find(|range| {
+    let wrong = prefetched.into_iter().find(|range| {
         range.start_span > range.end_span
             || spans.is_some_and(|spans| range.end_span as usize >= spans)
     })?;

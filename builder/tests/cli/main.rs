@@ -6,6 +6,7 @@ mod golden;
 mod layers;
 mod names;
 mod outcomes;
+mod prefetch;
 mod referrers;
 mod stdout;
 #[path = "../support/mod.rs"]
