@@ -2,11 +2,12 @@
 //! In: tags, digests, blobs. Out: the same, checked; and a layout that is either as it was or complete. Knows nothing of
 //! SOCI.
 
-mod archive;
+pub mod archive;
 mod directory;
 mod find;
 pub mod image_name;
 pub mod index_json;
+mod lock;
 pub mod names;
 mod transaction;
 
@@ -15,6 +16,7 @@ use std::{
     io::{self, Read, Seek, SeekFrom},
     ops::Range,
     path::{Path, PathBuf},
+    sync::atomic::AtomicBool,
 };
 
 use bytes::Bytes;
@@ -138,7 +140,8 @@ trait Files: Send + Sync {
     /// Adds the file `name` or replaces it, whole or not at all.
     fn put(&self, name: &str, bytes: &Bytes) -> io::Result<()>;
     /// Keeps what was put, and replaces `index.json` by what `edit` makes of it; says whether that is another.
-    fn commit(&self, edit: Edit<'_>) -> io::Result<bool>;
+    /// Gives up waiting or copying where `stop` is set.
+    fn commit(&self, edit: Edit<'_>, stop: &AtomicBool) -> io::Result<bool>;
     /// Comes after the last change: takes out again what was put and not committed, as far as nobody needs it.
     fn roll_back(&self, in_use: BlobsInUse<'_>);
 }

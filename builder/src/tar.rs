@@ -5,6 +5,7 @@
 mod entry;
 mod error;
 mod header;
+mod members;
 mod meta;
 mod pax;
 mod timestamp;
@@ -12,6 +13,7 @@ mod timestamp;
 pub use entry::{Entry, Kind};
 pub use error::Error;
 pub use header::Problem as HeaderProblem;
+pub use members::{Content, Member, Members, NoMembers};
 pub use pax::{Problem as PaxProblem, Records as PaxRecords};
 pub use timestamp::Timestamp;
 

@@ -27,7 +27,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         "registry",
         &["digest", "limits", "oci", "plural", "printable"],
     ),
-    ("layout", &["digest", "limits", "oci", "plural"]),
+    ("layout", &["digest", "limits", "oci", "plural", "tar"]),
     ("store", &["digest", "layout", "limits", "oci", "registry"]),
     ("index", &["digest", "oci", "ztoc"]),
     ("image", &["digest", "index", "limits", "oci", "store"]),

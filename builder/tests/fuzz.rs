@@ -97,6 +97,27 @@ fn tar() {
 }
 
 #[test]
+fn archive() {
+    let words = [
+        &b"ustar\x0000"[..],
+        b"ustar  \0",
+        b"index.json\0",
+        b"./",
+        b"12 size=512\n",
+        b"GNU.sparse.",
+        b"00000000000\0",
+        &[0; 512],
+    ];
+    vary(
+        "archive",
+        checks::archive,
+        5_000,
+        &words,
+        &files("fuzz/seeds/archive"),
+    );
+}
+
+#[test]
 fn ztoc() {
     let words = [&[0; 4][..], &[255; 4], &[4, 0, 0, 0], b"sha256:"];
     vary(

@@ -1,6 +1,7 @@
 //! What must hold for any bytes at all, one function per parser. The fuzz targets call them, and so does
 //! `tests/fuzz.rs` with a fixed seed, so that they are kept true where no fuzzer can run.
 
+mod archive;
 mod documents;
 mod inflate;
 mod registry;
@@ -15,6 +16,7 @@ mod ztoc;
 #[path = "../../tests/inflate/judges.rs"]
 mod judges;
 
+pub(crate) use archive::archive;
 pub(crate) use documents::{manifest, reference};
 pub(crate) use inflate::inflate;
 pub(crate) use registry::registry;

@@ -6,12 +6,12 @@ const BLOCK: usize = 512;
 
 /// What both readers say of a member.
 #[derive(Debug, PartialEq)]
-struct Member {
-    name: Vec<u8>,
-    link_name: Vec<u8>,
-    payload_at: u64,
-    size: i64,
-    kind: Kind,
+pub(super) struct Member {
+    pub(super) name: Vec<u8>,
+    pub(super) link_name: Vec<u8>,
+    pub(super) payload_at: u64,
+    pub(super) size: i64,
+    pub(super) kind: Kind,
 }
 
 /// In one piece or in many: the same members and the same end. So for the bytes as they are, and with right checksums, without
@@ -78,7 +78,7 @@ fn compare(bytes: &[u8]) {
 
 /// Whether there is one way to read a member: the formats' own magic and numbers, each PAX key once and with a value, no NUL in
 /// names, no empty long name (which Go passes over), a payload only where every reader expects one, and nothing that one of them takes for a header of the next.
-fn is_clear(bytes: &[u8], ours: &Member, theirs: &mut tar::Entry<'_, &[u8]>) -> bool {
+pub(super) fn is_clear(bytes: &[u8], ours: &Member, theirs: &mut tar::Entry<'_, &[u8]>) -> bool {
     let Ok(payload_at) = usize::try_from(ours.payload_at) else {
         return false;
     };
@@ -126,7 +126,7 @@ fn is_clear(bytes: &[u8], ours: &Member, theirs: &mut tar::Entry<'_, &[u8]>) -> 
 }
 
 /// `bytes` with the right checksum in every block that has a magic.
-fn sealed(bytes: &[u8]) -> Vec<u8> {
+pub(super) fn sealed(bytes: &[u8]) -> Vec<u8> {
     let mut sealed = bytes.to_vec();
     for block in sealed.chunks_exact_mut(BLOCK) {
         if block[257..].starts_with(b"ustar") {

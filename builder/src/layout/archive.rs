@@ -1,66 +1,93 @@
 //! A layout in a tar archive, as `skopeo copy … oci-archive:` writes it.
-//! Reading goes straight to the member's bytes. Writing makes a new archive beside the old one and renames it, so that the
-//! old one stays whole until the new one is.
+//! Reading goes straight to a member's bytes, in the file that was opened, whatever takes its name since. Writing makes a new archive
+//! beside the old one, reads it again, and renames it, so that the old one stays whole until the new one is.
+
+mod names;
+mod place;
+mod rewrite;
 
 use std::{
-    collections::{BTreeMap, HashMap},
-    fs::File,
-    io::{self, Cursor, Read, Seek, SeekFrom},
+    collections::BTreeMap,
+    fs::{self, File},
+    io::{self, Cursor, Read},
     path::{Path, PathBuf},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicBool},
 };
 
 use bytes::Bytes;
 
-use super::{BlobsInUse, Edit, Files, OpenFile, ReadSeek};
+use names::Names;
+pub use place::Places;
+use place::{Part, members};
+pub use rewrite::Rewrite;
+use rewrite::io_error;
 
-/// Where each member's bytes start, and how many there are.
-type Members = HashMap<String, (u64, u64)>;
+use super::{BlobsInUse, Edit, Files, OpenFile, lock::locked};
+
+const INDEX: &str = "index.json";
 
 pub(super) struct Archive {
+    /// Where the file is, whatever links led to it.
     path: PathBuf,
-    members: Mutex<Members>,
+    opened: Mutex<Opened>,
     added: Mutex<BTreeMap<String, Bytes>>,
+}
+
+struct Opened {
+    file: Arc<File>,
+    names: Names,
+}
+
+impl Opened {
+    fn of(file: File) -> io::Result<Self> {
+        let names = Names::of(&members(&file).map_err(io_error)?);
+        Ok(Self {
+            file: Arc::new(file),
+            names,
+        })
+    }
+
+    fn find(&self, name: &str) -> io::Result<Option<OpenFile>> {
+        let found = self.names.find(name)?;
+        Ok(found.map(|part| {
+            let size = part.end - part.start;
+            let reader = Part::of(&self.file, part);
+            (size, Box::new(reader) as Box<_>)
+        }))
+    }
 }
 
 impl Archive {
     pub(super) fn open(path: &Path) -> io::Result<Self> {
+        let file = File::open(path)?;
+        if !file.metadata()?.is_file() {
+            return Err(io::Error::other("it is not a regular file"));
+        }
         Ok(Self {
-            path: path.to_owned(),
-            members: Mutex::new(members_of(path)?),
+            path: fs::canonicalize(path)?,
+            opened: Mutex::new(Opened::of(file)?),
             added: Mutex::default(),
         })
     }
 
-    fn members(&self) -> MutexGuard<'_, Members> {
-        self.members.lock().unwrap_or_else(PoisonError::into_inner)
+    fn opened(&self) -> MutexGuard<'_, Opened> {
+        self.opened.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn added(&self) -> MutexGuard<'_, BTreeMap<String, Bytes>> {
         self.added.lock().unwrap_or_else(PoisonError::into_inner)
     }
-
-    fn member(&self, name: &str) -> io::Result<Option<(u64, io::Take<File>)>> {
-        let Some((at, size)) = self.members().get(name).copied() else {
-            return Ok(None);
-        };
-        let mut file = File::open(&self.path)?;
-        file.seek(SeekFrom::Start(at))?;
-        Ok(Some((size, file.take(size))))
-    }
 }
 
 impl Files for Archive {
     fn open(&self, name: &str) -> io::Result<Option<OpenFile>> {
-        if let Some(bytes) = self.added().get(name) {
-            return Ok(Some((
-                bytes.len() as u64,
-                Box::new(Cursor::new(bytes.clone())),
-            )));
+        match self.added().get(name) {
+            Some(bytes) => {
+                let reader = Cursor::new(bytes.clone());
+                Ok(Some((bytes.len() as u64, Box::new(reader))))
+            }
+            None => self.opened().find(name),
         }
-        Ok(self
-            .member(name)?
-            .map(|(size, reader)| (size, Box::new(reader) as Box<dyn ReadSeek>)))
     }
 
     fn begin(&self) {}
@@ -70,55 +97,27 @@ impl Files for Archive {
         Ok(())
     }
 
-    fn commit(&self, edit: Edit<'_>) -> io::Result<bool> {
-        const INDEX: &str = "index.json";
-        let mut index = Vec::new();
-        self.member(INDEX)?
-            .ok_or(io::ErrorKind::NotFound)?
-            .1
-            .read_to_end(&mut index)?;
-        let edited = edit(&index)?;
-        let has_changed = edited.is_some();
-        let index = edited.unwrap_or(index);
-
-        let directory = self
-            .path
-            .parent()
-            .filter(|parent| !parent.as_os_str().is_empty())
-            .unwrap_or(Path::new("."));
-        let partial = tempfile::Builder::new()
-            .prefix(".partial-")
-            .tempfile_in(directory)?;
-        partial
-            .as_file()
-            .set_permissions(std::fs::metadata(&self.path)?.permissions())?;
-        let mut new = tar::Builder::new(partial);
-        let mut old = tar::Archive::new(File::open(&self.path)?);
-        for entry in old.entries_with_seek()? {
-            let entry = entry?;
-            let path = entry.path_bytes().into_owned();
-            let name = String::from_utf8_lossy(&path);
-            let name = name.trim_start_matches("./");
-            if name != INDEX && !self.added().contains_key(name) {
-                // The size may stand in a PAX record, which is not copied; numbers as GNU writes them hold any size.
-                let mut header = entry.header().clone();
-                header.set_size(entry.size());
-                header.set_cksum();
-                new.append(&header, entry)?;
-            }
+    fn commit(&self, edit: Edit<'_>, stop: &AtomicBool) -> io::Result<bool> {
+        // Another builder may have put another archive in this one's place since it was opened: its members are the ones to keep.
+        let old = Arc::new(locked(&self.path, stop)?);
+        let members = members(&*old).map_err(io_error)?;
+        let index = Names::of(&members)
+            .find(INDEX)?
+            .ok_or(io::ErrorKind::NotFound)?;
+        let mut bytes = Vec::new();
+        Part::of(&old, index).read_to_end(&mut bytes)?;
+        let index = edit(&bytes)?;
+        let mut files = self.added().clone();
+        if let Some(index) = &index {
+            files.insert(INDEX.to_owned(), index.clone().into());
         }
-        let mut added = self.added();
-        for (name, bytes) in &*added {
-            append(&mut new, name, bytes)?;
+        if !files.is_empty() {
+            let rewrite = Rewrite::new(&*old, &members, &files)?;
+            let new = replace(&self.path, &old, &rewrite, stop)?;
+            *self.opened() = Opened::of(new)?;
         }
-        append(&mut new, INDEX, &index)?;
-        let partial = new.into_inner()?;
-        partial.as_file().sync_data()?;
-        partial.persist(&self.path)?;
-        // From here on everything is found in the new archive, and elsewhere in it than in the old one.
-        *self.members() = members_of(&self.path)?;
-        added.clear();
-        Ok(has_changed)
+        self.added().clear();
+        Ok(index.is_some())
     }
 
     fn roll_back(&self, _: BlobsInUse<'_>) {
@@ -126,22 +125,31 @@ impl Files for Archive {
     }
 }
 
-fn members_of(path: &Path) -> io::Result<Members> {
-    let mut archive = tar::Archive::new(File::open(path)?);
-    let mut members = Members::new();
-    for entry in archive.entries_with_seek()? {
-        let entry = entry?;
-        let name = String::from_utf8_lossy(&entry.path_bytes())
-            .trim_start_matches("./")
-            .to_owned();
-        members.insert(name, (entry.raw_file_position(), entry.size()));
-    }
-    Ok(members)
+/// Puts the new archive in the place of the old one, once it is known to be right.
+fn replace(
+    path: &Path,
+    old: &File,
+    rewrite: &Rewrite<'_, File>,
+    stop: &AtomicBool,
+) -> io::Result<File> {
+    let directory = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
+    let mut partial = tempfile::Builder::new()
+        .prefix(".partial-")
+        .tempfile_in(directory)?;
+    belongs_as(&old.metadata()?, partial.as_file())?;
+    rewrite.write(&mut partial, stop)?;
+    partial.as_file().sync_data()?;
+    rewrite.check(partial.as_file())?;
+    Ok(partial.persist(path)?)
 }
 
-fn append(archive: &mut tar::Builder<impl io::Write>, name: &str, bytes: &[u8]) -> io::Result<()> {
-    let mut header = tar::Header::new_ustar();
-    header.set_size(bytes.len() as u64);
-    header.set_mode(0o644);
-    archive.append_data(&mut header, name, bytes)
+/// Gives a file the owner of another, where this user may, and its permissions.
+fn belongs_as(old: &fs::Metadata, new: &File) -> io::Result<()> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::{MetadataExt, fchown};
+        // Only root may give files away; whoever else is left with a file of their own.
+        let _ = fchown(new, Some(old.uid()), Some(old.gid()));
+    }
+    new.set_permissions(old.permissions())
 }

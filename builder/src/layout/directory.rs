@@ -7,12 +7,12 @@ use std::{
     fs::{self, File},
     io::{self, Write},
     path::{Path, PathBuf},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError, atomic::AtomicBool},
 };
 
 use bytes::Bytes;
 
-use super::{BlobsInUse, Edit, Files, OpenFile};
+use super::{BlobsInUse, Edit, Files, OpenFile, lock::locked};
 
 pub(super) struct Directory {
     root: PathBuf,
@@ -76,9 +76,8 @@ impl Files for Directory {
         Ok(())
     }
 
-    fn commit(&self, edit: Edit<'_>) -> io::Result<bool> {
-        let lock = File::open(self.root.join("oci-layout"))?;
-        lock.lock()?;
+    fn commit(&self, edit: Edit<'_>, stop: &AtomicBool) -> io::Result<bool> {
+        let _lock = locked(&self.root.join("oci-layout"), stop)?;
         let path = self.root.join("index.json");
         let index = edit(&fs::read(&path)?)?;
         if let Some(index) = &index {

@@ -61,8 +61,9 @@ impl Transaction {
             .push((descriptor, name.map(str::to_owned)));
     }
 
-    /// Makes all that was put part of the layout; says whether that changed it.
-    pub fn commit(&self) -> Result<bool, Error> {
+    /// Makes all that was put part of the layout; says whether that changed it. Waits while another builder does so, and gives up where
+    /// `stop` is set.
+    pub fn commit(&self, stop: &AtomicBool) -> Result<bool, Error> {
         let entries =
             std::mem::take(&mut *self.entries.lock().expect("no one panics while holding it"));
         let has_put = self.has_put.load(Ordering::Relaxed);
@@ -72,7 +73,10 @@ impl Transaction {
         let has_named = self
             .layout
             .files
-            .commit(&|index| Ok(index_json::with_entries(index, &entries)?))
+            .commit(
+                &|index| Ok(index_json::with_entries(index, &entries)?),
+                stop,
+            )
             .map_err(|source| self.layout.file("write", "index.json", source))?;
         Ok(has_put || has_named)
     }

@@ -7,6 +7,7 @@ use std::sync::{
 };
 
 use bytes::Bytes;
+use tokio::task::spawn_blocking;
 
 use super::{Error, ReadImages, Store, absent_where_damaged, absent_where_denied};
 use crate::{
@@ -28,6 +29,15 @@ enum Kind {
     Layout(layout::Transaction),
 }
 
+/// Tells a thread to stop when nobody waits for it any longer.
+struct StopOnDrop(Arc<AtomicBool>);
+
+impl Drop for StopOnDrop {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 impl Store {
     /// Does `work`, and keeps what it put if it succeeds; otherwise a layout is as it was. Says whether the store has
     /// anything now that it had not before.
@@ -40,7 +50,7 @@ impl Store {
     ) -> Result<(T, bool), E> {
         let transaction = Transaction::begin(self);
         let done = work(&transaction).await?;
-        Ok((done, transaction.commit()?))
+        Ok((done, transaction.commit().await?))
     }
 }
 
@@ -55,10 +65,20 @@ impl Transaction {
         }))
     }
 
-    fn commit(self) -> Result<bool, Error> {
-        match &*self.0 {
-            Kind::Registry { has_put, .. } => Ok(has_put.load(Ordering::Relaxed)),
-            Kind::Layout(transaction) => Ok(transaction.commit()?),
+    async fn commit(self) -> Result<bool, Error> {
+        if let Kind::Registry { has_put, .. } = &*self.0 {
+            return Ok(has_put.load(Ordering::Relaxed));
+        }
+        // Not here: an archive takes a while, and a signal is to be heard meanwhile. It drops this.
+        let stop = StopOnDrop(Arc::default());
+        let told = Arc::clone(&stop.0);
+        let committed = spawn_blocking(move || match &*self.0 {
+            Kind::Registry { .. } => Ok(false),
+            Kind::Layout(transaction) => transaction.commit(&told),
+        });
+        match committed.await {
+            Ok(committed) => Ok(committed?),
+            Err(died) => Err(Error::Elsewhere(Box::new(died))),
         }
     }
 

@@ -80,6 +80,31 @@ impl Pending {
         Ok(())
     }
 
+    /// The next member's name.
+    pub(super) fn name(&mut self, header: &Header<'_>) -> Vec<u8> {
+        header.full_name(&mut self.header_name);
+        or(&self.long_name, self.pax.value(b"path"), &self.header_name).to_vec()
+    }
+
+    /// What the next member points to.
+    pub(super) fn link_name(&self, header: &Header<'_>) -> Vec<u8> {
+        let pax = self.pax.value(b"linkpath");
+        or(&self.long_link, pax, header.link_name).to_vec()
+    }
+
+    /// The next member's size, whose name is `name`.
+    pub(super) fn size(&self, header: &Header<'_>, at: u64, name: &[u8]) -> Result<i64, Error> {
+        let pax = &self.pax;
+        Override { pax, at, name }.number("size", header.size)
+    }
+
+    /// Whether the next member is sparse by its PAX records; with the name that it has then, if that is another.
+    pub(super) fn sparse_name(&self) -> Option<Option<&[u8]>> {
+        let mut keys = self.pax.iter().map(|(key, _)| key);
+        keys.any(|key| key.starts_with(b"GNU.sparse."))
+            .then(|| self.pax.value(b"GNU.sparse.name"))
+    }
+
     /// The member whose header block stands at `at`. The order is that of Go's reader: PAX over the header, GNU
     /// over PAX.
     pub(super) fn entry<'a>(

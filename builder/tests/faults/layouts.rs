@@ -1,6 +1,10 @@
 //! Layouts that are damaged, and what is taken back where a run does not come to its end.
 
-use std::{fs, path::Path, sync::Arc};
+use std::{
+    fs,
+    path::Path,
+    sync::{Arc, atomic::AtomicBool},
+};
 
 use bytes::Bytes;
 use soci_builder::{
@@ -115,7 +119,7 @@ fn what_was_put_and_not_committed_is_taken_back() {
     drop(transaction);
     assert_eq!(files_of(directory.path()), before);
 
-    assert!(put().commit().unwrap());
+    assert!(put().commit(&AtomicBool::default()).unwrap());
     assert_eq!(files_of(directory.path()).len(), before.len() + 1);
     let again = Layout::open_directory(directory.path()).unwrap();
     let named = again.resolve(Some("new")).unwrap().unwrap();

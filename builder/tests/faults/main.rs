@@ -1,6 +1,7 @@
 //! Bad input and bad luck, through the whole program: it says what happened, and nothing that had a tag loses it.
 #![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
 
+mod archives;
 mod disk;
 mod layouts;
 mod patience;

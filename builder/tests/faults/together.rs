@@ -1,6 +1,12 @@
 //! Several builders at work on one layout.
 
-use std::{path::Path, sync::Arc, thread};
+use std::{
+    fs,
+    io::Read,
+    path::Path,
+    sync::{Arc, atomic::AtomicBool},
+    thread,
+};
 
 use bytes::Bytes;
 use soci_builder::{
@@ -8,6 +14,7 @@ use soci_builder::{
     layout::{Layout, Transaction},
     oci::Descriptor,
 };
+use tempfile::TempDir;
 
 use crate::support::image::{Image, Layer, blob_path};
 
@@ -33,7 +40,7 @@ fn who_fails_leaves_what_another_has_committed() {
     let other = begin(directory.path());
     other.put_blob(&digest, &BLOB).unwrap();
     other.name(descriptor(&BLOB), Some("new"));
-    other.commit().unwrap();
+    other.commit(&AtomicBool::default()).unwrap();
     drop(other);
 
     drop(failing);
@@ -52,7 +59,7 @@ fn who_fails_leaves_what_another_counts_on() {
     drop(failing);
 
     other.name(descriptor(&BLOB), Some("new"));
-    other.commit().unwrap();
+    other.commit(&AtomicBool::default()).unwrap();
     drop(other);
     assert!(blob_path(directory.path(), &digest).exists());
 }
@@ -74,7 +81,7 @@ fn a_blob_deep_below_a_tag_stays() {
         failing.put_blob(&Digest::of(bytes), bytes).unwrap();
     }
     other.name(Descriptor::of(root_type, root), Some("new"));
-    other.commit().unwrap();
+    other.commit(&AtomicBool::default()).unwrap();
     drop(other);
     drop(failing);
     for (digest, _) in image.blobs() {
@@ -84,26 +91,94 @@ fn a_blob_deep_below_a_tag_stays() {
 
 #[test]
 fn many_at_once_lose_nothing() {
-    let (directory, _) = Image::of([&Layer::noise(1, 9_000)]).layout();
-    thread::scope(|threads| {
+    let (layout, _) = Image::of([&Layer::noise(1, 9_000)]).layout();
+    let folder = TempDir::new().unwrap();
+    let archive = folder.path().join("image.tar");
+    archive_of(layout.path(), &archive);
+    let in_directory = || Layout::open_directory(layout.path()).unwrap();
+    let in_archive = || Layout::open_archive(&archive).unwrap();
+    let opens: [&(dyn Fn() -> Layout + Sync); 2] = [&in_directory, &in_archive];
+    for open in opens {
+        let before = open();
+        thread::scope(|threads| {
+            for number in 0..8 {
+                threads.spawn(move || {
+                    let bytes = Bytes::from(format!("blob {number}"));
+                    let transaction = Transaction::begin(&Arc::new(open()));
+                    transaction.put_blob(&Digest::of(&bytes), &bytes).unwrap();
+                    transaction.put_blob(&Digest::of(&BLOB), &BLOB).unwrap();
+                    transaction.name(descriptor(&bytes), Some(&format!("tag-{number}")));
+                    transaction.name(descriptor(&bytes), Some("one"));
+                    assert!(transaction.commit(&AtomicBool::default()).unwrap());
+                });
+            }
+        });
+        let after = open();
+        let named = |tag: &str| after.resolve(Some(tag)).unwrap().unwrap().digest;
         for number in 0..8 {
-            let directory = directory.path();
-            threads.spawn(move || {
-                let bytes = Bytes::from(format!("blob {number}"));
-                let transaction = begin(directory);
-                transaction.put_blob(&Digest::of(&bytes), &bytes).unwrap();
-                transaction.name(descriptor(&bytes), Some(&format!("tag-{number}")));
-                transaction.name(descriptor(&bytes), Some("one"));
-                assert!(transaction.commit().unwrap());
-            });
+            let digest = named(&format!("tag-{number}"));
+            assert_eq!(digest, Digest::of(format!("blob {number}").as_bytes()));
+            assert!(after.blob(&digest).unwrap().is_some());
         }
-    });
-    let layout = Layout::open_directory(directory.path()).unwrap();
-    let named = |tag: &str| layout.resolve(Some(tag)).unwrap().unwrap().digest;
-    for number in 0..8 {
-        let digest = named(&format!("tag-{number}"));
-        assert_eq!(digest, Digest::of(format!("blob {number}").as_bytes()));
-        assert!(layout.blob(&digest).unwrap().is_some());
+        assert!((0..8).any(|number| named("one") == named(&format!("tag-{number}"))));
+        assert!(after.blob(&Digest::of(&BLOB)).unwrap().is_some());
+        assert!(before.resolve(Some("v1")).unwrap().is_some());
     }
-    assert!((0..8).any(|number| named("one") == named(&format!("tag-{number}"))));
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn an_archive_is_read_on_while_another_takes_its_place() {
+    let layer = Layer::noise(1, 90_000);
+    let (layout, _) = Image::of([&layer]).layout();
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("image.tar");
+    archive_of(layout.path(), &path);
+    let reading = Layout::open_archive(&path).unwrap();
+    let of_layer = Descriptor::new("", layer.digest, layer.size as u64);
+    let mut begun = reading.open_blob(&of_layer).unwrap();
+    let mut bytes = vec![0; 1_000];
+    begun.read_exact(&mut bytes).unwrap();
+
+    // What it had in front is behind now.
+    let others = fs::read(&path).unwrap();
+    let front = crate::support::image::tar_of([("front", [1; 5_000])]);
+    fs::remove_file(&path).unwrap();
+    fs::write(&path, [&front[..front.len() - 1_024], &others].concat()).unwrap();
+    begun.read_to_end(&mut bytes).unwrap();
+    assert!(bytes == layer.bytes);
+    assert!(reading.checked_size(&layer.digest).unwrap().is_some());
+
+    let transaction = Transaction::begin(&Arc::new(reading));
+    transaction.put_blob(&Digest::of(&BLOB), &BLOB).unwrap();
+    transaction.name(descriptor(&BLOB), Some("new"));
+    transaction.commit(&AtomicBool::default()).unwrap();
+    let after = Layout::open_archive(&path).unwrap();
+    for digest in [layer.digest, Digest::of(&BLOB)] {
+        assert!(after.checked_size(&digest).unwrap().is_some());
+    }
+    assert!(
+        fs::read(&path)
+            .unwrap()
+            .starts_with(&front[..front.len() - 1_024])
+    );
+}
+
+#[test]
+fn who_is_stopped_waits_for_no_lock() {
+    let (layout, _) = Image::of([&Layer::noise(1, 9_000)]).layout();
+    let lock = fs::File::open(layout.path().join("oci-layout")).unwrap();
+    lock.lock().unwrap();
+    let transaction = begin(layout.path());
+    transaction.put_blob(&Digest::of(&BLOB), &BLOB).unwrap();
+    transaction.name(descriptor(&BLOB), Some("new"));
+    assert!(transaction.commit(&AtomicBool::new(true)).is_err());
+    drop(transaction);
+    assert!(!blob_path(layout.path(), &Digest::of(&BLOB)).exists());
+}
+
+fn archive_of(layout: &Path, to: &Path) {
+    let mut archive = tar::Builder::new(fs::File::create(to).unwrap());
+    archive.append_dir_all(".", layout).unwrap();
+    archive.into_inner().unwrap();
 }
