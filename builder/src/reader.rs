@@ -13,6 +13,7 @@ mod file;
 mod layer;
 mod lookup;
 mod outline;
+mod ranges;
 mod spans;
 
 use std::sync::{Arc, atomic::Ordering};
@@ -140,11 +141,11 @@ impl Reader {
                 kind: inode.kind,
             });
         }
-        Ok(FileReader::new(
+        FileReader::new(
             Arc::clone(&self.shared),
             Arc::clone(&self.layers[inode.layer]),
             inode.payload(),
-        ))
+        )
     }
 
     /// Bytes of layers that came from the store so far.

@@ -255,6 +255,25 @@ impl TarReader {
     }
 }
 
+/// Bytes of a header, and of the blocks that an archive is made of.
+pub const HEADER_BYTES: u64 = BLOCK_BYTES as u64;
+
+/// The size that a header says, where it is the header of a regular file.
+pub fn regular_size(header: &[u8]) -> Option<u64> {
+    let header = Header::parse(header.try_into().ok()?).ok()?;
+    let mut name = Vec::new();
+    header.full_name(&mut name);
+    let is_regular = Kind::of(header.flag, &name) == Some(Kind::Regular);
+    u64::try_from(header.size).ok().filter(|_| is_regular)
+}
+
+/// Whether a block is a header that an archive can start with.
+pub fn is_header(block: &[u8]) -> bool {
+    block
+        .try_into()
+        .is_ok_and(|block| Header::parse(block).is_ok())
+}
+
 /// How many of `bytes` are among the next `left` of the stream.
 fn at_most(bytes: &[u8], left: u64) -> usize {
     usize::try_from(left).map_or(bytes.len(), |left| left.min(bytes.len()))

@@ -104,6 +104,40 @@ pub enum Error {
         /// Why.
         source: SpanError,
     },
+    /// A file that cannot lie where its ztoc says.
+    #[error("the ztoc of {layer} has a file at plain bytes {start} to {end}, but {why}")]
+    FileRange {
+        /// The layer.
+        layer: String,
+        /// First byte.
+        start: u64,
+        /// The byte behind the last one.
+        end: u64,
+        /// Why it cannot.
+        why: String,
+    },
+    /// A file of another size than its ztoc says.
+    #[error(
+        "the ztoc of {layer} has a file of {size} bytes at plain byte {start}, but its header in the archive {found}"
+    )]
+    FileSize {
+        /// The layer.
+        layer: String,
+        /// First byte.
+        start: u64,
+        /// By the ztoc.
+        size: u64,
+        /// By the archive.
+        found: String,
+    },
+    /// A file that ends too early.
+    #[error("the last {missing} bytes of the file are in no span of {layer}")]
+    FileCut {
+        /// The layer.
+        layer: String,
+        /// Bytes that did not come.
+        missing: u64,
+    },
     /// Layers that make no file system.
     #[error("{layer} cannot be unpacked")]
     Unpackable {

@@ -9,6 +9,7 @@ use super::{
     Error, Shared,
     layer::{Layer, Plain},
 };
+use crate::tar::HEADER_BYTES;
 
 /// Spans that are fetched ahead of the one being read.
 const AHEAD: usize = 2;
@@ -17,8 +18,12 @@ const AHEAD: usize = 2;
 pub struct FileReader {
     shared: Arc<Shared>,
     layer: Arc<Layer>,
-    /// The file's plain bytes in its layer; those that were given out are taken off its front.
+    /// The file's plain bytes in its layer.
+    payload: Range<u64>,
+    /// Those that were not given out yet.
     plain: Range<u64>,
+    /// What came of the block before them, which is the file's header; not all of it where it lies in a span that is not needed.
+    header: Vec<u8>,
     /// The spans that are still to be read.
     spans: Range<usize>,
     /// Spans before this one were asked for.
@@ -28,23 +33,30 @@ pub struct FileReader {
 }
 
 impl FileReader {
-    pub(super) fn new(shared: Arc<Shared>, layer: Arc<Layer>, plain: Range<u64>) -> Self {
-        let spans = layer.spans().holding(&plain);
-        Self {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        layer: Arc<Layer>,
+        payload: Range<u64>,
+    ) -> Result<Self, Error> {
+        let fetched = layer.ranges().to_fetch(&layer.name(), &payload)?;
+        let spans = layer.spans().holding(&fetched);
+        Ok(Self {
             shared,
             layer,
-            plain,
+            plain: payload.clone(),
+            payload,
+            header: Vec::new(),
             asked: spans.start,
             spans,
             pieces: None,
-        }
+        })
     }
 
     /// The next bytes, never an empty piece; none after the last. To be dropped after an error. Where a span is too large to be
     /// kept, its bytes come before its digest is known, and the error instead of the end.
     ///
     /// # Errors
-    /// Where a span cannot be fetched, or is not what its ztoc says.
+    /// Where a span cannot be fetched, or is not what its ztoc says; and where the file has another size.
     pub async fn next(&mut self) -> Result<Option<Bytes>, Error> {
         loop {
             if let Some((pieces, at)) = &mut self.pieces {
@@ -52,7 +64,7 @@ impl FileReader {
                     Some(piece) => {
                         let (piece, start) = (piece?, *at);
                         *at += piece.len() as u64;
-                        if let Some(part) = self.part(&piece, start) {
+                        if let Some(part) = self.part(&piece, start)? {
                             return Ok(Some(part));
                         }
                     }
@@ -61,13 +73,19 @@ impl FileReader {
                 continue;
             }
             let Some(id) = self.spans.next() else {
-                return Ok(None);
+                return match self.plain.end - self.plain.start {
+                    0 => Ok(None),
+                    missing => Err(Error::FileCut {
+                        layer: self.layer.name(),
+                        missing,
+                    }),
+                };
             };
             self.fetch_ahead(id);
             let start = self.layer.spans().list()[id].plain.start;
             match self.layer.plain(&self.shared, id).await? {
                 Plain::Span(span) => {
-                    if let Some(part) = self.part(&span, start) {
+                    if let Some(part) = self.part(&span, start)? {
                         return Ok(Some(part));
                     }
                 }
@@ -89,15 +107,23 @@ impl FileReader {
     }
 
     /// What of `piece`, which starts at the plain byte `start`, belongs to the file and was not given out.
-    fn part(&mut self, piece: &Bytes, start: u64) -> Option<Bytes> {
+    fn part(&mut self, piece: &Bytes, start: u64) -> Result<Option<Bytes>, Error> {
         let end = start + piece.len() as u64;
-        let (from, to) = (self.plain.start.max(start), self.plain.end.min(end));
-        if from >= to {
-            return None;
+        let overlap = |of: &Range<u64>| {
+            let (from, to) = (of.start.max(start), of.end.min(end));
+            let within = |at: u64| usize::try_from(at - start).unwrap_or(piece.len());
+            (from < to).then(|| piece.slice(within(from)..within(to)))
+        };
+        if let Some(header) = overlap(&(self.payload.start - HEADER_BYTES..self.payload.start)) {
+            self.header.extend_from_slice(&header);
+            if self.header.len() as u64 == HEADER_BYTES {
+                let ranges = self.layer.ranges();
+                ranges.check(&self.layer.name(), &self.payload, &self.header)?;
+            }
         }
-        self.plain.start = to;
-        let within = |at: u64| usize::try_from(at - start).unwrap_or(piece.len());
-        Some(piece.slice(within(from)..within(to)))
+        let part = overlap(&self.plain);
+        self.plain.start += part.as_ref().map_or(0, |part| part.len() as u64);
+        Ok(part)
     }
 
     /// Starts fetching what follows span `id`, into the cache. An error is met again, by whoever needs the span.

@@ -9,7 +9,7 @@ use std::{
 use bytes::Bytes;
 use tokio::{sync::mpsc, task::spawn_blocking};
 
-use super::{Error, PlatformImage, Shared, Span, Spans};
+use super::{Error, PlatformImage, Shared, Span, Spans, ranges::Ranges};
 use crate::{
     layer::{self, Options},
     oci::{Descriptor, LayerEncoding},
@@ -28,6 +28,7 @@ pub(super) struct Layer {
     number: usize,
     descriptor: Descriptor,
     spans: Spans,
+    ranges: Ranges,
     /// All its stored bytes, where they had to be read and there was room for them.
     held: Option<Bytes>,
 }
@@ -75,6 +76,7 @@ impl Layer {
             }
         };
         let toc = std::mem::take(&mut found.toc);
+        let ranges = Ranges::of(&toc, found.plain_size);
         let spans = Spans::of(found, descriptor.size).map_err(|source| Error::Spans {
             layer: name(number, &descriptor),
             source,
@@ -82,6 +84,7 @@ impl Layer {
         let layer = Self {
             number,
             spans,
+            ranges,
             held,
             descriptor,
         };
@@ -89,7 +92,7 @@ impl Layer {
     }
 
     /// What errors call it.
-    fn name(&self) -> String {
+    pub(super) fn name(&self) -> String {
         name(self.number, &self.descriptor)
     }
 
@@ -104,6 +107,11 @@ impl Layer {
 
     pub(super) fn spans(&self) -> &Spans {
         &self.spans
+    }
+
+    /// Where its files lie.
+    pub(super) fn ranges(&self) -> &Ranges {
+        &self.ranges
     }
 
     pub(super) fn into_spans(self) -> Spans {

@@ -79,6 +79,12 @@ pub enum SpanError {
         /// Why not.
         fault: Fault,
     },
+    /// They inflate to more plain bytes, and the next span would have other ones than it should.
+    #[error("it inflates to more than {expected} bytes")]
+    TooLong {
+        /// By the checkpoints.
+        expected: u64,
+    },
     /// They inflate to fewer plain bytes.
     #[error("it inflates to {}, not to {expected}", bytes(*.found))]
     Length {
@@ -186,6 +192,7 @@ impl Spans {
         let mut taken = Taken {
             hasher: Hasher::default(),
             left: span.plain.end - span.plain.start,
+            has_more: false,
             give,
         };
         let inflated = match self.checkpoint(id) {
@@ -201,6 +208,9 @@ impl Spans {
             });
         }
         let expected = span.plain.end - span.plain.start;
+        if taken.has_more && id + 1 < self.list.len() {
+            return Err(SpanError::TooLong { expected });
+        }
         match fault {
             // The span ends before its member does, as a rule.
             Some((_, Fault::Truncated)) | None if taken.left == 0 => Ok(()),
@@ -218,6 +228,8 @@ struct Taken<F> {
     hasher: Hasher,
     /// Plain bytes that belong to the span and did not come yet.
     left: u64,
+    /// Whether more came than belongs to it: behind the archive's end, and otherwise wrongly.
+    has_more: bool,
     give: F,
 }
 
@@ -227,6 +239,7 @@ struct Enough;
 impl<F: FnMut(&[u8])> Taken<F> {
     fn take(&mut self, bytes: &[u8]) {
         let wanted = usize::try_from(self.left).unwrap_or(usize::MAX);
+        self.has_more |= bytes.len() > wanted;
         let bytes = &bytes[..bytes.len().min(wanted)];
         self.left -= bytes.len() as u64;
         if !bytes.is_empty() {
@@ -274,6 +287,7 @@ impl<F: FnMut(&[u8])> Sink for Taken<F> {
 
     fn plain(&mut self, bytes: &[u8]) -> Result<(), Enough> {
         if self.left == 0 && !bytes.is_empty() {
+            self.has_more = true;
             return Err(Enough);
         }
         self.take(bytes);

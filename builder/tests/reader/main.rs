@@ -7,6 +7,7 @@ mod empty_spans;
 mod files;
 mod flips;
 mod limits;
+mod ranges;
 mod spans;
 #[path = "../support/mod.rs"]
 mod support;
