@@ -1,20 +1,22 @@
 //! One layer, one pass: stored bytes in; digests, checkpoints and table of contents out, as a ztoc.
-//! What the layer is, its bytes decide; its media type only says whether they are worth reading. Knows nothing of
+//! What the layer is, its bytes decide; its media type says whether they are worth reading, and decides where they can be read as two things. Knows nothing of
 //! registries and images.
 
 mod hashing;
+mod sniff;
 mod spans;
 
 use std::io::{self, Read};
 
 use crate::{
     digest::{Digest, Hasher},
-    inflate::{self, Boundary, CompressedAt, Gunzip, MAGIC as GZIP_MAGIC, PlainAt, Sink},
+    inflate::{self, Boundary, CompressedAt, Gunzip, PlainAt, Sink},
     oci::LayerEncoding,
     tar::{self, Entry, TarReader},
     ztoc::{self, Compression, FileMetadata, Toc, Ztoc},
 };
 use hashing::Hashing;
+use sniff::sniff;
 use spans::{EqualSpans, GzipSpans, Size, Spans};
 
 /// Bytes read at once from a layer that is not compressed.
@@ -100,7 +102,7 @@ pub fn pass(
     options: &Options,
     spare: &mut dyn FnMut() -> Option<SpareCore>,
 ) -> io::Result<Pass> {
-    let head = sniff(&mut source)?;
+    let head = sniff(&mut source, &declared)?;
     let mut source = head.bytes.chain(source);
     let found = match head.encoding {
         Ok(encoding) if declared == LayerEncoding::Unknown || declared == encoding => Ok(encoding),
@@ -112,33 +114,6 @@ pub fn pass(
         Ok(_) => plain_pass(&mut source, options, Hashing::new(spare)),
         Err(why) => digest_only(&mut source, why),
     }
-}
-
-/// The first bytes of a layer.
-struct Head {
-    bytes: io::Cursor<Vec<u8>>,
-    /// The encoding they show, or the name of one that we cannot index.
-    encoding: Result<LayerEncoding, &'static str>,
-}
-
-fn sniff(source: &mut impl Read) -> io::Result<Head> {
-    const OTHERS: [(&[u8], &str); 4] = [
-        (&[0x28, 0xb5, 0x2f, 0xfd], "zstd"),
-        (&[0xfd, b'7', b'z', b'X', b'Z', 0], "xz"),
-        (b"BZh", "bzip2"),
-        (&[0x04, 0x22, 0x4d, 0x18], "lz4"),
-    ];
-    let mut bytes = Vec::new();
-    source.take(6).read_to_end(&mut bytes)?;
-    let encoding = match OTHERS.iter().find(|(magic, _)| bytes.starts_with(magic)) {
-        Some((_, name)) => Err(*name),
-        None if bytes.starts_with(&GZIP_MAGIC) => Ok(LayerEncoding::Gzip),
-        None => Ok(LayerEncoding::Uncompressed),
-    };
-    Ok(Head {
-        bytes: io::Cursor::new(bytes),
-        encoding,
-    })
 }
 
 fn each_piece(source: &mut impl Read, mut take: impl FnMut(&[u8])) -> io::Result<()> {

@@ -412,6 +412,40 @@ fn other_compressions_are_named() {
     }
 }
 
+/// An archive starts with a file's name, and that may begin as a compression does.
+#[test]
+fn names_that_begin_as_a_compression_does() {
+    for name in [
+        &b"BZh91AY&SY"[..],
+        b"BZh.txt",
+        b"\x28\xb5\x2f\xfd",
+        b"\xfd7zXZ",
+        b"\x04\x22\x4d\x18-frame",
+        b"\x1f\x8b\x08",
+        b"\x1f\x8b",
+        b"PK\x03\x04",
+    ] {
+        let mut stored = archive([("x".repeat(name.len()), b"payload".to_vec())]);
+        stored[..name.len()].copy_from_slice(name);
+        let mut header = tar::Header::from_byte_slice(&stored[..512]).clone();
+        header.set_cksum();
+        stored[..512].copy_from_slice(header.as_bytes());
+        let shown = name.escape_ascii().to_string();
+        for declared in [Uncompressed, Unknown] {
+            let ztoc = checked_pass(&stored, declared, 100).ztoc.unwrap();
+            assert_eq!(ztoc.compression, Compression::Uncompressed, "{shown}");
+            assert_eq!(ztoc.toc.iter().next().unwrap().name, name, "{shown}");
+        }
+        // A type that says something else: what it says is found where the bytes begin so, and else they are an archive.
+        assert!(checked_pass(&stored, Gzip, 100).ztoc.is_err(), "{shown}");
+        let zstd = LayerEncoding::Other("zstd".to_owned());
+        assert!(checked_pass(&stored, zstd, 100).ztoc.is_err(), "{shown}");
+        // Without a good checksum it is what it begins as.
+        stored[100] ^= 1;
+        assert!(checked_pass(&stored, Unknown, 100).ztoc.is_err(), "{shown}");
+    }
+}
+
 /// Fails after some bytes.
 struct Failing<'a>(&'a [u8]);
 
