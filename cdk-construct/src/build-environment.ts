@@ -12,8 +12,8 @@ import { DEFAULT_QUEUED_TIMEOUT, DEFAULT_TIMEOUT, isLambdaCompute } from './vali
 
 /** Amazon Linux 2023. The builder asks nothing of it but bash and glibc 2.34. */
 const MACHINES = {
-  x86_64: { type: 'LINUX_CONTAINER', image: 'aws/codebuild/amazonlinux2-x86_64-standard:5.0' },
-  aarch64: { type: 'ARM_CONTAINER', image: 'aws/codebuild/amazonlinux2-aarch64-standard:3.0' },
+  x86_64: { type: 'LINUX_CONTAINER', image: 'aws/codebuild/amazonlinux-x86_64-standard:5.0' },
+  aarch64: { type: 'ARM_CONTAINER', image: 'aws/codebuild/amazonlinux-aarch64-standard:3.0' },
 };
 
 /** Also Amazon Linux 2023; of this kind there are only images for a language. */

@@ -5,68 +5,63 @@ import { Stack } from 'aws-cdk-lib';
 import { IRepository } from 'aws-cdk-lib/aws-ecr';
 import { SelectedSubnets } from 'aws-cdk-lib/aws-ec2';
 import { IRole, Policy, PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
+import { IKey } from 'aws-cdk-lib/aws-kms';
+import { ILogGroup } from 'aws-cdk-lib/aws-logs';
+import { Asset } from 'aws-cdk-lib/aws-s3-assets';
 import { Construct, IConstruct } from 'constructs';
+import { attachedPolicy } from './attached-policy';
 import { acceptFindings } from './nag';
+import { shortHash } from './short-hash';
+
+/** What CodeBuild does with the key for what it stores of a build (its user guide, "Configure encryption"). */
+const KEY_ACTIONS = [
+  'kms:Decrypt',
+  'kms:DescribeKey',
+  'kms:Encrypt',
+  'kms:GenerateDataKey',
+  'kms:ReEncryptFrom',
+  'kms:ReEncryptTo',
+];
+
+/** What a build uses wherever it works. */
+export interface BuildNeeds {
+  readonly logGroup: ILogGroup;
+  readonly program: Asset;
+  readonly encryptionKey?: IKey;
+}
 
 export class BuildRole {
   public readonly role: IRole;
-  private readonly policy: () => IConstruct | undefined;
-  private readonly addStatement: (statement: PolicyStatement) => void;
 
   constructor(
     private readonly scope: Construct,
-    given?: IRole,
+    private readonly given: IRole | undefined,
+    needs: BuildNeeds,
   ) {
-    if (given === undefined) {
-      const role = new Role(scope, 'Role', { assumedBy: new ServicePrincipal('codebuild.amazonaws.com') });
-      this.role = role;
-      this.policy = () => role.node.tryFindChild('DefaultPolicy')?.node.defaultChild;
-      this.addStatement = (statement) => role.addToPolicy(statement);
-    } else {
-      // A policy of ours, as a policy in the stack of the role could not name what is in this one.
-      const policy = new Policy(scope, 'Policy');
-      given.attachInlinePolicy(policy);
-      this.role = given;
-      this.policy = () => policy.node.defaultChild;
-      this.addStatement = (statement) => {
-        policy.addStatements(statement);
-      };
-    }
-  }
-
-  public allow(actions: string[], resource: string): void {
-    this.addStatement(new PolicyStatement({ actions, resources: [resource] }));
-  }
-
-  /** Lets builds ask for the registry's password. */
-  public useRegistry(): void {
-    this.allow(['ecr:GetAuthorizationToken'], '*');
-    const reason = 'The only right on * is ecr:GetAuthorizationToken, for which IAM knows no resource';
-    acceptFindings(this.policy(), [{ id: 'AwsSolutions-IAM5', appliesTo: ['Resource::*'], reason }]);
+    this.role = given ?? new Role(scope, 'Role', { assumedBy: new ServicePrincipal('codebuild.amazonaws.com') });
+    const policy = this.allow('Policy', statementsFor(needs));
+    acceptFindings(policy?.node.defaultChild, [
+      {
+        id: 'AwsSolutions-IAM5',
+        appliesTo: ['Resource::*'],
+        reason: 'The only right on * is ecr:GetAuthorizationToken, for which IAM knows no resource',
+      },
+    ]);
   }
 
   /** Lets builds read images of the repository and push indexes to it. */
   public useRepository(repository: IRepository): void {
-    this.allow(
-      [
-        'ecr:BatchCheckLayerAvailability',
-        'ecr:BatchGetImage',
-        'ecr:CompleteLayerUpload',
-        'ecr:GetDownloadUrlForLayer',
-        'ecr:InitiateLayerUpload',
-        'ecr:PutImage',
-        'ecr:UploadLayerPart',
-      ],
-      repository.repositoryArn,
-    );
-  }
-
-  /** Lets CodeBuild use the key for what it stores of a build (its user guide, "Configure encryption"). */
-  public useKey(keyArn: string): void {
-    this.allow(
-      ['kms:Decrypt', 'kms:DescribeKey', 'kms:Encrypt', 'kms:GenerateDataKey', 'kms:ReEncryptFrom', 'kms:ReEncryptTo'],
-      keyArn,
-    );
+    const actions = [
+      'ecr:BatchCheckLayerAvailability',
+      'ecr:BatchGetImage',
+      'ecr:CompleteLayerUpload',
+      'ecr:GetDownloadUrlForLayer',
+      'ecr:InitiateLayerUpload',
+      'ecr:PutImage',
+      'ecr:UploadLayerPart',
+    ];
+    const { stack, repositoryArn } = repository;
+    this.allow(`Policy-${shortHash([stack.node.addr, stack.resolve(repositoryArn)])}`, [allow(actions, repositoryArn)]);
   }
 
   /**
@@ -74,40 +69,65 @@ export class BuildRole {
    * services required to create a VPC network interface"). A project can be made only after these rights, which it tries.
    */
   public useSubnets({ subnetIds }: SelectedSubnets): Policy {
-    const arnOf = (resource: string, resourceName: string): string =>
-      Stack.of(this.scope).formatArn({ service: 'ec2', resource, resourceName });
-    const policy = new Policy(this.scope, 'NetworkPolicy', {
-      statements: [
-        // The interfaces have no names before they are made, and what describes takes nothing but everything.
-        new PolicyStatement({
-          actions: [
-            'ec2:CreateNetworkInterface',
-            'ec2:DeleteNetworkInterface',
-            'ec2:DescribeDhcpOptions',
-            'ec2:DescribeNetworkInterfaces',
-            'ec2:DescribeSecurityGroups',
-            'ec2:DescribeSubnets',
-            'ec2:DescribeVpcs',
-          ],
-          resources: ['*'],
-        }),
-        new PolicyStatement({
-          actions: ['ec2:CreateNetworkInterfacePermission'],
-          resources: [arnOf('network-interface', '*')],
-          conditions: {
-            StringEquals: { 'ec2:AuthorizedService': 'codebuild.amazonaws.com' },
-            ArnEquals: { 'ec2:Subnet': subnetIds.map((id) => arnOf('subnet', id)) },
-          },
-        }),
-      ],
-    });
+    const arnOf = (resource: string, resourceName: string, account?: string): string =>
+      Stack.of(this.scope).formatArn({ service: 'ec2', account, resource, resourceName });
+    const policy = attachedPolicy(this.role, this.scope, 'NetworkPolicy', [
+      // The interfaces have no names before they are made, and what describes takes nothing but everything.
+      allow(
+        [
+          'ec2:CreateNetworkInterface',
+          'ec2:DeleteNetworkInterface',
+          'ec2:DescribeDhcpOptions',
+          'ec2:DescribeNetworkInterfaces',
+          'ec2:DescribeSecurityGroups',
+          'ec2:DescribeSubnets',
+          'ec2:DescribeVpcs',
+        ],
+        '*',
+      ),
+      new PolicyStatement({
+        actions: ['ec2:CreateNetworkInterfacePermission'],
+        resources: [arnOf('network-interface', '*')],
+        conditions: {
+          StringEquals: { 'ec2:AuthorizedService': 'codebuild.amazonaws.com' },
+          // A subnet that is shared has the account of its owner, which is not known here; its id is unique.
+          ArnEquals: { 'ec2:Subnet': subnetIds.map((id) => arnOf('subnet', id, '*')) },
+        },
+      }),
+    ]);
     acceptFindings(policy.node.defaultChild, [
       {
         id: 'AwsSolutions-IAM5',
         reason: "CodeBuild's user guide asks for these rights: interfaces have no names before they are made",
       },
     ]);
-    this.role.attachInlinePolicy(policy);
     return policy;
   }
+
+  /** In the policy by this id, or in the default policy of our own role. */
+  private allow(id: string, statements: PolicyStatement[]): IConstruct | undefined {
+    if (this.given !== undefined) {
+      // The default policy would be in the stack of the role, and could not name what is in this one.
+      return attachedPolicy(this.given, this.scope, id, statements);
+    }
+    statements.forEach((statement) => this.role.addToPrincipalPolicy(statement));
+    return this.role.node.tryFindChild('DefaultPolicy');
+  }
+}
+
+function statementsFor({ logGroup, program, encryptionKey }: BuildNeeds): PolicyStatement[] {
+  const bucketKey = program.bucket.encryptionKey;
+  return [
+    allow(['logs:CreateLogStream', 'logs:PutLogEvents'], logGroup.logGroupArn),
+    allow(['s3:GetObject', 's3:GetObjectVersion'], program.bucket.arnForObjects(program.s3ObjectKey)),
+    allow(['s3:GetBucketAcl', 's3:GetBucketLocation'], program.bucket.bucketArn),
+    ...(bucketKey === undefined ? [] : [allow(['kms:Decrypt', 'kms:DescribeKey'], bucketKey.keyArn)]),
+    // The registry's password.
+    allow(['ecr:GetAuthorizationToken'], '*'),
+    ...(encryptionKey === undefined ? [] : [allow(KEY_ACTIONS, encryptionKey.keyArn)]),
+  ];
+}
+
+function allow(actions: string[], resource: string): PolicyStatement {
+  return new PolicyStatement({ actions, resources: [resource] });
 }

@@ -63,17 +63,7 @@ export class BuilderProject extends Construct {
     const program = new Asset(this, 'Program', { path: builderDirectory() });
     const logGroup = options.logGroup ?? this.newLogGroup(options);
 
-    this.role = new BuildRole(this, options.role);
-    this.role.allow(['logs:CreateLogStream', 'logs:PutLogEvents'], logGroup.logGroupArn);
-    this.role.allow(['s3:GetObject', 's3:GetObjectVersion'], program.bucket.arnForObjects(program.s3ObjectKey));
-    this.role.allow(['s3:GetBucketAcl', 's3:GetBucketLocation'], program.bucket.bucketArn);
-    if (program.bucket.encryptionKey !== undefined) {
-      this.role.allow(['kms:Decrypt', 'kms:DescribeKey'], program.bucket.encryptionKey.keyArn);
-    }
-    this.role.useRegistry();
-    if (encryptionKey !== undefined) {
-      this.role.useKey(encryptionKey.keyArn);
-    }
+    this.role = new BuildRole(this, options.role, { logGroup, program, encryptionKey });
     const network = this.networkOf(options);
 
     // The Project construct would add rights that nothing here uses.

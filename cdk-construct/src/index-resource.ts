@@ -1,6 +1,6 @@
 // The custom resource: properties out to the provider, attributes back. What is asked for has been checked before.
 
-import { Annotations, CfnResource, RemovalPolicy, Size, Token, Tokenization } from 'aws-cdk-lib';
+import { CfnResource, RemovalPolicy, Size, Token, Tokenization } from 'aws-cdk-lib';
 import { IRepository } from 'aws-cdk-lib/aws-ecr';
 import { Platform } from 'aws-cdk-lib/aws-ecr-assets';
 import { ContainerDefinition, ContainerImage, ContainerImageConfig } from 'aws-cdk-lib/aws-ecs';
@@ -10,8 +10,10 @@ import { BuilderProject } from './builder-project';
 import { waitForAsset } from './image-asset';
 import { InputImage } from './input-image';
 import { ProviderFunction } from './provider-function';
-import { checkTaskOfIndex } from './task';
+import { checkTaskOfIndex } from './task-checks';
+import { taskOf } from './task';
 import { buildWarnings } from './validate-build';
+import { warn } from './warnings';
 
 /** Part of deployed stacks: never changes. */
 const RESOURCE_TYPE = 'Custom::SociIndexBuild';
@@ -49,7 +51,7 @@ export class IndexResource {
     waitForAsset(scope, repository);
 
     for (const warning of buildWarnings(options)) {
-      Annotations.of(scope).addWarning(warning);
+      warn(scope, 'soci-index-build:noInternet', warning);
     }
 
     this.repository = repository;
@@ -113,9 +115,10 @@ class DigestImage extends ContainerImage {
     super();
   }
 
-  public bind(_scope: Construct, container: ContainerDefinition): ContainerImageConfig {
-    checkTaskOfIndex(container, this.platforms);
-    this.repository.grantPull(container.taskDefinition.obtainExecutionRole());
+  public bind(scope: Construct, container: ContainerDefinition): ContainerImageConfig {
+    const task = taskOf(scope, container);
+    checkTaskOfIndex(task, this.platforms);
+    this.repository.grantPull(task.obtainExecutionRole());
     return { imageName: `${this.repository.repositoryUri}@${this.digest}` };
   }
 }

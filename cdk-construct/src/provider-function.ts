@@ -8,6 +8,7 @@ import { Architecture, CfnFunction, Code, Function, Runtime, RuntimeFamily } fro
 import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
 import { Construct, IDependable } from 'constructs';
 import { programArchitecture, providerDirectory } from './assets';
+import { attachedPolicy } from './attached-policy';
 import { shortHash } from './short-hash';
 
 /** Part of the logical ids of deployed stacks: never changes. */
@@ -58,10 +59,9 @@ export class ProviderFunction extends Construct {
     this.functionArn = handler.functionArn;
 
     // A policy of its own: the role's default policy is made before the function, and cannot name it.
-    const invokeItself = new Policy(this, 'InvokeItself', {
-      roles: [this.role],
-      statements: [new PolicyStatement({ actions: ['lambda:InvokeFunction'], resources: [this.functionArn] })],
-    });
+    const invokeItself = attachedPolicy(this.role, this, 'InvokeItself', [
+      new PolicyStatement({ actions: ['lambda:InvokeFunction'], resources: [this.functionArn] }),
+    ]);
     this.essentials = [logGroup, this.role, handler, invokeItself];
   }
 
@@ -98,9 +98,6 @@ export class ProviderFunction extends Construct {
   private policy(right: string, owner: Stack, arn: string, actions: string[]): Policy {
     // An ARN may only name a logical id, and those of two stacks can be the same.
     const id = `${right}-${shortHash([owner.node.addr, owner.resolve(arn)])}`;
-    return (
-      (this.node.tryFindChild(id) as Policy | undefined) ??
-      new Policy(this, id, { roles: [this.role], statements: [new PolicyStatement({ actions, resources: [arn] })] })
-    );
+    return attachedPolicy(this.role, this, id, [new PolicyStatement({ actions, resources: [arn] })]);
   }
 }

@@ -14,7 +14,8 @@ import { checkInputImage, InputImage, nameOf, tagOrDigestOf } from './input-imag
 import { checkValues } from './lookups';
 import { defaultOutputTag } from './output-tag';
 import { SociIndexV2Build, SociIndexV2BuildOptions, SociIndexV2BuildProps } from './soci-index-v2-build';
-import { checkTaskOfBuild } from './task';
+import { taskOf } from './task';
+import { checkTaskOfBuild } from './task-checks';
 import { checkOptions, checkTag } from './validate';
 import { checkBuildOptions } from './validate-build';
 
@@ -128,12 +129,20 @@ class IndexedImage extends ContainerImage {
   }
 
   public bind(scope: Construct, containerDefinition: ContainerDefinition): ContainerImageConfig {
+    const task = taskOf(scope, containerDefinition);
     const index = SharedIndex.of(scope, this.imageIn(scope));
     if (this.builtFor !== undefined) {
-      checkTaskOfBuild(containerDefinition, this.builtFor);
+      checkTaskOfBuild(task, this.builtFor);
     }
     return index.toEcsDockerImageCode().bind(scope, containerDefinition);
   }
+}
+
+/** Known to all copies of this library that an app has. */
+const SHARED = Symbol.for('soci-index-build.SharedIndex');
+
+function isSharedIndex(construct: IConstruct): construct is SharedIndex {
+  return SHARED in construct;
 }
 
 /** The one index of an image in a stack. */
@@ -147,7 +156,7 @@ class SharedIndex extends SociIndexV2Build {
     const id = idOf(stack, source, options);
     // The id tells sources apart. Two sources can be one image, too, which must not get two indexes under one tag.
     const found = stack.node.children.find(
-      (child): child is SharedIndex => child instanceof SharedIndex && (child.node.id === id || child.isOf(settings)),
+      (child): child is SharedIndex => isSharedIndex(child) && (child.node.id === id || child.isOf(settings)),
     );
     checkValues(stack, () => found?.checkSame(outputImageTag, settings));
     return found ?? new SharedIndex(stack, id, props, settings);
@@ -160,6 +169,7 @@ class SharedIndex extends SociIndexV2Build {
     private readonly settings: Settings,
   ) {
     super(scope, id, props);
+    Object.defineProperty(this, SHARED, { value: true });
   }
 
   private isOf(settings: Settings): boolean {

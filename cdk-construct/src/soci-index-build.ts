@@ -1,6 +1,5 @@
 // Version 1: the image keeps its tag and its digest; the index is an object of its own that refers to it.
 
-import { Annotations } from 'aws-cdk-lib';
 import { IRepository } from 'aws-cdk-lib/aws-ecr';
 import { DockerImageAsset } from 'aws-cdk-lib/aws-ecr-assets';
 import { ContainerImage } from 'aws-cdk-lib/aws-ecs';
@@ -12,6 +11,7 @@ import { checkInputImage, inputImageOf } from './input-image';
 import { checkValues } from './lookups';
 import { checkOptions } from './validate';
 import { checkBuild, checkRepository } from './validate-build';
+import { warn } from './warnings';
 
 /** The properties that say which image to index. */
 const INPUT: [string, string] = ['imageTag', 'imageDigest'];
@@ -96,7 +96,7 @@ export class SociIndexBuild extends Construct {
     });
     this.repository = props.repository;
     this.outputImageDigest = this.index.outputImageDigest;
-    Annotations.of(this).addWarning(WARNING);
+    warn(this, 'soci-index-build:version1', WARNING);
   }
 
   /**

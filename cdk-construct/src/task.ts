@@ -1,73 +1,81 @@
-// The task that is to run an image, as far as synth knows it. In: a container, and what its image is built or indexed for.
-// Out: an error where the image could not start or would start without its index; a warning where nothing loads it lazily.
+// The task that a container is of, as far as synth knows it: a task definition of ECS, or a job definition of AWS Batch. In: what
+// CDK hands to an image. Out: one form of both, or an error where nothing pulls an image as ECS does.
 
-import { Annotations, CfnResource, Stack, Token } from 'aws-cdk-lib';
-import { Platform } from 'aws-cdk-lib/aws-ecr-assets';
-import { Compatibility, ContainerDefinition } from 'aws-cdk-lib/aws-ecs';
-import { addCheck } from './lookups';
+import { CfnResource, Stack } from 'aws-cdk-lib';
+import { Compatibility, CpuArchitecture, OperatingSystemFamily, TaskDefinition } from 'aws-cdk-lib/aws-ecs';
+import { IRole } from 'aws-cdk-lib/aws-iam';
+import { Construct } from 'constructs';
 
-/** The platform that a task of an architecture runs. */
-const PLATFORMS: Partial<Record<string, string>> = { X86_64: 'linux/amd64', ARM64: 'linux/arm64' };
-
-/** What Fargate runs where a task says nothing. */
-const DEFAULT_ARCHITECTURE = 'X86_64';
-
-/** An indexed image: for these platforms, or for all that it has. */
-export function checkTaskOfIndex(container: ContainerDefinition, platforms?: Platform[]): void {
-  const { taskDefinition } = container;
-  if (!taskDefinition.isFargateCompatible) {
-    Annotations.of(container).addWarning(
-      'Only Fargate loads an image with a SOCI index lazily by itself, and this task is not for Fargate. Elsewhere the ' +
-        'index is of use only where the SOCI snapshotter is installed on the instances.',
-    );
-  }
-  atSynth(container, ({ architecture, operatingSystem }) => {
-    if (operatingSystem?.startsWith('WINDOWS')) {
-      return (
-        `The task ${taskDefinition.node.path} runs ${operatingSystem}, but SOCI indexes are for Linux images: ` +
-        `give the container an image without an index`
-      );
-    }
-    const needed = PLATFORMS[architecture ?? ''];
-    const indexed = platforms?.map(({ platform }) => platform) ?? [];
-    if (needed === undefined || indexed.length === 0 || indexed.some((name) => mayBe(name, needed))) {
-      return undefined;
-    }
-    return (
-      `The task ${taskDefinition.node.path} runs on ${architecture}, but its image is indexed for ${indexed.join(', ')} ` +
-      `only, so it would start without an index: add ${needed} to 'platforms', or change the task's 'runtimePlatform'`
-    );
-  });
+export interface Task {
+  /** What warnings and errors are about. */
+  readonly container: Construct;
+  readonly path: string;
+  readonly mayBeFargate: boolean;
+  /** To be asked when everything is defined: until then, the task can be changed by its resource. */
+  runtime(): Runtime;
+  obtainExecutionRole(): IRole;
 }
 
-/** An image that is built for this platform. */
-export function checkTaskOfBuild(container: ContainerDefinition, { platform }: Platform): void {
-  atSynth(container, ({ architecture }) => {
-    const needed = PLATFORMS[architecture ?? ''];
-    const [other] = Object.entries(PLATFORMS).find(([, name = '']) => name !== needed && isFor(platform, name)) ?? [];
-    // A platform of neither may be another word for the one that is needed, or run there too.
-    if (needed === undefined || other === undefined) {
-      return undefined;
-    }
-    return (
-      `The task ${container.taskDefinition.node.path} runs on ${architecture}, but its image is built for ${platform}, so ` +
-      `it could not start: build it for ${needed} ('platform'), or give the task a 'runtimePlatform' of ${other}`
-    );
-  });
-}
-
-interface Runtime {
+export interface Runtime {
   readonly architecture?: string;
   readonly operatingSystem?: string;
 }
 
-/** When everything is defined: until then, the task can be changed by its resource. */
-function atSynth(container: ContainerDefinition, problemOf: (runtime: Runtime) => string | undefined): void {
-  addCheck(container, () => [problemOf(runtimeOf(container))].filter((problem) => problem !== undefined));
+/** What Fargate runs where a task says nothing. */
+const DEFAULT_ARCHITECTURE = 'X86_64';
+
+/** Only a container of ECS has a whole task definition. That of Batch has the role alone, and that of EKS has none. */
+export function taskOf(scope: Construct, container: { readonly taskDefinition?: Partial<TaskDefinition> }): Task {
+  const { taskDefinition } = container;
+  if (isWhole(taskDefinition)) {
+    return {
+      container: scope,
+      path: taskDefinition.node.path,
+      mayBeFargate: taskDefinition.isFargateCompatible,
+      runtime: () => runtimeOf(taskDefinition),
+      obtainExecutionRole: () => taskDefinition.obtainExecutionRole(),
+    };
+  }
+  if (taskDefinition?.obtainExecutionRole === undefined) {
+    throw new Error(
+      `${scope.node.path} is not a container of ECS, and only ECS on Fargate loads an image with a SOCI index lazily by ` +
+        `itself: give it the image without an index, by a maker of ContainerImage`,
+    );
+  }
+  return {
+    container: scope,
+    path: scope.node.path,
+    // The image is bound before the container has its properties; this is a method, and only EC2 has it.
+    mayBeFargate: !('addUlimit' in scope),
+    runtime: () => (isOfFargate(scope) ? runtimeOfJob(scope) : {}),
+    obtainExecutionRole: taskDefinition.obtainExecutionRole,
+  };
+}
+
+function isWhole(task: Partial<TaskDefinition> | undefined): task is TaskDefinition {
+  return task?.node !== undefined;
+}
+
+/** `EcsFargateContainerDefinition` of aws-batch, which the oldest aws-cdk-lib that we work with does not have. */
+interface FargateJob extends Construct {
+  readonly fargatePlatformVersion: unknown;
+  readonly fargateCpuArchitecture?: CpuArchitecture;
+  readonly fargateOperatingSystemFamily?: OperatingSystemFamily;
+}
+
+function isOfFargate(container: Construct): container is FargateJob {
+  return 'fargatePlatformVersion' in container;
+}
+
+function runtimeOfJob({ fargateCpuArchitecture, fargateOperatingSystemFamily }: FargateJob): Runtime {
+  return {
+    architecture: text(fargateCpuArchitecture?._cpuArchitecture ?? DEFAULT_ARCHITECTURE),
+    operatingSystem: text(fargateOperatingSystemFamily?._operatingSystemFamily),
+  };
 }
 
 /** What the task says, as it is in the template: that is where overrides and aspects are seen. */
-function runtimeOf({ taskDefinition }: ContainerDefinition): Runtime {
+function runtimeOf(taskDefinition: TaskDefinition): Runtime {
   const resource = taskDefinition.node.defaultChild;
   if (resource === undefined || !CfnResource.isCfnResource(resource)) {
     return {};
@@ -89,13 +97,4 @@ function runtimeOf({ taskDefinition }: ContainerDefinition): Runtime {
 /** Nothing for what is known at deployment only. */
 function text(value: unknown): string | undefined {
   return typeof value === 'string' ? value : undefined;
-}
-
-function mayBe(platform: string, needed: string): boolean {
-  return Token.isUnresolved(platform) || isFor(platform, needed);
-}
-
-/** With or without a variant. */
-function isFor(platform: string, needed: string): boolean {
-  return platform === needed || platform.startsWith(`${needed}/`);
 }

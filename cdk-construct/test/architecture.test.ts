@@ -2,7 +2,6 @@
 
 import { Stack } from 'aws-cdk-lib';
 import { Template } from 'aws-cdk-lib/assertions';
-import { LinuxArmBuildImage } from 'aws-cdk-lib/aws-codebuild';
 import { ProgramArchitecture, programArchitecture } from '../src/assets';
 import { LambdaComputeType, SociIndexOptions, SociIndexV2Build } from '../src';
 import { onlyResource, repositoryIn, templateOf } from './template';
@@ -27,8 +26,8 @@ test('builds run on ARM machines', () => {
   const { Environment } = onlyResource(template('aarch64'), PROJECT).Properties;
 
   expect(Environment).toMatchObject({
-    Type: LinuxArmBuildImage.AMAZON_LINUX_2_STANDARD_3_0.type,
-    Image: LinuxArmBuildImage.AMAZON_LINUX_2_STANDARD_3_0.imageId,
+    Type: 'ARM_CONTAINER',
+    Image: 'aws/codebuild/amazonlinux-aarch64-standard:3.0',
     ComputeType: 'BUILD_GENERAL1_SMALL',
   });
 });

@@ -1,0 +1,70 @@
+// Checks of the task that is to run an image. In: the task, and what its image is built or indexed for.
+// Out: an error where the image could not start or would start without its index; a warning where nothing loads it lazily.
+
+import { Token } from 'aws-cdk-lib';
+import { Platform } from 'aws-cdk-lib/aws-ecr-assets';
+import { addCheck } from './lookups';
+import { Runtime, Task } from './task';
+import { warn } from './warnings';
+
+/** The platform that a task of an architecture runs. */
+const PLATFORMS: Partial<Record<string, string>> = { X86_64: 'linux/amd64', ARM64: 'linux/arm64' };
+
+/** An indexed image: for these platforms, or for all that it has. */
+export function checkTaskOfIndex(task: Task, platforms?: Platform[]): void {
+  if (!task.mayBeFargate) {
+    warn(
+      task.container,
+      'soci-index-build:notFargate',
+      'Only Fargate loads an image with a SOCI index lazily by itself, and this task is not for Fargate. Elsewhere the ' +
+        'index is of use only where the SOCI snapshotter is installed on the instances.',
+    );
+  }
+  atSynth(task, ({ architecture, operatingSystem }) => {
+    if (operatingSystem?.startsWith('WINDOWS')) {
+      return (
+        `The task ${task.path} runs ${operatingSystem}, but SOCI indexes are for Linux images: ` +
+        `give the container an image without an index`
+      );
+    }
+    const needed = PLATFORMS[architecture ?? ''];
+    const indexed = platforms?.map(({ platform }) => platform) ?? [];
+    if (needed === undefined || indexed.length === 0 || indexed.some((name) => mayBe(name, needed))) {
+      return undefined;
+    }
+    return (
+      `The task ${task.path} runs on ${architecture}, but its image is indexed for ${indexed.join(', ')} ` +
+      `only, so it would start without an index: add ${needed} to 'platforms', or change the task's 'runtimePlatform'`
+    );
+  });
+}
+
+/** An image that is built for this platform. */
+export function checkTaskOfBuild(task: Task, { platform }: Platform): void {
+  atSynth(task, ({ architecture }) => {
+    const needed = PLATFORMS[architecture ?? ''];
+    const [other] = Object.entries(PLATFORMS).find(([, name = '']) => name !== needed && isFor(platform, name)) ?? [];
+    // A platform of neither may be another word for the one that is needed, or run there too.
+    if (needed === undefined || other === undefined) {
+      return undefined;
+    }
+    return (
+      `The task ${task.path} runs on ${architecture}, but its image is built for ${platform}, so ` +
+      `it could not start: build it for ${needed} ('platform'), or give the task a 'runtimePlatform' of ${other}`
+    );
+  });
+}
+
+/** When everything is defined. */
+function atSynth(task: Task, problemOf: (runtime: Runtime) => string | undefined): void {
+  addCheck(task.container, () => [problemOf(task.runtime())].filter((problem) => problem !== undefined));
+}
+
+function mayBe(platform: string, needed: string): boolean {
+  return Token.isUnresolved(platform) || isFor(platform, needed);
+}
+
+/** With or without a variant. */
+function isFor(platform: string, needed: string): boolean {
+  return platform === needed || platform.startsWith(`${needed}/`);
+}
