@@ -12,6 +12,7 @@ import { checkInputImage, InputImage, inputImageOf } from './input-image';
 import { LambdaFunctions } from './lambda-functions';
 import { addCheck, checkValues } from './lookups';
 import { defaultOutputTag } from './output-tag';
+import { takeOutputTag } from './output-tags';
 import { checkOptions, checkTag, quoted } from './validate';
 import { checkBuild, checkRepository } from './validate-build';
 
@@ -108,6 +109,11 @@ export class SociIndexV2Build extends Construct {
     const outputImageTag = props.outputImageTag ?? defaultOutputTag(this, input, props);
     checkValues(this, () => {
       checkOutputTag(outputImageTag, input);
+      takeOutputTag(this, {
+        imageUri: props.repository.repositoryUriForTag(outputImageTag),
+        content: [input, defaultOutputTag(this, { tag: '' }, props)],
+        removalPolicy: props.removalPolicy,
+      });
     });
 
     this.index = new IndexResource(this, {
