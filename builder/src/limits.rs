@@ -8,6 +8,8 @@ pub struct Limits {
     pub blob_bytes: u64,
     /// Bytes of all ztocs of an image that are held to read its files, or to find those to prefetch.
     pub ztocs_bytes: u64,
+    /// Bytes that an image's file system may take in memory, counted roughly: [`Self::NODE_BYTES`] for each name, and its path.
+    pub tree_bytes: u64,
     /// Bytes that are collected of a layer for its ztoc, whatever its size; see [`Self::ztoc_bytes_of`].
     pub ztoc_bytes: u64,
     /// Bytes of the manifests in an image index, together. One has some KiB; the provider, which reads them too, has 128 MiB in all.
@@ -40,6 +42,8 @@ impl Limits {
     /// Bytes of the records that describe one member of a tar archive (PAX, GNU long name, GNU long link). It is the reference's
     /// own limit, so nothing that it indexes is lost.
     pub const RECORD_BYTES: u64 = 1 << 20;
+    /// Bytes that a name in a file system takes in memory, about.
+    pub const NODE_BYTES: u64 = 256;
     /// Bytes of a token service's answer. A token has some KiB.
     pub const TOKEN_BYTES: u64 = 1 << 20;
     /// Bytes of a file that the user keeps for registries: credentials, certificates. The largest, a bundle of all public
@@ -63,6 +67,7 @@ impl Default for Limits {
         Self {
             blob_bytes: 1 << 30,
             ztocs_bytes: 1 << 30,
+            tree_bytes: 1 << 30,
             ztoc_bytes: 128 << 20,
             manifests_bytes: 8 << 20,
             referrers_bytes: 16 << 20,
@@ -115,6 +120,7 @@ mod tests {
                 ),
             ),
             ("all ztocs of an image", mib(limits.ztocs_bytes)),
+            ("the file system of an image", mib(limits.tree_bytes)),
             (
                 "the records of one member of an archive",
                 mib(Limits::RECORD_BYTES),

@@ -99,7 +99,7 @@ impl Reader {
             .buffered(LAYERS_AT_ONCE)
             .try_collect()
             .await?;
-        let mut tree = Tree::default();
+        let mut tree = Tree::within(shared.store.limits().tree_bytes);
         let mut layers = Vec::with_capacity(prepared.len());
         for (layer, toc) in prepared {
             layer.apply(&toc, &mut tree)?;

@@ -12,6 +12,7 @@ pub use inode::Inode;
 use inode::kind_of;
 
 use crate::{
+    limits::Limits,
     tar::Kind,
     ztoc::{FileMetadata, Toc},
 };
@@ -44,6 +45,8 @@ pub struct Tree {
     nodes: Vec<Node>,
     /// Layers that were left out, bottom first.
     gaps: Vec<usize>,
+    /// Bytes that names and their paths may still take.
+    room: u64,
 }
 
 /// The way that a path takes.
@@ -75,11 +78,21 @@ impl Default for Tree {
                 cleared_by: None,
             }],
             gaps: Vec::new(),
+            room: Limits::default().tree_bytes,
         }
     }
 }
 
 impl Tree {
+    /// An empty file system that may grow to `bytes`.
+    #[must_use]
+    pub fn within(bytes: u64) -> Self {
+        Self {
+            room: bytes,
+            ..Self::default()
+        }
+    }
+
     /// Leaves layer number `layer` out, whose files are not known. From here on a name that leads nowhere may lead into it, and is
     /// no reason to call a layer unpackable.
     pub fn leave_out(&mut self, layer: usize) {
@@ -116,11 +129,17 @@ impl Tree {
     /// Where a runtime could not unpack it. The tree is then of no use.
     pub fn apply(&mut self, layer: usize, toc: &Toc) -> Result<(), Unpackable> {
         for file in toc.iter() {
+            let before = self.nodes.len();
             match self.add(layer, &file) {
                 Err(Unpackable::HardLink { .. } | Unpackable::Path { .. })
                     if !self.gaps.is_empty() => {}
                 added => added?,
             }
+            // A long path may make a directory of each of its letters.
+            let made = (self.nodes.len() - before) as u64;
+            let taken = made * (Limits::NODE_BYTES + file.name.len() as u64);
+            let room = self.room.checked_sub(taken);
+            self.room = room.ok_or(Unpackable::TooLarge)?;
         }
         Ok(())
     }

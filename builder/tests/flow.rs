@@ -35,7 +35,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("convert", &["digest", "image", "index", "oci"]),
     ("plan", &["digest", "index", "oci", "plural"]),
     // The file system that layers make knows neither stores nor images.
-    ("tree", &["tar", "ztoc"]),
+    ("tree", &["limits", "tar", "ztoc"]),
     (
         "reader",
         &[

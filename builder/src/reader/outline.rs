@@ -70,7 +70,7 @@ impl Outline {
             .buffered(LAYERS_AT_ONCE)
             .try_collect()
             .await?;
-        let mut tree = Tree::default();
+        let mut tree = Tree::within(shared.store.limits().tree_bytes);
         let mut layers = Vec::with_capacity(prepared.len());
         for (number, prepared) in prepared.into_iter().enumerate() {
             let descriptor = &image.manifest.layers[number];

@@ -27,6 +27,9 @@ pub enum Unpackable {
         /// What it names.
         target: String,
     },
+    /// More names than are held.
+    #[error("the image has more files than are held in memory")]
+    TooLarge,
     /// A root that is something else than a directory.
     #[error("the root of the file system is {}, not a directory", .0.described())]
     Root(Kind),

@@ -345,3 +345,21 @@ fn what_a_layer_that_was_left_out_may_have_changed_is_doubtful() {
     tree.leave_out(4);
     assert_eq!(tree.doubt(b"d/high"), Some(4));
 }
+
+/// Directories of one letter each: a path of 4 KB makes 2,000 of them.
+#[test]
+fn a_file_system_has_no_more_names_than_there_is_room_for() {
+    let path = |number: usize| format!("{number}/{}f", "a/".repeat(2_000));
+    let names: Vec<_> = (0..40).map(path).collect();
+    let mut toc = Toc::default();
+    for name in &names {
+        toc.push(&FileMetadata {
+            name: name.as_bytes(),
+            kind: b"reg",
+            ..FileMetadata::default()
+        });
+    }
+    assert_eq!(Tree::within(1 << 30).apply(0, &toc), Ok(()));
+    let refused = Tree::within(64 << 20).apply(0, &toc);
+    assert_eq!(refused, Err(Unpackable::TooLarge));
+}
