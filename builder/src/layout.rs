@@ -4,15 +4,18 @@
 
 pub mod archive;
 mod directory;
+mod elsewhere;
 mod find;
 pub mod image_name;
 pub mod index_json;
+mod input;
 mod lock;
 pub mod names;
 mod transaction;
 
 use std::{
     collections::HashSet,
+    fs::File,
     io::{self, Read, Seek, SeekFrom},
     ops::Range,
     path::{Path, PathBuf},
@@ -30,6 +33,7 @@ use crate::{
     plural::bytes,
 };
 use find::listed;
+use input::{Input, Unusable};
 
 /// Bytes that are read and hashed at once.
 const PIECE_BYTES: usize = 1 << 17;
@@ -151,6 +155,7 @@ pub struct Layout {
     place: Place,
     path: PathBuf,
     files: Box<dyn Files>,
+    is_read_only: bool,
     limits: Limits,
 }
 
@@ -160,28 +165,62 @@ impl Layout {
         match place {
             Place::Directory(path) => Self::open_directory(path),
             Place::Archive(path) => Self::open_archive(path),
-            Place::Stdin => Err(Error::NotALayout {
-                layout: "standard input".into(),
-                why: "it cannot be read".to_owned(),
-            }),
+            Place::Stdin => {
+                let path = Path::new("standard input");
+                let input = input::stdin().map_err(|source| Self::not_opened(path, source))?;
+                Self::of_archive(place, path, input::seekable(input, None))
+            }
         }
     }
 
     /// Opens the directory `path`.
     pub fn open_directory(path: &Path) -> Result<Self, Error> {
+        let place = Place::Directory(path.to_owned());
+        if path.is_file() {
+            return Err(Error::NotALayout {
+                layout: path.to_owned(),
+                why: format!("it is a file; write oci-archive:{}", path.display()),
+            });
+        }
         let files = Box::new(directory::Directory::new(path));
-        Self::of(Place::Directory(path.to_owned()), path, files)
+        Self::of(place, path, files)
     }
 
-    /// Opens the archive `path`.
+    /// Opens the archive `path`. What is no file but a pipe is read to its end first.
     pub fn open_archive(path: &Path) -> Result<Self, Error> {
-        let archive = archive::Archive::open(path).map_err(|source| Error::File {
+        let place = Place::Archive(path.to_owned());
+        let file = File::open(path).map_err(|source| Self::not_opened(path, source))?;
+        Self::of_archive(&place, path, input::seekable(file, Some(path)))
+    }
+
+    fn of_archive(
+        place: &Place,
+        path: &Path,
+        input: Result<Input, Unusable>,
+    ) -> Result<Self, Error> {
+        let input = input.map_err(|unusable| match unusable {
+            Unusable::Io(source) => Self::not_opened(path, source),
+            Unusable::Other(why) => Error::NotALayout {
+                layout: path.to_owned(),
+                why,
+            },
+        })?;
+        let archive = archive::Archive::of(input.file, path);
+        let archive = archive.map_err(|source| Self::not_opened(path, source))?;
+        let layout = Self::of(place.clone(), path, Box::new(archive))?;
+        Ok(Self {
+            is_read_only: input.is_read_only,
+            ..layout
+        })
+    }
+
+    fn not_opened(path: &Path, source: io::Error) -> Error {
+        Error::File {
             what: "read",
             file: "the members".to_owned(),
             layout: path.to_owned(),
             source,
-        })?;
-        Self::of(Place::Archive(path.to_owned()), path, Box::new(archive))
+        }
     }
 
     fn of(place: Place, path: &Path, files: Box<dyn Files>) -> Result<Self, Error> {
@@ -189,12 +228,18 @@ impl Layout {
             place,
             path: path.to_owned(),
             files,
+            is_read_only: false,
             limits: Limits::default(),
         };
         if layout.read("oci-layout", 4096)?.is_none() {
-            return Err(layout.not_a_layout("the file oci-layout is missing"));
+            return Err(layout.not_a_layout(&layout.without_a_layout()));
         }
         Ok(layout)
+    }
+
+    /// Whether it came out of a pipe, and nothing can be written into it.
+    pub fn is_read_only(&self) -> bool {
+        self.is_read_only
     }
 
     /// The same layout, read within `limits`.

@@ -36,6 +36,7 @@ pub mod reader;
 pub mod registry;
 pub mod report;
 pub mod run;
+mod shell;
 pub mod start;
 pub mod store;
 pub mod tar;

@@ -82,6 +82,7 @@ pub async fn index(
     let started = Instant::now();
     naming::check(request)?;
     let store = Store::open(&request.image, client, request.limits)?;
+    naming::check_store(&store)?;
     let root = store.image(&request.image).await?;
     let output_tag = naming::output(request, store.name_of(&request.image)?.as_deref())?;
     let image = Image::load(&store, root).await?;

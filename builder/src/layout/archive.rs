@@ -58,13 +58,11 @@ impl Opened {
 }
 
 impl Archive {
-    pub(super) fn open(path: &Path) -> io::Result<Self> {
-        let file = File::open(path)?;
-        if !file.metadata()?.is_file() {
-            return Err(io::Error::other("it is not a regular file"));
-        }
+    /// The archive in `file`, which can be read at any place. Written is to `path`, which need not be the same one for those that are
+    /// only read.
+    pub(super) fn of(file: File, path: &Path) -> io::Result<Self> {
         Ok(Self {
-            path: fs::canonicalize(path)?,
+            path: fs::canonicalize(path).unwrap_or_else(|_| path.to_owned()),
             opened: Mutex::new(Opened::of(file)?),
             added: Mutex::default(),
         })

@@ -31,7 +31,7 @@ pub enum Error {
     OutputTagOfVersion1,
     /// An archive that nothing can be written into.
     #[error(
-        "an image from standard input cannot be indexed, because the result is written into its archive; save it to a file first, and use oci-archive:FILE"
+        "an archive from standard input or a pipe cannot be indexed, because the result is written into the archive; save it to a file first, and use oci-archive:FILE"
     )]
     Stdin,
     /// A platform that the image does not have.

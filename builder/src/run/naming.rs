@@ -17,6 +17,14 @@ pub(super) fn check(request: &Request) -> Result<(), Error> {
     }
 }
 
+/// Refuses a layout that came out of a pipe by another name than that of standard input.
+pub(super) fn check_store(store: &Store) -> Result<(), Error> {
+    match store {
+        Store::Layout(layout) if layout.is_read_only() => Err(Error::Stdin),
+        _ => Ok(()),
+    }
+}
+
 /// The name of the image to use afterwards: a new one for version 2, the image's own for version 1. In a registry it is a tag.
 pub(super) fn output(request: &Request, own: Option<&str>) -> Result<Option<String>, Error> {
     if request.version == Version::V1 {

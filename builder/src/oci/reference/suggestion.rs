@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::{Refusal, RegistryImage, is_like_a_host};
+use crate::shell::copy_to_oci;
 
 /// Names that skopeo gives to places where images are, and that are neither registries nor layouts.
 const SKOPEO: [&str; 7] = [
@@ -82,29 +83,15 @@ fn of_scheme(
             "an OCI layout in a directory is oci:DIR here",
             format!("write oci:{rest}"),
         )),
-        _ if SKOPEO.contains(&scheme) => Some(Refusal::with(
-            format!("{scheme}: is no registry and no OCI layout"),
-            {
-                let (from, to) = (
-                    quoted(&format!("{written}:{rest}")),
-                    archive_for(scheme, rest),
-                );
-                format!(
-                    "copy it first: skopeo copy {from} {to}:latest, and then use {to}:latest",
-                    to = quoted(&format!("oci-archive:{to}")),
-                )
-            },
-        )),
+        _ if SKOPEO.contains(&scheme) => {
+            let path = rest.split(':').next();
+            let archive = path.filter(|_| scheme == "docker-archive");
+            Some(Refusal::with(
+                format!("{scheme}: is no registry and no OCI layout"),
+                copy_to_oci(&format!("{scheme}:{rest}"), archive, "latest"),
+            ))
+        }
         _ => None,
-    }
-}
-
-/// Where a copy of an image goes, as an OCI archive: beside the archive that it comes from, or here.
-fn archive_for(scheme: &str, rest: &str) -> String {
-    let path = rest.split(':').next().unwrap_or_default();
-    match path.strip_suffix(".tar") {
-        Some(stem) if scheme == "docker-archive" => format!("{stem}-oci.tar"),
-        _ => "image-oci.tar".to_owned(),
     }
 }
 
@@ -163,16 +150,6 @@ fn registry_name(text: &str) -> Option<String> {
         name += ":latest";
     }
     RegistryImage::parse(&name).is_ok().then_some(name)
-}
-
-/// `text` as a shell reads it.
-fn quoted(text: &str) -> String {
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/.:_-@,+=[]".contains(&byte);
-    if text.bytes().all(is_plain) {
-        text.to_owned()
-    } else {
-        format!("'{}'", text.replace('\'', "'\\''"))
-    }
 }
 
 #[cfg(test)]
