@@ -10,7 +10,7 @@ use std::io::{self, Read};
 
 use crate::{
     digest::{Digest, Hasher},
-    inflate::{self, Boundary, CompressedAt, Gunzip, PlainAt, Sink},
+    inflate::{self, Boundary, CompressedAt, Fault, Gunzip, PlainAt, Sink},
     oci::LayerEncoding,
     tar::{self, Entry, TarReader},
     ztoc::{self, Compression, FileMetadata, Toc, Ztoc},
@@ -97,11 +97,42 @@ pub enum Unindexable {
 /// # Errors
 /// Only what `source` gives. What is wrong with the layer itself is part of the [`Pass`].
 pub fn pass(
+    source: impl Read,
+    declared: LayerEncoding,
+    options: &Options,
+    spare: &mut dyn FnMut() -> Option<SpareCore>,
+) -> io::Result<Pass> {
+    pass_for(Purpose::Index, source, declared, options, spare)
+}
+
+/// As [`pass`], for a layer that is only to be read: what runtimes pass over (global PAX headers, padding behind the gzip stream)
+/// is no reason that it cannot be, though no other client could use its ztoc.
+///
+/// # Errors
+/// As [`pass`].
+pub fn pass_to_read(
+    source: impl Read,
+    declared: LayerEncoding,
+    options: &Options,
+) -> io::Result<Pass> {
+    pass_for(Purpose::Read, source, declared, options, &mut no_spare_core)
+}
+
+/// What a pass is for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    Index,
+    Read,
+}
+
+fn pass_for(
+    purpose: Purpose,
     mut source: impl Read,
     declared: LayerEncoding,
     options: &Options,
     spare: &mut dyn FnMut() -> Option<SpareCore>,
 ) -> io::Result<Pass> {
+    let files = Files::new(purpose);
     let head = sniff(&mut source, &declared)?;
     let mut source = head.bytes.chain(source);
     let found = match head.encoding {
@@ -110,8 +141,8 @@ pub fn pass(
         Err(name) => Err(Unindexable::Compression(name)),
     };
     match found {
-        Ok(LayerEncoding::Gzip) => gzip_pass(&mut source, options, Hashing::new(spare)),
-        Ok(_) => plain_pass(&mut source, options, Hashing::new(spare)),
+        Ok(LayerEncoding::Gzip) => gzip_pass(&mut source, options, Hashing::new(spare), files),
+        Ok(_) => plain_pass(&mut source, options, Hashing::new(spare), files),
         Err(why) => digest_only(&mut source, why),
     }
 }
@@ -147,9 +178,22 @@ fn digest_only(source: &mut impl Read, why: Unindexable) -> io::Result<Pass> {
 struct Files {
     reader: TarReader,
     toc: Toc,
+    /// Whether what is behind the archive and the gzip stream is passed over.
+    passes_over_padding: bool,
 }
 
 impl Files {
+    fn new(purpose: Purpose) -> Self {
+        match purpose {
+            Purpose::Index => Self::default(),
+            Purpose::Read => Self {
+                reader: TarReader::new().passing_over_globals(),
+                toc: Toc::default(),
+                passes_over_padding: true,
+            },
+        }
+    }
+
     fn take(&mut self, plain: &[u8]) -> Result<(), Unindexable> {
         let toc = &mut self.toc;
         self.reader
@@ -227,16 +271,24 @@ fn gzip_pass<'a>(
     source: &mut impl Read,
     options: &'a Options,
     hashing: Hashing<'a>,
+    files: Files,
 ) -> io::Result<Pass> {
     let mut sink = GzipSink {
         spans: GzipSpans::new(options.span_size, hashing),
-        files: Files::default(),
+        files,
         options,
     };
     let mut gunzip = Gunzip::default();
     let read = match gunzip.run(source, &mut sink) {
         Ok(PlainAt(_)) => Ok(()),
         Err(inflate::Error::Read(error)) => return Err(error),
+        Err(inflate::Error::Stream {
+            fault: Fault::NotGzip,
+            ..
+        }) if sink.files.passes_over_padding && sink.files.reader.has_ended() => {
+            gunzip.drain(source, &mut sink)?;
+            Ok(())
+        }
         Err(inflate::Error::Stream { at, fault }) => Err(Unindexable::Gzip { at, fault }),
         Err(inflate::Error::Sink(why)) => Err(why),
     };
@@ -254,9 +306,13 @@ fn gzip_pass<'a>(
     ))
 }
 
-fn plain_pass(source: &mut impl Read, options: &Options, hashing: Hashing<'_>) -> io::Result<Pass> {
+fn plain_pass(
+    source: &mut impl Read,
+    options: &Options,
+    hashing: Hashing<'_>,
+    mut files: Files,
+) -> io::Result<Pass> {
     let mut spans = EqualSpans::new(options.span_size, hashing);
-    let mut files = Files::default();
     let mut read = Ok(());
     each_piece(source, |piece| {
         spans.take(piece);

@@ -22,6 +22,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 
 pub use error::Error;
 pub use file::FileReader;
+pub use layer::UnknownLayer;
 pub use lookup::{FoundIndex, PlatformImage, host_platform};
 pub use outline::{Access, LayerOutline, Outline};
 pub use spans::{Span, SpanError, Spans, UnusableSpans};
@@ -43,7 +44,9 @@ const LAYERS_AT_ONCE: usize = 4;
 pub struct Reader {
     /// The platform's image and its index.
     pub image: PlatformImage,
-    layers: Vec<Arc<Layer>>,
+    /// Layers whose files are not known, bottom first.
+    pub unknown: Vec<UnknownLayer>,
+    layers: Vec<Option<Arc<Layer>>>,
     tree: Tree,
     shared: Arc<Shared>,
 }
@@ -95,18 +98,29 @@ impl Reader {
         let image = PlatformImage::find(&store, &image, platform).await?;
         let shared = Arc::new(Shared::new(store));
         let prepared: Vec<_> = stream::iter(0..image.manifest.layers.len())
-            .map(|number| Layer::prepare(&shared, &image, number))
+            .map(|number| Layer::prepare_if_known(&shared, &image, number))
             .buffered(LAYERS_AT_ONCE)
             .try_collect()
             .await?;
         let mut tree = Tree::within(shared.store.limits().tree_bytes);
         let mut layers = Vec::with_capacity(prepared.len());
-        for (layer, toc) in prepared {
-            layer.apply(&toc, &mut tree)?;
-            layers.push(Arc::new(layer));
+        let mut unknown = Vec::new();
+        for prepared in prepared {
+            match prepared {
+                Ok((layer, toc)) => {
+                    layer.apply(&toc, &mut tree)?;
+                    layers.push(Some(Arc::new(layer)));
+                }
+                Err(layer) => {
+                    tree.leave_out(layer.number);
+                    unknown.push(layer);
+                    layers.push(None);
+                }
+            }
         }
         Ok(Self {
             image,
+            unknown,
             layers,
             tree,
             shared,
@@ -123,9 +137,27 @@ impl Reader {
     /// # Errors
     /// Where the path leads nowhere.
     pub fn find(&self, path: &[u8]) -> Result<NodeId, Error> {
-        self.tree.find(path, true).map_err(|source| Error::Path {
+        self.tree.find(path, true).map_err(|source| {
+            let path = String::from_utf8_lossy(path).into_owned();
+            match self.unknown.first() {
+                None => Error::Path { path, source },
+                Some(layer) => Error::PathUnknown {
+                    path,
+                    layer: layer.name(),
+                    source,
+                },
+            }
+        })
+    }
+
+    /// Why what is at `path` may not be what a container sees there: a layer whose files are not known lies above it.
+    pub fn doubt(&self, path: &[u8]) -> Option<Error> {
+        let number = self.tree.doubt(path)?;
+        let layer = self.unknown.iter().find(|layer| layer.number == number)?;
+        Some(Error::Doubtful {
             path: String::from_utf8_lossy(path).into_owned(),
-            source,
+            layer: layer.name(),
+            reason: layer.reason.to_string(),
         })
     }
 
@@ -141,11 +173,12 @@ impl Reader {
                 kind: inode.kind,
             });
         }
-        FileReader::new(
-            Arc::clone(&self.shared),
-            Arc::clone(&self.layers[inode.layer]),
-            inode.payload(),
-        )
+        // A file of the tree is of a layer that is known.
+        let layer = self.layers[inode.layer].as_ref().ok_or(Error::NotAFile {
+            path: String::from_utf8_lossy(path).into_owned(),
+            kind: inode.kind,
+        })?;
+        FileReader::new(Arc::clone(&self.shared), Arc::clone(layer), inode.payload())
     }
 
     /// Bytes of layers that came from the store so far.

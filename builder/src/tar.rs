@@ -23,6 +23,9 @@ use meta::{MetaKind, Pending};
 
 use crate::limits::Limits;
 
+/// The type flag of a global PAX header.
+const GLOBAL: u8 = b'g';
+
 /// The parser: [`push`](Self::push) it every byte of the stream, then [`finish`](Self::finish).
 ///
 /// Memory does not grow with the stream: one block, and the records that wait for their member.
@@ -39,6 +42,7 @@ pub struct TarReader {
     header_at: u64,
     header_name: Vec<u8>,
     pending: Pending,
+    passes_over_globals: bool,
 }
 
 enum State {
@@ -76,7 +80,21 @@ impl TarReader {
             header_at: 0,
             header_name: Vec::new(),
             pending: Pending::default(),
+            passes_over_globals: false,
         }
+    }
+
+    /// Passes over global PAX headers (`git archive` writes one), as runtimes do. A table of contents has no entry for one, so an
+    /// archive with one can be read, but not be indexed.
+    #[must_use]
+    pub fn passing_over_globals(mut self) -> Self {
+        self.passes_over_globals = true;
+        self
+    }
+
+    /// Whether the end marker has come.
+    pub fn has_ended(&self) -> bool {
+        matches!(self.state, State::Ended { .. })
     }
 
     /// Takes the next bytes, however many, and gives `sink` each member whose header ends in them.
@@ -202,6 +220,13 @@ impl TarReader {
         let header = Header::parse(block).map_err(|problem| Error::Header { at, problem })?;
         self.header_at = at;
 
+        if header.flag == GLOBAL && self.passes_over_globals {
+            header.full_name(&mut self.header_name);
+            let bytes = entry::payload_bytes(at, &self.header_name, header.size)?;
+            self.pending.clear();
+            self.skip(bytes, padding_after(bytes));
+            return Ok(());
+        }
         if let Some(kind) = MetaKind::of(header.flag) {
             header.full_name(&mut self.header_name);
             let bytes = entry::payload_bytes(at, &self.header_name, header.size)?;

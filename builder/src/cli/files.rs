@@ -1,6 +1,6 @@
 //! `soci-builder ls` and `cat`: files of an image, read through its index.
 
-use std::io;
+use std::io::{self, Write};
 
 use serde::Serialize;
 use soci_builder::{
@@ -10,6 +10,7 @@ use soci_builder::{
     printable::printable,
     reader::{self, Reader},
     registry::Client,
+    run::chain,
     store::Store,
     tar::Kind,
     tree::NodeId,
@@ -25,6 +26,9 @@ struct Listing {
     platform: String,
     manifest_digest: Digest,
     index: Option<IndexInfo>,
+    /// Layers whose entries are missing here; they may have replaced or removed what layers below have.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    unknown_layers: Vec<UnknownInfo>,
     entries: Vec<Entry>,
 }
 
@@ -32,6 +36,14 @@ struct Listing {
 struct IndexInfo {
     version: &'static str,
     digest: Digest,
+}
+
+#[derive(Serialize)]
+struct UnknownInfo {
+    /// From 1.
+    layer: usize,
+    digest: Digest,
+    reason: String,
 }
 
 #[derive(Serialize)]
@@ -48,6 +60,9 @@ struct Entry {
     target: Option<String>,
     /// From 1, as errors count.
     layer: usize,
+    /// Whether a layer above, whose files are not known, may have replaced or removed it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    uncertain: bool,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -62,6 +77,15 @@ pub(crate) async fn ls(arguments: LsArgs, client: &Client) -> Result<Answer, End
     let reader = arguments.image.open(client).await.map_err(failed)?;
     let path = arguments.path.as_encoded_bytes();
     let listing = list(&reader, path, arguments.recursive).map_err(failed)?;
+    for unknown in &reader.unknown {
+        let warning = format!(
+            "warning: {} cannot be read: its entries are missing, and it may have replaced or removed entries of the layers below: {}",
+            unknown.name(),
+            chain(&unknown.reason)
+        );
+        // Where nobody reads stderr, the result still says it to whoever asks for JSON.
+        let _ = writeln!(io::stderr(), "{}", printable(&warning));
+    }
     print::answer(arguments.json, &listing, text, Ending::Done)
 }
 
@@ -69,15 +93,22 @@ pub(crate) async fn cat(arguments: CatArgs, client: &Client) -> Result<Answer, E
     let failed = |source| arguments.image.failed(source);
     let reader = arguments.image.open(client).await.map_err(failed)?;
     // Looked up before anything is printed: a closed stdout does not hide that a file is missing.
-    let (mut files, mut ending) = (Vec::new(), Ending::Done);
+    let (mut files, mut ending, mut doubt) = (Vec::new(), Ending::Done, None);
     for path in &arguments.paths {
         match reader.file(path.as_encoded_bytes()) {
-            Ok(file) => files.push(file),
+            Ok(file) => {
+                files.push(file);
+                doubt = doubt.or_else(|| reader.doubt(path.as_encoded_bytes()));
+            }
             Err(error) => {
                 ending = failed(error);
                 break;
             }
         }
+    }
+    // What is known is printed all the same; the exit code says that it may be another file.
+    if let (Some(doubt), Ending::Done) = (doubt, &ending) {
+        ending = failed(doubt);
     }
     let mut out = tokio::io::stdout();
     for mut file in files {
@@ -125,6 +156,15 @@ fn list(reader: &Reader, path: &[u8], recursive: bool) -> Result<Listing, reader
             },
             digest: index.descriptor.digest,
         }),
+        unknown_layers: reader
+            .unknown
+            .iter()
+            .map(|unknown| UnknownInfo {
+                layer: unknown.number + 1,
+                digest: unknown.digest,
+                reason: chain(&unknown.reason),
+            })
+            .collect(),
         entries: named
             .into_iter()
             .map(|(path, node)| entry(reader, &path, node))
@@ -145,10 +185,14 @@ fn entry(reader: &Reader, path: &[u8], node: NodeId) -> Entry {
         modified: inode.modified.clone(),
         target: (inode.kind == Kind::Symlink).then(|| text(&inode.link_name)),
         layer: inode.layer + 1,
+        uncertain: reader
+            .unknown
+            .last()
+            .is_some_and(|unknown| unknown.number > inode.layer),
     }
 }
 
-fn text(out: &mut impl io::Write, listing: &Listing) -> io::Result<()> {
+fn text(out: &mut impl Write, listing: &Listing) -> io::Result<()> {
     let width = |of: &dyn Fn(&Entry) -> u64| {
         let longest = listing.entries.iter().map(of).max().unwrap_or(0);
         longest.to_string().len()

@@ -154,6 +154,28 @@ pub enum Error {
         /// Why.
         source: tree::NotFound,
     },
+    /// No such file, as far as is known.
+    #[error("cannot find {path}, unless it is in {layer}, which cannot be read")]
+    PathUnknown {
+        /// The path asked for.
+        path: String,
+        /// The layer whose files are not known.
+        layer: String,
+        /// What is known.
+        source: tree::NotFound,
+    },
+    /// A file that may have been replaced.
+    #[error(
+        "{path} may not be the file that a container sees: {layer}, which lies above it, cannot be read and may have replaced or removed it ({reason})"
+    )]
+    Doubtful {
+        /// The path asked for.
+        path: String,
+        /// The layer whose files are not known.
+        layer: String,
+        /// Why it cannot be read.
+        reason: String,
+    },
     /// Something without contents.
     #[error("{path} is {}, not a regular file", .kind.described())]
     NotAFile {

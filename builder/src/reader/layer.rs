@@ -11,6 +11,7 @@ use tokio::{sync::mpsc, task::spawn_blocking};
 
 use super::{Error, PlatformImage, Shared, Span, Spans, ranges::Ranges};
 use crate::{
+    digest::Digest,
     layer::{self, Options},
     oci::{Descriptor, LayerEncoding},
     store::ReadImages,
@@ -23,6 +24,24 @@ const SPAN_SIZE: u64 = 4 << 20;
 
 /// Pieces of a large span that wait for their reader.
 const QUEUE: usize = 4;
+
+/// A layer whose files are not known: it has no ztoc, and cannot be read whole.
+#[derive(Debug)]
+pub struct UnknownLayer {
+    /// Its number, from 0.
+    pub number: usize,
+    /// Its digest.
+    pub digest: Digest,
+    /// Why it cannot be read.
+    pub reason: Error,
+}
+
+impl UnknownLayer {
+    /// What errors call it.
+    pub fn name(&self) -> String {
+        named(self.number, &self.digest)
+    }
+}
 
 pub(super) struct Layer {
     number: usize,
@@ -42,6 +61,29 @@ pub(super) enum Plain {
 }
 
 impl Layer {
+    /// As [`prepare`](Self::prepare); where the layer has no ztoc and cannot be read, the reason, which is no failure: of the image
+    /// the rest can be read.
+    pub(super) async fn prepare_if_known(
+        shared: &Arc<Shared>,
+        image: &PlatformImage,
+        number: usize,
+    ) -> Result<Result<(Self, Toc), UnknownLayer>, Error> {
+        let descriptor = &image.manifest.layers[number];
+        match Self::prepare(shared, image, number).await {
+            Err(
+                reason @ (Error::Unreadable { .. }
+                | Error::Layer { .. }
+                | Error::Read { .. }
+                | Error::Store(_)),
+            ) if image.ztoc_of(descriptor).is_none() => Ok(Err(UnknownLayer {
+                number,
+                digest: descriptor.digest,
+                reason,
+            })),
+            prepared => prepared.map(Ok),
+        }
+    }
+
     /// Fetches the ztoc of layer `number`, or reads the layer.
     pub(super) async fn prepare(
         shared: &Arc<Shared>,
@@ -193,7 +235,11 @@ impl Layer {
 }
 
 fn name(number: usize, layer: &Descriptor) -> String {
-    format!("layer {} ({})", number + 1, layer.digest)
+    named(number, &layer.digest)
+}
+
+fn named(number: usize, digest: &Digest) -> String {
+    format!("layer {} ({digest})", number + 1)
 }
 
 /// Makes the ztoc that a layer does not have; blocks.
@@ -227,8 +273,7 @@ fn read_whole(
         LayerEncoding::Gzip | LayerEncoding::Uncompressed => LayerEncoding::Unknown,
         other => other,
     };
-    let pass =
-        layer::pass(&mut source, declared, &options, &mut layer::no_spare_core).map_err(read)?;
+    let pass = layer::pass_to_read(&mut source, declared, &options).map_err(read)?;
     shared
         .bytes_read
         .fetch_add(counter.load(Ordering::Relaxed), Ordering::Relaxed);

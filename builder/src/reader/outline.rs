@@ -111,10 +111,8 @@ async fn prepare(
     if !is_small && image.ztoc_of(&image.manifest.layers[number]).is_none() {
         return Ok(None);
     }
-    match Layer::prepare(shared, image, number).await {
-        Err(Error::Unreadable { .. }) => Ok(None),
-        prepared => prepared.map(Some),
-    }
+    let prepared = Layer::prepare_if_known(shared, image, number).await?;
+    Ok(prepared.ok())
 }
 
 /// The layers without a ztoc that are read, by number: the smallest that together have at most `room` bytes.

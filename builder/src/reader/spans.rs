@@ -214,6 +214,8 @@ impl Spans {
         match fault {
             // The span ends before its member does, as a rule.
             Some((_, Fault::Truncated)) | None if taken.left == 0 => Ok(()),
+            // What is behind the last member is none of its bytes.
+            Some((_, Fault::NotGzip)) if taken.left == 0 => Ok(()),
             Some((at, fault)) if fault != Fault::Truncated => Err(SpanError::Inflate { at, fault }),
             _ => Err(SpanError::Length {
                 found: expected - taken.left,

@@ -96,12 +96,7 @@ fn read(store: &Store, layer: &Descriptor) -> Option<(Toc, u64)> {
         build_tool: DEFAULT_BUILD_TOOL.to_owned(),
         bytes_max: store.limits().ztoc_bytes_of(layer.size),
     };
-    let pass = layer::pass(
-        &mut source,
-        LayerEncoding::Unknown,
-        &options,
-        &mut layer::no_spare_core,
-    );
+    let pass = layer::pass_to_read(&mut source, LayerEncoding::Unknown, &options);
     let pass = pass.ok().filter(|pass| pass.digest == layer.digest)?;
     Some((pass.ztoc.ok()?.toc, read.load(Ordering::Relaxed)))
 }

@@ -193,9 +193,15 @@ async fn layers_without_a_ztoc_are_read_whole_and_once() {
 #[tokio::test]
 async fn what_cannot_be_read_is_named() {
     let (_layout, image) = Image::of([&Layer::zstd()]).layout();
-    let error = open(&image).await.err().unwrap();
-    assert!(error.to_string().starts_with("layer 1 (sha256:"), "{error}");
-    assert!(error.to_string().contains("no ztoc"), "{error}");
+    let reader = open(&image).await.unwrap();
+    let reason = reader.unknown[0].reason.to_string();
+    assert!(reason.starts_with("layer 1 (sha256:"), "{reason}");
+    assert!(reason.contains("no ztoc"), "{reason}");
+    let error = reader.file(b"f").err().unwrap().to_string();
+    assert!(
+        error.starts_with("cannot find f, unless it is in layer 1 (sha256:"),
+        "{error}"
+    );
 
     let layer = Layer::gzip(&tar_of([("d/f", "text")]));
     let (_layout, image) = Image::of([&layer]).layout();

@@ -11,6 +11,7 @@ mod ranges;
 mod spans;
 #[path = "../support/mod.rs"]
 mod support;
+mod unknown;
 
 use soci_builder::{
     limits::Limits,
