@@ -1,14 +1,22 @@
-//! An image as it is stored: one manifest, or an index of several.
+//! An image as it is stored: one manifest, or an index of several, which may hold further indexes.
 //! In: a reference's manifest. Out: each entry with what it is for us, and the manifests of the platforms' images.
 
-use serde::Deserialize;
+mod presence;
+mod walk;
+
+use serde::{Deserialize, Serialize};
+
+pub use presence::Presence;
 
 use crate::{
-    index::V2,
+    choice::{Candidate, Kind, Mistaken, mistaken},
+    digest::Digest,
+    index::{INDEX_DIGEST, MANIFEST_DIGEST},
     limits::Limits,
     oci::{Descriptor, ImageIndex, ImageManifest, Manifest, Platform, media_type},
     store::{self, Fetched, ReadImages},
 };
+use walk::{Walk, platform_of};
 
 /// An image with all its platforms.
 pub struct Image {
@@ -16,7 +24,7 @@ pub struct Image {
     pub root: Fetched,
     /// The index, where the root is one.
     pub index: Option<ImageIndex>,
-    /// The entries of the index in order; for a single manifest, that one.
+    /// The entries of the index in order, those of indexes within it in the place of these; for a single manifest, that one.
     pub entries: Vec<Entry>,
 }
 
@@ -32,15 +40,39 @@ pub struct Entry {
 pub enum Role {
     /// The image of a platform.
     Platform {
-        /// The platform: the index's word, or else the config's.
+        /// The platform: the index's word; what that leaves open, the config's.
         platform: Platform,
         /// The manifest.
         manifest: Box<ImageManifest>,
     },
     /// A SOCI index, version 2.
     SociIndex,
-    /// Anything else: build attestations, nested indexes, other artifacts. Stays as it is.
+    /// An image that is not in the store, or not all of it; what is missing. Stays as it is.
+    Missing(String),
+    /// Anything else: build attestations, other artifacts. Stays as it is.
     Other,
+}
+
+/// An entry of an image index that is not in the store, or not all of it: partial copies have such.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Missing {
+    /// The platform, where the index says it.
+    pub platform: Option<String>,
+    /// Digest of its manifest.
+    pub manifest_digest: Digest,
+    /// What is missing.
+    pub reason: String,
+}
+
+impl std::fmt::Display for Missing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let platform = self.platform.as_deref().unwrap_or("an unknown platform");
+        write!(
+            f,
+            "{} for {platform}: {}",
+            self.manifest_digest, self.reason
+        )
+    }
 }
 
 /// A reference that names something else than an image.
@@ -52,107 +84,236 @@ pub enum Error {
     /// A manifest of something else.
     #[error("it is no container image: its config has the media type {0:?}")]
     NotAnImage(String),
+    /// An index without images.
+    #[error("no platform found: {0}")]
+    NoPlatform(String),
     /// A config that nobody would have written.
     #[error(
-        "the config of the image has {0} bytes; at most {limit} are read",
+        "the config of the image has {1} bytes; at most {limit} are read (manifest {0})",
         limit = Limits::MANIFEST_BYTES
     )]
-    ConfigSize(u64),
+    ConfigSize(Digest, u64),
     /// An index that nobody would have written.
     #[error("the manifests of its platforms have more than {0} bytes together")]
     ManifestsSize(u64),
+    /// An index that nobody would have written.
+    #[error("the image index lists more than {0} manifests, with those of the indexes in it")]
+    Manifests(usize),
+    /// Indexes within indexes.
+    #[error("image indexes are nested more than {0} deep, at {1}")]
+    Nested(usize, Digest),
+    /// A config that cannot be read.
+    #[error("cannot read the config of the manifest {0}")]
+    Config(Digest, #[source] serde_json::Error),
     /// A config without a platform.
-    #[error("the config of the image does not say its platform")]
-    Config(#[source] serde_json::Error),
+    #[error(
+        "the config of the manifest {0} has no os and architecture, and no index says them; build the image with a platform"
+    )]
+    ConfigPlatform(Digest),
 }
 
 /// A platform that the image does not have.
 #[derive(Debug, thiserror::Error)]
-#[error("the image has no platform {wanted}; it has {there}")]
-pub struct NoSuchPlatform {
-    /// The platform asked for.
-    pub wanted: String,
-    /// Those that the image has.
-    pub there: String,
+pub enum NoSuchPlatform {
+    /// Nor does it say so.
+    #[error("the image has no platform {wanted}; it has {there}")]
+    NotListed {
+        /// The platform asked for.
+        wanted: String,
+        /// Those that the image has.
+        there: String,
+    },
+    /// It lists the platform, but the platform's image is not there.
+    #[error("the image for {wanted} is not complete here: {missing}; copy that platform too")]
+    Missing {
+        /// The platform asked for.
+        wanted: String,
+        /// What is missing.
+        missing: Missing,
+    },
 }
 
 /// The image of one platform: position among the entries, descriptor, platform and manifest.
 pub type OfPlatform<'a> = (usize, &'a Descriptor, &'a Platform, &'a ImageManifest);
 
-#[derive(Deserialize)]
-struct Config {
-    #[serde(flatten)]
-    platform: Platform,
-}
-
 impl Image {
     /// Reads the manifests of an image, but no layer.
+    ///
+    /// # Errors
+    /// Where it is none, has no platform, or something of it cannot be read. Manifests that are missing are no error as long as
+    /// there is one.
     pub async fn load(store: &impl ReadImages, root: Fetched) -> Result<Self, Error> {
         let (index, entries) = match &root.manifest {
             Manifest::Image(manifest) => {
                 if !is_image(manifest) {
                     return Err(Error::NotAnImage(manifest.config.media_type.clone()));
                 }
-                let platform = platform_of(store, manifest).await?;
+                let platform = platform_of(store, root.descriptor.digest, manifest).await?;
+                if !platform.is_complete() {
+                    return Err(Error::ConfigPlatform(root.descriptor.digest));
+                }
                 let mut descriptor = root.descriptor.clone();
                 descriptor.platform = Some(platform.clone());
-                (
-                    None,
-                    vec![Entry {
-                        descriptor,
-                        role: Role::Platform {
-                            platform,
-                            manifest: manifest.clone(),
-                        },
-                    }],
-                )
+                let manifest = manifest.clone();
+                let role = Role::Platform { platform, manifest };
+                (None, vec![Entry { descriptor, role }])
             }
             Manifest::Index(index) => {
-                let mut entries = Vec::with_capacity(index.manifests.len());
-                let mut room = store.limits().manifests_bytes;
-                for descriptor in &index.manifests {
-                    let role = role_of(store, descriptor, &mut room).await?;
-                    entries.push(Entry {
-                        descriptor: descriptor.clone(),
-                        role,
-                    });
-                }
+                let entries = Walk::new(store).entries(index).await?;
                 (Some((**index).clone()), entries)
             }
         };
-        Ok(Self {
+        let image = Self {
             root,
             index,
             entries,
-        })
+        };
+        image.with_platforms()
     }
 
-    /// The platforms' images. Of several images for one platform only the first counts, as it does for runtimes.
+    fn with_platforms(self) -> Result<Self, Error> {
+        if !self.platforms().is_empty() {
+            return Ok(self);
+        }
+        let missing: Vec<_> = self.missing().iter().map(Missing::to_string).collect();
+        Err(Error::NoPlatform(
+            match (&missing[..], self.entries.len()) {
+                ([], 0) => "the image index is empty".to_owned(),
+                ([], _) => "the image index lists no container image".to_owned(),
+                _ => format!("no image is complete here: {}", missing.join("; ")),
+            },
+        ))
+    }
+
+    /// Leaves out the images of which something is missing that a container needs.
+    ///
+    /// # Errors
+    /// Where none is left.
+    pub fn leave_out_incomplete(mut self, presence: &Presence) -> Result<Self, Error> {
+        for entry in &mut self.entries {
+            if let Role::Platform { manifest, .. } = &entry.role
+                && let Some(what) = presence.lacks(manifest)
+            {
+                entry.role = Role::Missing(what);
+            }
+        }
+        self.with_platforms()
+    }
+
+    /// The platforms' images, each once. Several may be for one platform.
     pub fn platforms(&self) -> Vec<OfPlatform<'_>> {
         let mut found: Vec<OfPlatform<'_>> = Vec::new();
         for (at, entry) in self.entries.iter().enumerate() {
-            if let Role::Platform { platform, manifest } = &entry.role
-                && !found.iter().any(|(.., known, _)| known.same_as(platform))
-            {
-                found.push((at, &entry.descriptor, platform, manifest));
+            if let Role::Platform { platform, manifest } = &entry.role {
+                let digest = entry.descriptor.digest;
+                let is_known = |(_, known, of, _): &OfPlatform<'_>| {
+                    known.digest == digest && of.same_as(platform)
+                };
+                if !found.iter().any(is_known) {
+                    found.push((at, &entry.descriptor, platform, manifest));
+                }
             }
         }
         found
     }
 
-    /// The image for `wanted`.
+    /// The images for `wanted`; several where the image has several versions of an operating system.
     ///
     /// # Errors
-    /// Where there is none.
-    pub fn platform(&self, wanted: &Platform) -> Result<OfPlatform<'_>, NoSuchPlatform> {
-        let platforms = self.platforms();
-        let found = platforms.iter().find(|(.., of, _)| of.same_as(wanted));
-        found.copied().ok_or_else(|| {
-            let there = platforms.iter().map(|(.., of, _)| of.to_string());
-            NoSuchPlatform {
+    /// Where there is none, or one of them is missing.
+    pub fn platform(&self, wanted: &Platform) -> Result<Vec<OfPlatform<'_>>, NoSuchPlatform> {
+        let missing = self.entries.iter().find_map(|entry| {
+            let of = entry.descriptor.platform.as_ref()?;
+            of.is_meant_by(wanted).then(|| entry.missing())?
+        });
+        if let Some(missing) = missing {
+            return Err(NoSuchPlatform::Missing {
                 wanted: wanted.to_string(),
-                there: there.collect::<Vec<_>>().join(", "),
+                missing,
+            });
+        }
+        let platforms = self.platforms();
+        let there = platforms.iter().map(|(.., of, _)| of.to_string());
+        let there = there.collect::<Vec<_>>().join(", ");
+        let meant: Vec<_> = platforms
+            .into_iter()
+            .filter(|(.., of, _)| of.is_meant_by(wanted))
+            .collect();
+        if meant.is_empty() {
+            return Err(NoSuchPlatform::NotListed {
+                wanted: wanted.to_string(),
+                there,
+            });
+        }
+        Ok(meant)
+    }
+
+    /// The entries of the SOCI indexes that say, or of which the image says, that they belong together. Where entries say nothing,
+    /// those for the same platform.
+    pub fn soci_indexes_of(
+        &self,
+        descriptor: &Descriptor,
+        platform: &Platform,
+        manifest: &ImageManifest,
+    ) -> Vec<&Descriptor> {
+        let own = descriptor.digest.to_string();
+        let named = manifest.annotations.get(INDEX_DIGEST);
+        let mut found: Vec<&Descriptor> = Vec::new();
+        for entry in &self.entries {
+            let of = &entry.descriptor;
+            let is_same = of.platform.as_ref().is_some_and(|of| of.same_as(platform));
+            let is_its = named == Some(&of.digest.to_string())
+                || match of.annotations.get(MANIFEST_DIGEST) {
+                    Some(link) => *link == own,
+                    None => is_same,
+                };
+            if matches!(entry.role, Role::SociIndex)
+                && is_its
+                && !found.iter().any(|known| known.digest == of.digest)
+            {
+                found.push(of);
             }
+        }
+        found
+    }
+
+    /// The entries that are missing, or of which something is.
+    pub fn missing(&self) -> Vec<Missing> {
+        self.entries.iter().filter_map(Entry::missing).collect()
+    }
+
+    /// What clients take for the images of the platforms for which `is_asked` says yes, where that is no image.
+    pub fn mistaken(&self, is_asked: impl Fn(&Platform) -> bool) -> Vec<Mistaken> {
+        let entries = self.entries.iter();
+        let candidates: Vec<_> = entries
+            .map(|entry| Candidate {
+                descriptor: &entry.descriptor,
+                kind: entry.kind(),
+            })
+            .collect();
+        mistaken(&candidates, is_asked)
+    }
+}
+
+impl Entry {
+    /// What clients must not confuse.
+    pub fn kind(&self) -> Kind<'_> {
+        match &self.role {
+            Role::Platform { platform, .. } => Kind::Image(platform),
+            Role::Missing(_) => Kind::Missing,
+            Role::SociIndex => Kind::SociIndex,
+            Role::Other => Kind::Other,
+        }
+    }
+
+    fn missing(&self) -> Option<Missing> {
+        let Role::Missing(reason) = &self.role else {
+            return None;
+        };
+        Some(Missing {
+            platform: self.descriptor.platform.as_ref().map(Platform::to_string),
+            manifest_digest: self.descriptor.digest,
+            reason: reason.clone(),
         })
     }
 }
@@ -160,54 +321,4 @@ impl Image {
 fn is_image(manifest: &ImageManifest) -> bool {
     [media_type::OCI_CONFIG, media_type::DOCKER_CONFIG]
         .contains(&manifest.config.media_type.as_str())
-}
-
-/// What an entry is. `room` is how many bytes its manifest may have, and is less by them afterwards.
-async fn role_of(
-    store: &impl ReadImages,
-    descriptor: &Descriptor,
-    room: &mut u64,
-) -> Result<Role, Error> {
-    if descriptor.artifact_type.as_deref() == Some(V2) {
-        return Ok(Role::SociIndex);
-    }
-    let is_manifest = [media_type::OCI_MANIFEST, media_type::DOCKER_MANIFEST]
-        .contains(&descriptor.media_type.as_str());
-    if !is_manifest
-        || descriptor
-            .platform
-            .as_ref()
-            .is_some_and(Platform::is_unknown)
-    {
-        return Ok(Role::Other);
-    }
-    let fetched = store.manifest(descriptor).await?;
-    *room = room
-        .checked_sub(fetched.descriptor.size)
-        .ok_or(Error::ManifestsSize(store.limits().manifests_bytes))?;
-    let Manifest::Image(manifest) = fetched.manifest else {
-        return Ok(Role::Other);
-    };
-    // Some tools drop an entry's artifact type when they copy an image index.
-    if manifest.config.media_type == V2 {
-        return Ok(Role::SociIndex);
-    }
-    if !is_image(&manifest) {
-        return Ok(Role::Other);
-    }
-    let platform = match &descriptor.platform {
-        Some(platform) => platform.clone(),
-        None => platform_of(store, &manifest).await?,
-    };
-    Ok(Role::Platform { platform, manifest })
-}
-
-/// The platform that the image's config names, in its canonical spelling.
-async fn platform_of(store: &impl ReadImages, manifest: &ImageManifest) -> Result<Platform, Error> {
-    if manifest.config.size > Limits::MANIFEST_BYTES {
-        return Err(Error::ConfigSize(manifest.config.size));
-    }
-    let config = store.blob(&manifest.config).await?;
-    let config: Config = serde_json::from_slice(&config).map_err(Error::Config)?;
-    Ok(config.platform.normalized())
 }

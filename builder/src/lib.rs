@@ -1,7 +1,7 @@
 //! Builds SOCI indexes: an image reference in, a pushed and checked index out.
 //!
 //! ```text
-//! run ─▶ store ─▶ image ─▶ plan ─▶ layer ─────────────────────────▶ index, convert ─▶ store ─▶ report
+//! run ─▶ store ─▶ image ─▶ plan ─▶ layer ─────────────────────────▶ index, convert, choice ─▶ store ─▶ report
 //!        registry                  inflate ─▶ checkpoints ┐
 //!        layout                    tar ─▶ entries ────────┼─▶ ztoc
 //!                                  digest ─▶ digests ─────┘
@@ -17,6 +17,7 @@
 //!
 //! Data flows from left to right, and no module knows what stands to its right: `tests/flow.rs` holds the imports to that.
 
+pub mod choice;
 pub mod convert;
 pub mod digest;
 pub mod image;

@@ -14,6 +14,10 @@ pub struct Limits {
     pub ztoc_bytes: u64,
     /// Bytes of the manifests in an image index, together. One has some KiB; the provider, which reads them too, has 128 MiB in all.
     pub manifests_bytes: u64,
+    /// Manifests in an image index and the indexes within it, together. The largest official images have some 30.
+    pub manifests: usize,
+    /// Image indexes within each other, the outermost included. buildx makes two.
+    pub nested: usize,
     /// Bytes of all pages of a list of referrers; an entry has some 300.
     pub referrers_bytes: u64,
     /// Pages of a list of referrers; a registry that has more is going round in circles.
@@ -70,6 +74,8 @@ impl Default for Limits {
             tree_bytes: 1 << 30,
             ztoc_bytes: 128 << 20,
             manifests_bytes: 8 << 20,
+            manifests: 1_000,
+            nested: 4,
             referrers_bytes: 16 << 20,
             referrers_pages: 1_000,
             cached_bytes: 64 << 20,
@@ -108,6 +114,8 @@ mod tests {
                 "all manifests of an image index",
                 mib(limits.manifests_bytes),
             ),
+            ("manifests of an image index", limits.manifests.to_string()),
+            ("image indexes within each other", limits.nested.to_string()),
             ("a list of referrers", mib(limits.referrers_bytes)),
             ("its pages", limits.referrers_pages.to_string()),
             ("a blob that is held whole", mib(limits.blob_bytes)),

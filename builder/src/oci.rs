@@ -8,7 +8,7 @@ mod platform;
 mod reference;
 
 pub use json::to_go_json;
-pub use layer::LayerEncoding;
+pub use layer::{LayerEncoding, is_foreign};
 pub use manifest::{
     Annotations, Descriptor, ImageIndex, ImageManifest, Manifest, NotAManifest, media_type,
 };

@@ -1,5 +1,5 @@
 //! The plan: which layers of an image get a ztoc, and whether an index that exists is the one we would build.
-//! Pure: no I/O. All it needs are manifests.
+//! Pure: no I/O. All it needs are manifests, and which layers are there.
 
 use std::{collections::HashMap, fmt};
 
@@ -47,6 +47,8 @@ pub enum Skip {
         /// The minimum, in bytes.
         minimum: u64,
     },
+    /// It is not in the store, and need not be: a layer that is not distributed.
+    NotThere,
     /// Its media type promises something that cannot be indexed.
     Encoding(LayerEncoding),
     /// It was read, and turned out to be something that cannot be indexed.
@@ -66,9 +68,9 @@ impl fmt::Display for Skip {
             Self::TooSmall { minimum } => {
                 write!(f, "it is smaller than the minimum of {}", bytes(*minimum))
             }
-            Self::Encoding(LayerEncoding::Foreign) => {
-                f.write_str("its bytes are not in the registry")
-            }
+            Self::NotThere => f.write_str(
+                "its bytes are not here: it is not distributed (foreign), and other addresses are not asked",
+            ),
             Self::Encoding(LayerEncoding::NotALayer) => {
                 f.write_str("it is no layer of a file system")
             }
@@ -81,12 +83,15 @@ impl fmt::Display for Skip {
     }
 }
 
-/// What to do with `layer`.
-pub fn layer_plan(layer: &Descriptor, options: &IndexOptions) -> LayerPlan {
+/// What to do with `layer`, whose bytes are in the store or not.
+pub fn layer_plan(layer: &Descriptor, is_there: bool, options: &IndexOptions) -> LayerPlan {
     if layer.size < options.min_layer_size {
         return LayerPlan::Skip(Skip::TooSmall {
             minimum: options.min_layer_size,
         });
+    }
+    if !is_there {
+        return LayerPlan::Skip(Skip::NotThere);
     }
     match LayerEncoding::declared_by(&layer.media_type) {
         encoding @ (LayerEncoding::Gzip | LayerEncoding::Uncompressed | LayerEncoding::Unknown) => {
@@ -96,17 +101,19 @@ pub fn layer_plan(layer: &Descriptor, options: &IndexOptions) -> LayerPlan {
     }
 }
 
-/// Whether `soci_index` is what we would build of `image`, as far as manifests can tell. Where they cannot (marks and
-/// prefetch artifacts come from the ztocs' contents), the answer is no.
+/// Whether `soci_index` is what we would build of `image` by `plans`, one for each of its layers, as far as manifests can tell. Where
+/// they cannot (marks and prefetch artifacts come from the ztocs' contents), the answer is no.
 pub fn is_wanted_index(
     soci_index: &ImageManifest,
     image: &ImageManifest,
+    plans: &[LayerPlan],
     options: &IndexOptions,
 ) -> bool {
-    let wanted = image
-        .layers
-        .iter()
-        .filter(|layer| matches!(layer_plan(layer, options), LayerPlan::Index(_)));
+    let planned = image.layers.iter().zip(plans);
+    let wanted = planned.filter_map(|(layer, plan)| match plan {
+        LayerPlan::Index(_) => Some(layer),
+        LayerPlan::Skip(_) => None,
+    });
     !options.optimize_xattrs
         && options.prefetch_files.is_empty()
         && !soci_index.layers.is_empty()

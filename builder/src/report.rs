@@ -4,7 +4,7 @@ use std::{collections::HashSet, fmt};
 
 use serde::{Deserialize, Serialize};
 
-use crate::digest::Digest;
+use crate::{digest::Digest, image::Missing};
 
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,6 +38,9 @@ pub struct Report {
     /// Files to prefetch that are not prefetched.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub prefetch_not_found: Vec<NotPrefetched>,
+    /// Entries of the image index that are not in the store, or not all of them; they stay as they are.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub missing: Vec<Missing>,
     /// Bytes of layers that were read, those that came twice included.
     pub bytes_read: u64,
     /// Wall time of the run.

@@ -20,7 +20,7 @@ pub use error::{Error, LayerError, chain};
 
 use crate::{
     digest::Digest,
-    image::Image,
+    image::{Image, Presence},
     index::{self, Version, soci_index, ztoc_descriptor},
     limits::Limits,
     oci::{Platform, Reference},
@@ -86,7 +86,11 @@ pub async fn index(
     let root = store.image(&request.image).await?;
     let output_tag = naming::output(request, store.name_of(&request.image)?.as_deref())?;
     let image = Image::load(&store, root).await?;
-    let run = Run::new(request, &image, output_tag, started)?;
+    let (image, presence) = target::complete(&store, image, request).await?;
+    for missing in image.missing() {
+        progress.warn(&format!("left as it is in the image index: {missing}"));
+    }
+    let run = Run::new(request, &image, &presence, output_tag, started)?;
     // What is there already saves work, no more: where it cannot be looked at, the work is done.
     let existing = existing::find(&store, &run).await.unwrap_or_else(|error| {
         let reason = chain(&error);
@@ -131,7 +135,8 @@ pub async fn already_there(
     let root = root.ok_or_else(|| store::Error::NoManifest(request.image.to_string()))?;
     let output_tag = naming::output(request, request.image.tag())?;
     let image = Image::load(images, root).await?;
-    let run = Run::new(request, &image, output_tag, started)?;
+    let (image, presence) = target::complete(images, image, request).await?;
+    let run = Run::new(request, &image, &presence, output_tag, started)?;
     let existing = existing::find(images, &run).await?;
     run.settled(images, &existing).await
 }
@@ -140,6 +145,7 @@ pub async fn already_there(
 struct Run<'a> {
     request: &'a Request,
     image: &'a Image,
+    presence: &'a Presence,
     targets: Vec<Target<'a>>,
     output_tag: Option<String>,
     started: Instant,
@@ -149,16 +155,35 @@ impl<'a> Run<'a> {
     fn new(
         request: &'a Request,
         image: &'a Image,
+        presence: &'a Presence,
         output_tag: Option<String>,
         started: Instant,
     ) -> Result<Self, Error> {
-        Ok(Self {
+        let run = Self {
             request,
             image,
-            targets: target::targets(image, request)?,
+            presence,
+            targets: target::targets(image, presence, request)?,
             output_tag,
             started,
-        })
+        };
+        // Version 2 makes a new image index, and looks at that one.
+        if request.version == Version::V1 {
+            run.check_original()?;
+        }
+        Ok(run)
+    }
+
+    /// Whether clients get the images that the run is about from the image as it is.
+    fn check_original(&self) -> Result<(), Error> {
+        let is_asked = |platform: &Platform| {
+            let mut targets = self.targets.iter();
+            targets.any(|target| target.platform.same_as(platform))
+        };
+        match self.image.mistaken(is_asked).into_iter().next() {
+            Some(mistaken) => Err(mistaken.into()),
+            None => Ok(()),
+        }
     }
 
     /// The tag that the run puts, version 2.
@@ -207,10 +232,10 @@ impl<'a> Run<'a> {
         }
         prefetch::tell(&not_found, request.strict, &*progress)?;
         if publication.is_empty() {
-            let (outcome, output) = self.without_index();
+            let (outcome, output) = self.without_index()?;
             let named = match (output, self.new_tag()) {
                 (Some(_), Some(tag)) => {
-                    Some(publish::tag_original(transaction, self.image, tag).await?)
+                    Some(publish::tag_original(store, transaction, self.image, tag).await?)
                 }
                 _ => None,
             };
@@ -244,7 +269,7 @@ impl<'a> Run<'a> {
         existing: &Existing,
     ) -> Result<Option<Report>, Error> {
         if !self.targets.iter().any(Target::has_work) {
-            let (outcome, output) = self.without_index();
+            let (outcome, output) = self.without_index()?;
             let tag_is_missing = output.is_some()
                 && self.new_tag().is_some()
                 && existing.output() != Some(self.image_digest());
@@ -277,7 +302,7 @@ impl<'a> Run<'a> {
     }
 
     /// How a run ends that gets no index, and the image to use then, if any.
-    fn without_index(&self) -> (Outcome, Option<Digest>) {
+    fn without_index(&self) -> Result<(Outcome, Option<Digest>), Error> {
         let unsupported =
             self.targets
                 .iter()
@@ -293,9 +318,12 @@ impl<'a> Run<'a> {
         };
         let output = match otherwise {
             Otherwise::Fail => None,
-            Otherwise::UseOriginal => Some(self.image_digest()),
+            Otherwise::UseOriginal => {
+                self.check_original()?;
+                Some(self.image_digest())
+            }
         };
-        (outcome, output)
+        Ok((outcome, output))
     }
 
     fn image_digest(&self) -> Digest {
@@ -317,6 +345,7 @@ impl<'a> Run<'a> {
             layers: LayerCounts::of(&indexes),
             indexes,
             prefetch_not_found: Vec::new(),
+            missing: self.image.missing(),
             bytes_read,
             seconds: self.started.elapsed().as_secs_f64(),
         }

@@ -20,8 +20,8 @@ pub use compare::differences;
 
 use crate::{
     digest::Digest,
-    image::{self, Image, Role},
-    index::{V1, Version, ZTOC},
+    image::{self, Image, Missing, OfPlatform, Presence, Role},
+    index::{MANIFEST_DIGEST, V1, Version, ZTOC},
     oci::{Descriptor, ImageManifest, Platform, Reference},
     reader::FoundIndex,
     run::chain,
@@ -41,6 +41,9 @@ pub struct Report {
     pub problems: Vec<String>,
     /// One for each platform.
     pub platforms: Vec<PlatformReport>,
+    /// Images that the image index lists and that are not in the store, or not all of them. Not a problem: partial copies have such.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub missing: Vec<Missing>,
 }
 
 /// What was found out about a platform's image.
@@ -137,27 +140,50 @@ pub async fn verify(
         image_digest: image.root.descriptor.digest,
         problems: Vec::new(),
         platforms: Vec::new(),
+        missing: image.missing(),
     };
-    let mut used = Vec::new();
-    let mut done: HashMap<Task, LayerReport> = HashMap::new();
     let wanted = match platform {
-        Some(wanted) => vec![image.platform(wanted)?],
+        Some(wanted) => image.platform(wanted)?,
         None => image.platforms(),
     };
-    for (_, descriptor, of, manifest) in wanted {
+    let is_wanted = |platform: &Platform| wanted.iter().any(|(.., of, _)| of.same_as(platform));
+    let mistaken = image.mistaken(is_wanted);
+    report.problems = mistaken.iter().map(ToString::to_string).collect();
+    let mut looked_up = Vec::new();
+    for of in wanted {
+        let mut problems = Vec::new();
+        let indexes = indexes(store, of, &mut problems).await;
+        looked_up.push((of, indexes, problems));
+    }
+    let is_indexed = looked_up
+        .iter()
+        .any(|(_, indexes, problems)| !indexes.is_empty() || !problems.is_empty());
+    let mut used = Vec::new();
+    let mut done: HashMap<Task, LayerReport> = HashMap::new();
+    for (of, indexes, mut problems) in looked_up {
+        let (_, descriptor, name, manifest) = of;
+        if indexes.is_empty() && problems.is_empty() {
+            if platform.is_some() || !is_indexed {
+                problems.push("it has no SOCI index".to_owned());
+            } else if let Some(what) = Presence::of(store, [manifest]).await.lacks(manifest) {
+                report.missing.push(Missing {
+                    platform: Some(name.to_string()),
+                    manifest_digest: descriptor.digest,
+                    reason: what,
+                });
+                continue;
+            }
+        }
+        if let Err(error) = store.blob(&manifest.config).await {
+            problems.push(format!("its config: {}", chain(&error)));
+        }
         let mut found = PlatformReport {
-            platform: of.to_string(),
+            platform: name.to_string(),
             manifest_digest: descriptor.digest,
-            problems: Vec::new(),
+            problems,
             indexes: Vec::new(),
             layers: Vec::new(),
         };
-        if let Err(error) = store.blob(&manifest.config).await {
-            found
-                .problems
-                .push(format!("its config: {}", chain(&error)));
-        }
-        let indexes = indexes(store, descriptor, manifest, &mut found.problems).await;
         for index in &indexes {
             used.push(index.descriptor.digest);
             found.indexes.push(IndexReport {
@@ -166,23 +192,22 @@ pub async fn verify(
                     Version::V2 => "v2",
                 },
                 index_digest: index.descriptor.digest,
-                problems: links::problems(store, &image, (descriptor, of, manifest), index).await,
+                problems: links::problems(store, &image, (descriptor, name, manifest), index).await,
             });
         }
         found.layers = layers(store, manifest, &indexes, &mut done).await;
         report.platforms.push(found);
     }
     if platform.is_none() {
-        report.problems = dangling(&image, &used);
+        report.problems.extend(dangling(&image, &used));
     }
     Ok(report)
 }
 
-/// The indexes of one platform's image, of both versions.
+/// The indexes of one platform's image, of both versions. That there is none is no problem yet: a platform may have nothing to index.
 async fn indexes(
     store: &Store,
-    descriptor: &Descriptor,
-    manifest: &ImageManifest,
+    (_, descriptor, _, manifest): OfPlatform<'_>,
     problems: &mut Vec<String>,
 ) -> Vec<FoundIndex> {
     let mut indexes = Vec::new();
@@ -200,9 +225,6 @@ async fn indexes(
             }
         }
         Err(error) => problems.push(format!("its referrers: {}", chain(&error))),
-    }
-    if indexes.is_empty() && problems.is_empty() {
-        problems.push("it has no SOCI index".to_owned());
     }
     indexes
 }
@@ -248,10 +270,21 @@ async fn layers(
 /// Indexes that an image index lists and no image names.
 fn dangling(image: &Image, used: &[Digest]) -> Vec<String> {
     let entries = image.entries.iter();
+    let missing = image.missing();
+    // The image that it is for may be among those that are missing.
+    let is_for_a_missing_one = |entry: &Descriptor| {
+        let link = entry.annotations.get(MANIFEST_DIGEST);
+        link.is_some_and(|link| {
+            missing
+                .iter()
+                .any(|of| of.manifest_digest.to_string() == *link)
+        })
+    };
     entries
         .filter(|entry| matches!(entry.role, Role::SociIndex))
-        .map(|entry| entry.descriptor.digest)
-        .filter(|digest| !used.contains(digest))
+        .map(|entry| &entry.descriptor)
+        .filter(|entry| !used.contains(&entry.digest) && !is_for_a_missing_one(entry))
+        .map(|entry| entry.digest)
         .map(|digest| format!("no image names the SOCI index {digest} that the image index lists"))
         .collect()
 }

@@ -34,9 +34,13 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ),
     ("store", &["digest", "layout", "limits", "oci", "registry"]),
     ("index", &["digest", "oci", "ztoc"]),
-    ("image", &["digest", "index", "limits", "oci", "store"]),
+    ("choice", &["digest", "oci"]),
+    (
+        "image",
+        &["choice", "digest", "index", "limits", "oci", "store"],
+    ),
     // Of an image it takes the plain description, never the store.
-    ("convert", &["digest", "image", "index", "oci"]),
+    ("convert", &["choice", "digest", "image", "index", "oci"]),
     ("plan", &["digest", "index", "oci", "plural"]),
     // The file system that layers make knows neither stores nor images.
     ("tree", &["limits", "tar", "ztoc"]),
@@ -48,11 +52,12 @@ const ALLOWED: &[(&str, &[&str])] = &[
         ],
     ),
     ("reader/spans", &["digest", "inflate", "plural", "ztoc"]),
-    ("report", &["digest"]),
+    ("report", &["digest", "image"]),
     ("progress", &["digest", "report"]),
     (
         "run",
         &[
+            "choice",
             "convert",
             "digest",
             "image",

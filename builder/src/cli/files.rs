@@ -125,7 +125,11 @@ pub(crate) async fn cat(arguments: CatArgs, client: &Client) -> Result<Answer, E
 impl OnImage {
     async fn open(&self, client: &Client) -> Result<Reader, reader::Error> {
         let store = Store::open(&self.image, client, Limits::default())?;
-        Reader::open(store, &self.image, self.platform.as_ref()).await
+        let reader = Reader::open(store, &self.image, self.platform.as_ref()).await?;
+        if let Some(warning) = &reader.image.warning {
+            print::warn(warning);
+        }
+        Ok(reader)
     }
 
     fn failed(&self, source: reader::Error) -> Ending {

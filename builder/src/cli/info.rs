@@ -6,7 +6,7 @@ use bytesize::ByteSize;
 use serde::Serialize;
 use soci_builder::{
     digest::Digest,
-    image::{self, Image, Role},
+    image::{self, Image, Missing},
     index::{
         BUILD_TOOL, LAYER_DIGEST, PREFETCH, SPAN_SIZE, SpanRange, V1, V2, ZTOC, prefetched_spans,
     },
@@ -27,6 +27,8 @@ use crate::ending::{Answer, Ending};
 struct Info {
     image_digest: Digest,
     platforms: Vec<PlatformInfo>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    missing: Vec<Missing>,
 }
 
 #[derive(Serialize)]
@@ -84,6 +86,9 @@ pub(crate) async fn run(arguments: InfoArgs, client: &Client) -> Result<Answer, 
             .into(),
         )
     })?;
+    for missing in &info.missing {
+        print::warn(&format!("left out: {missing}"));
+    }
     print::answer(arguments.json, &info, text, Ending::Done)
 }
 
@@ -94,19 +99,8 @@ async fn look(arguments: &InfoArgs, client: &Client) -> Result<Info, image::Erro
     let mut platforms = Vec::new();
     for (_, descriptor, platform, manifest) in image.platforms() {
         let mut indexes = Vec::new();
-        for entry in image
-            .entries
-            .iter()
-            .filter(|entry| matches!(entry.role, Role::SociIndex))
-        {
-            if entry
-                .descriptor
-                .platform
-                .as_ref()
-                .is_some_and(|of| of.same_as(platform))
-            {
-                indexes.extend(index(&store, V2, &entry.descriptor, manifest).await?);
-            }
+        for entry in image.soci_indexes_of(descriptor, platform, manifest) {
+            indexes.extend(index(&store, V2, entry, manifest).await?);
         }
         for referrer in store.referrers(&descriptor.digest, V1).await? {
             // A list may outlive what it names.
@@ -129,6 +123,7 @@ async fn look(arguments: &InfoArgs, client: &Client) -> Result<Info, image::Erro
     }
     Ok(Info {
         image_digest: image.root.descriptor.digest,
+        missing: image.missing(),
         platforms,
     })
 }

@@ -1,10 +1,16 @@
-//! Results, made fit to be printed.
+//! Results, made fit to be printed; and warnings.
 
-use std::io;
+use std::io::{self, Write};
 
 use serde::Serialize;
+use soci_builder::printable::printable;
 
 use crate::ending::{Answer, Ending};
+
+/// Tells what the user should know beside the result. A stderr that nobody reads changes nothing.
+pub(crate) fn warn(text: &str) {
+    let _ = writeln!(io::stderr(), "warning: {}", printable(text));
+}
 
 /// The answer of a command that came to `value`: as one JSON object in one line, or as `text` writes it.
 pub(crate) fn answer<T: Serialize>(

@@ -15,7 +15,7 @@ use soci_builder::{
 };
 use tokio::task::spawn_blocking;
 
-use super::{ReportArgs, output, path_list};
+use super::{ReportArgs, output, path_list, print};
 use crate::ending::{Answer, Ending};
 
 #[derive(Debug, thiserror::Error)]
@@ -76,5 +76,9 @@ async fn make(arguments: &ReportArgs, client: &Client) -> Result<String, Error> 
 async fn outline(arguments: &ReportArgs, client: &Client) -> Result<Outline, reader::Error> {
     let image = &arguments.image;
     let store = Store::open(&image.image, client, Limits::default())?;
-    Outline::read(store, &image.image, image.platform.as_ref()).await
+    let outline = Outline::read(store, &image.image, image.platform.as_ref()).await?;
+    if let Some(warning) = &outline.image.warning {
+        print::warn(warning);
+    }
+    Ok(outline)
 }

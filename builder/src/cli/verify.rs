@@ -48,6 +48,9 @@ pub(crate) async fn run(arguments: VerifyArgs, client: &Client) -> Result<Answer
         let image = image.clone();
         Ending::Failed(Failed::Look { image, source }.into())
     })?;
+    for missing in &report.missing {
+        print::warn(&format!("left out: {missing}"));
+    }
     let problems = report.problems();
     let ending = match problems.first().cloned() {
         None => Ending::Done,
@@ -70,6 +73,9 @@ fn text(out: &mut impl io::Write, report: &Report) -> io::Result<()> {
         writeln!(out, "\n{}", printable(&platform.platform))?;
         writeln!(out, "  manifest         {}", platform.manifest_digest)?;
         told(out, "    ", &platform.problems)?;
+        if platform.indexes.is_empty() && platform.problems.is_empty() {
+            writeln!(out, "  no SOCI index")?;
+        }
         for index in &platform.indexes {
             writeln!(
                 out,

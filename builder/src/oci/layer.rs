@@ -13,8 +13,6 @@ pub enum LayerEncoding {
     Unknown,
     /// Compressed with something that cannot be indexed.
     Other(String),
-    /// Its bytes lie outside the registry (Windows base layers).
-    Foreign,
     /// No layer of a file system.
     NotALayer,
 }
@@ -38,7 +36,9 @@ impl LayerEncoding {
         match (base, compression) {
             (
                 "application/vnd.oci.image.layer.v1.tar"
-                | "application/vnd.docker.image.rootfs.diff.tar",
+                | "application/vnd.oci.image.layer.nondistributable.v1.tar"
+                | "application/vnd.docker.image.rootfs.diff.tar"
+                | "application/vnd.docker.image.rootfs.foreign.diff.tar",
                 compression,
             ) => match compression {
                 "gzip" => Self::Gzip,
@@ -46,14 +46,20 @@ impl LayerEncoding {
                 "?" => Self::Unknown,
                 other => Self::Other(other.to_owned()),
             },
-            (
-                "application/vnd.oci.image.layer.nondistributable.v1.tar"
-                | "application/vnd.docker.image.rootfs.foreign.diff.tar",
-                _,
-            ) => Self::Foreign,
             _ => Self::NotALayer,
         }
     }
+}
+
+/// Whether a layer of this type may be missing: its makers keep its bytes at the addresses in its descriptor (Windows base
+/// layers). Many registries have them all the same. The addresses are never asked.
+pub fn is_foreign(media_type: &str) -> bool {
+    [
+        "application/vnd.oci.image.layer.nondistributable.v1.tar",
+        "application/vnd.docker.image.rootfs.foreign.diff.tar",
+    ]
+    .iter()
+    .any(|foreign| media_type.starts_with(foreign))
 }
 
 impl fmt::Display for LayerEncoding {
@@ -63,7 +69,6 @@ impl fmt::Display for LayerEncoding {
             Self::Uncompressed => "an uncompressed tar archive",
             Self::Unknown => "a layer",
             Self::Other(name) => name,
-            Self::Foreign => "a layer outside the registry",
             Self::NotALayer => "no layer",
         })
     }
@@ -102,11 +107,23 @@ mod tests {
             ),
             (
                 "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip",
-                LayerEncoding::Foreign,
+                LayerEncoding::Gzip,
+            ),
+            (
+                "application/vnd.docker.image.rootfs.foreign.diff.tar",
+                LayerEncoding::Unknown,
             ),
             (
                 "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip",
-                LayerEncoding::Foreign,
+                LayerEncoding::Gzip,
+            ),
+            (
+                "application/vnd.oci.image.layer.nondistributable.v1.tar",
+                LayerEncoding::Uncompressed,
+            ),
+            (
+                "application/vnd.oci.image.layer.nondistributable.v1.tar+zstd",
+                LayerEncoding::Other("zstd".to_owned()),
             ),
             ("application/vnd.in-toto+json", LayerEncoding::NotALayer),
             ("", LayerEncoding::NotALayer),

@@ -37,13 +37,37 @@ pub struct Platform {
 
 /// A text that names no platform.
 #[derive(Debug, thiserror::Error)]
-#[error("{0:?} is not a platform of the form OS/ARCH[/VARIANT], such as linux/arm64")]
+#[error(
+    "{0:?} is not a platform of the form OS[(VERSION)]/ARCH[/VARIANT], such as linux/arm64 or windows(10.0.20348)/amd64"
+)]
 pub struct NotAPlatform(String);
 
 impl Platform {
     /// Whether this stands for no platform at all: the mark of build attestations.
     pub fn is_unknown(&self) -> bool {
         self.os == "unknown" && self.architecture == "unknown"
+    }
+
+    /// Whether it says at least the operating system and the processor.
+    pub fn is_complete(&self) -> bool {
+        !self.os.is_empty() && !self.architecture.is_empty()
+    }
+
+    /// What this leaves open, as `other` says it. A variant belongs to its processor, and a version to its operating system.
+    pub fn or(&self, other: &Self) -> Self {
+        let mut all = self.clone();
+        if all.architecture.is_empty() {
+            all.architecture.clone_from(&other.architecture);
+            all.variant.clone_from(&other.variant);
+        }
+        if all.os.is_empty() {
+            all.os.clone_from(&other.os);
+        }
+        if all.os == other.os && all.os_version.is_empty() {
+            all.os_version.clone_from(&other.os_version);
+            all.os_features.clone_from(&other.os_features);
+        }
+        all
     }
 
     /// The canonical spelling, as containerd's `platforms.Normalize` gives it.
@@ -85,11 +109,30 @@ impl Platform {
             && a.variant == b.variant
             && a.os_version == b.os_version
     }
+
+    /// Whether this is a platform that somebody means with `wanted`: a version may be left out, or only be the beginning of
+    /// the one here (`10.0.20348` of `10.0.20348.2340`).
+    pub fn is_meant_by(&self, wanted: &Self) -> bool {
+        let version = match self.os_version.strip_prefix(&wanted.os_version) {
+            Some(rest) if rest.is_empty() || rest.starts_with('.') => &*wanted.os_version,
+            Some(_) if wanted.os_version.is_empty() => "",
+            _ => return false,
+        };
+        let with = |os: &str, platform: &Self| Self {
+            os_version: os.to_owned(),
+            ..platform.clone()
+        };
+        with(version, self).same_as(&with(version, wanted))
+    }
 }
 
 impl fmt::Display for Platform {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.os, self.architecture)?;
+        f.write_str(&self.os)?;
+        if !self.os_version.is_empty() {
+            write!(f, "({})", self.os_version)?;
+        }
+        write!(f, "/{}", self.architecture)?;
         if !self.variant.is_empty() {
             write!(f, "/{}", self.variant)?;
         }
@@ -107,11 +150,19 @@ impl FromStr for Platform {
             [os, architecture, variant] if !variant.is_empty() => (os, architecture, variant),
             _ => return Err(NotAPlatform(text.to_owned())),
         };
+        let (os, os_version) = match os.split_once('(') {
+            None => (os, ""),
+            Some((os, version)) => match version.strip_suffix(')') {
+                Some(version) if !version.is_empty() => (os, version),
+                _ => return Err(NotAPlatform(text.to_owned())),
+            },
+        };
         if os.is_empty() || architecture.is_empty() {
             return Err(NotAPlatform(text.to_owned()));
         }
         Ok(Self {
             os: os.to_owned(),
+            os_version: os_version.to_owned(),
             architecture: architecture.to_owned(),
             variant: variant.to_owned(),
             ..Self::default()
@@ -134,6 +185,7 @@ mod tests {
             ("linux/arm", "linux/arm/v7"),
             ("linux/arm/6", "linux/arm/v6"),
             ("linux/riscv64", "linux/riscv64"),
+            ("windows(10.0.20348.1)/amd64", "windows(10.0.20348.1)/amd64"),
         ] {
             assert_eq!(
                 given.parse::<Platform>().unwrap().normalized().to_string(),
@@ -152,8 +204,61 @@ mod tests {
             "/amd64",
             "linux/arm/",
             "linux/arm/v7/x",
+            "windows(/amd64",
+            "windows()/amd64",
+            "windows(10.0/amd64",
+            "(10.0)/amd64",
         ] {
             assert!(text.parse::<Platform>().is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_version_may_be_left_out_or_be_a_beginning() {
+        for (there, wanted, is_meant) in [
+            ("windows(10.0.17763.1)/amd64", "windows/amd64", true),
+            (
+                "windows(10.0.17763.1)/amd64",
+                "windows(10.0.17763)/amd64",
+                true,
+            ),
+            (
+                "windows(10.0.17763.1)/amd64",
+                "windows(10.0.17763.1)/amd64",
+                true,
+            ),
+            (
+                "windows(10.0.17763.12)/amd64",
+                "windows(10.0.17763.1)/amd64",
+                false,
+            ),
+            ("windows/amd64", "windows(10.0.17763)/amd64", false),
+            ("windows(10.0.17763.1)/arm64", "windows/amd64", false),
+            ("linux/arm64/v8", "linux/arm64", true),
+            ("linux/arm64", "linux/arm64/v8", true),
+            ("linux/arm/v6", "linux/arm", false),
+            ("linux/amd64/v3", "linux/amd64", false),
+        ] {
+            let [there, wanted] = [there, wanted].map(|text| text.parse::<Platform>().unwrap());
+            assert_eq!(there.is_meant_by(&wanted), is_meant, "{there} {wanted}");
+        }
+    }
+
+    #[test]
+    fn what_is_left_open_is_filled_in() {
+        let config: Platform = "windows(10.0.20348.1)/arm64/v9".parse().unwrap();
+        let of = |os: &str, architecture: &str| Platform {
+            os: os.to_owned(),
+            architecture: architecture.to_owned(),
+            ..Platform::default()
+        };
+        for (given, expected) in [
+            (of("", ""), "windows(10.0.20348.1)/arm64/v9"),
+            (of("windows", ""), "windows(10.0.20348.1)/arm64/v9"),
+            (of("", "amd64"), "windows(10.0.20348.1)/amd64"),
+            (of("linux", ""), "linux/arm64/v9"),
+        ] {
+            assert_eq!(given.or(&config).to_string(), expected);
         }
     }
 }

@@ -20,6 +20,8 @@ pub struct PlatformImage {
     pub manifest: ImageManifest,
     /// The index that runtimes would use; none where the image has none.
     pub index: Option<FoundIndex>,
+    /// What the user should know of the choice.
+    pub warning: Option<String>,
 }
 
 /// A SOCI index.
@@ -40,11 +42,20 @@ impl PlatformImage {
         wanted: Option<&Platform>,
     ) -> Result<Self, Error> {
         let chosen = match (wanted, &image.platforms()[..]) {
-            (None, [only]) => Ok(*only),
+            (None, [only]) => Ok(vec![*only]),
             (None, _) => image.platform(&host_platform()),
             (Some(wanted), _) => image.platform(wanted),
         };
-        let (_, descriptor, platform, manifest) = chosen.map_err(Error::Platform)?;
+        let chosen = chosen.map_err(Error::Platform)?;
+        // There is one at least. Of several for one platform clients take the first.
+        let (_, descriptor, platform, manifest) = chosen[0];
+        let warning = (chosen.len() > 1).then(|| {
+            format!(
+                "the image has {} manifests for that platform; this is about {}, for {platform}",
+                chosen.len(),
+                descriptor.digest
+            )
+        });
         let index = match FoundIndex::by_annotation(store, manifest).await? {
             Some(index) => Some(index),
             None => FoundIndex::by_referrers(store, descriptor).await?,
@@ -54,6 +65,7 @@ impl PlatformImage {
             descriptor: descriptor.clone(),
             manifest: manifest.clone(),
             index,
+            warning,
         })
     }
 

@@ -3,8 +3,8 @@
 use std::io;
 
 use crate::{
-    digest::Digest, image, layer::Unindexable, layout, printable::printable, report::NotPrefetched,
-    store,
+    choice::Mistaken, digest::Digest, image, layer::Unindexable, layout, printable::printable,
+    report::NotPrefetched, store,
 };
 
 /// Why a run failed.
@@ -37,9 +37,21 @@ pub enum Error {
     /// A platform that the image does not have.
     #[error(transparent)]
     Platform(#[from] image::NoSuchPlatform),
-    /// An image index without images.
-    #[error("the image index names no image of any platform")]
-    NoPlatforms,
+    /// An image index that serves clients something else.
+    #[error(
+        "the image index would mislead clients; remove that entry, or push the image again without it"
+    )]
+    Mistaken(#[from] Mistaken),
+    /// A registry that takes no index with gaps.
+    #[error(
+        "the registry refused the new image index, which lists manifests that are missing there, as the image does: {missing}; copy these too, or push the image again without them"
+    )]
+    Incomplete {
+        /// The missing manifests.
+        missing: String,
+        /// The registry's words.
+        source: Box<store::Error>,
+    },
     /// One layer.
     #[error("cannot index layer {number} of {count} ({digest})")]
     Layer {

@@ -7,6 +7,7 @@ use super::{Error, Request, Run, chain, publish};
 use crate::{
     convert::convert,
     digest::Digest,
+    image::Role,
     index::{V1, V2, Version},
     oci::{Descriptor, ImageManifest, Manifest, Platform, Selector},
     plan::{is_wanted_index, reusable_ztocs},
@@ -64,10 +65,14 @@ pub(super) async fn find(store: &impl ReadImages, run: &Run<'_>) -> Result<Exist
         }
     }
     // An image that was converted before brings its old indexes along.
-    if run.image.index.is_some() && existing.output != Some(run.image_digest()) {
-        existing
-            .indexes
-            .extend(version_2(store, &run.image.root).await?);
+    if existing.output != Some(run.image_digest()) {
+        for entry in &run.image.entries {
+            if let Role::SociIndex = entry.role {
+                let of = &entry.descriptor;
+                let found = read(store, of, of.platform.clone()).await?;
+                existing.indexes.extend(found);
+            }
+        }
     }
     Ok(existing)
 }
@@ -93,7 +98,13 @@ pub(super) async fn wanted(
                     .as_ref()
                     .is_some_and(|platform| platform.same_as(target.platform)),
             };
-            is_for_it && is_wanted_index(&found.manifest, target.manifest, &request.options)
+            is_for_it
+                && is_wanted_index(
+                    &found.manifest,
+                    target.manifest,
+                    &target.plans,
+                    &request.options,
+                )
         });
         match found {
             Some(found) => indexes.insert(target.at, found.descriptor.clone()),
@@ -104,7 +115,7 @@ pub(super) async fn wanted(
     let (output, mut manifests) = match request.version {
         Version::V1 => (run.image_digest(), Vec::new()),
         Version::V2 => {
-            let conversion = convert(run.image, &indexes);
+            let conversion = convert(run.image, &indexes)?;
             if existing.output != Some(conversion.descriptor.digest) {
                 return Ok(None);
             }
@@ -120,7 +131,10 @@ pub(super) async fn wanted(
     };
     manifests.extend(soci_indexes);
     // Not complete is as good as not there: the run goes on and repairs it.
-    if publish::read_back(store, &manifests).await.is_err() {
+    if publish::read_back(store, &manifests, run.presence)
+        .await
+        .is_err()
+    {
         return Ok(None);
     }
     let indexes = indexes

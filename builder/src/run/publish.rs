@@ -13,11 +13,12 @@ use super::{
 use crate::{
     convert::convert,
     digest::Digest,
-    image::Image,
+    image::{Image, Presence, Role},
     index::Version,
-    oci::{Descriptor, Manifest},
+    oci::{Descriptor, Manifest, Selector, is_foreign},
     plural::bytes,
-    store::{ReadImages, Store, Transaction},
+    registry,
+    store::{self, ReadImages, Store, Transaction},
 };
 
 /// Requests for blobs at once; ECR allows hundreds a second.
@@ -123,15 +124,14 @@ impl Publication {
                         .await?;
                     put.push(index.descriptor);
                 }
-                let conversion = convert(image, &descriptors);
+                let conversion = convert(image, &descriptors)?;
                 for (_, descriptor, bytes) in conversion.manifests {
                     transaction.put_manifest(&descriptor, bytes.into()).await?;
                     put.push(descriptor);
                 }
-                read_back(store, &put).await?;
-                transaction
-                    .put_tag(tag, &conversion.descriptor, conversion.bytes.into())
-                    .await?;
+                read_back(store, &put, &Presence::default()).await?;
+                let root = (&conversion.descriptor, conversion.bytes.into());
+                put_root(store, transaction, image, tag, root).await?;
                 Ok(Named::Tag(tag.to_owned(), conversion.descriptor.digest))
             }
             _ => {
@@ -143,7 +143,7 @@ impl Publication {
                     referrers.push((index.subject, index.descriptor.digest));
                     put.push(index.descriptor);
                 }
-                read_back(store, &put).await?;
+                read_back(store, &put, &Presence::default()).await?;
                 Ok(Named::Referrers(referrers))
             }
         }
@@ -152,15 +152,48 @@ impl Publication {
 
 /// Puts the tag on the image as it is.
 pub(super) async fn tag_original(
+    store: &Store,
     transaction: &Transaction,
     image: &Image,
     tag: &str,
 ) -> Result<Named, Error> {
-    let root = &image.root;
-    transaction
-        .put_tag(tag, &root.descriptor, root.bytes.clone())
-        .await?;
-    Ok(Named::Tag(tag.to_owned(), root.descriptor.digest))
+    let root = (&image.root.descriptor, image.root.bytes.clone());
+    put_root(store, transaction, image, tag, root).await?;
+    Ok(Named::Tag(tag.to_owned(), image.root.descriptor.digest))
+}
+
+/// Puts what is to be under the tag. Many registries take no image index that lists manifests which they do not have, and do not
+/// say which; here they are named.
+async fn put_root(
+    store: &Store,
+    transaction: &Transaction,
+    image: &Image,
+    tag: &str,
+    (descriptor, bytes): (&Descriptor, Bytes),
+) -> Result<(), Error> {
+    let Err(source) = transaction.put_tag(tag, descriptor, bytes).await else {
+        return Ok(());
+    };
+    let mut missing = Vec::new();
+    if let store::Error::Registry(registry::Error::Status(_)) = source {
+        for entry in &image.entries {
+            let digest = entry.descriptor.digest;
+            if !matches!(entry.role, Role::Platform { .. })
+                && let Ok(None) = store.select(&Selector::Digest(digest)).await
+            {
+                let platform = entry.descriptor.platform.as_ref();
+                let platform = platform.map(|platform| format!(" ({platform})"));
+                missing.push(format!("{digest}{}", platform.unwrap_or_default()));
+            }
+        }
+    }
+    if missing.is_empty() {
+        return Err(source.into());
+    }
+    Err(Error::Incomplete {
+        missing: missing.join(", "),
+        source: Box::new(source),
+    })
 }
 
 /// What leads to the result of a run.
@@ -198,10 +231,11 @@ impl Named {
     }
 }
 
-/// Reads manifests back by digest, and asks for every blob that they name.
+/// Reads manifests back by digest, and asks for every blob that they name and `known` does not have.
 pub(super) async fn read_back(
     store: &impl ReadImages,
     manifests: &[Descriptor],
+    known: &Presence,
 ) -> Result<(), Error> {
     // Whether a blob is one of ours: the layers of an image may be gigabytes, and are not ours to vouch for.
     let mut blobs = BTreeSet::new();
@@ -213,18 +247,25 @@ pub(super) async fn read_back(
             blobs.extend(
                 layers
                     .chain([(&manifest.config, true)])
-                    .map(|(blob, is_ours)| (blob.digest, blob.size, is_ours)),
+                    .filter(|(blob, is_ours)| {
+                        *is_ours || !known.has_all_of(&blob.digest, blob.size)
+                    })
+                    .map(|(blob, is_ours)| {
+                        let is_needed = !is_foreign(&blob.media_type);
+                        (blob.digest, blob.size, is_ours, is_needed)
+                    }),
             );
         }
     }
     stream::iter(blobs)
-        .map(|(digest, size, is_ours)| async move {
+        .map(|(digest, size, is_ours, is_needed)| async move {
             let found = match is_ours {
                 true => store.checked_size(&digest).await?,
                 false => store.blob_size(&digest).await?,
             };
             match found {
                 Some(found) if found == size => Ok(()),
+                None if !is_needed => Ok(()),
                 Some(found) => Err(Error::ReadBack {
                     what: format!("the blob {digest} has {}, not {size}", bytes(found)),
                 }),

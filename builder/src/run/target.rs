@@ -3,10 +3,12 @@
 use super::{Error, Request};
 use crate::{
     digest::Digest,
-    image::Image,
+    image::{Image, Presence},
+    index::Version,
     oci::{Descriptor, ImageManifest, Platform},
     plan::{LayerPlan, layer_plan},
     report::{IndexReport, LayerReport, LayerState},
+    store::ReadImages,
 };
 
 /// One platform's image, and what is to become of its layers.
@@ -54,25 +56,41 @@ impl Target<'_> {
     }
 }
 
-/// The platforms that the request is about.
-pub(super) fn targets<'a>(image: &'a Image, request: &Request) -> Result<Vec<Target<'a>>, Error> {
-    let there = image.platforms();
-    for wanted in &request.platforms {
-        image.platform(wanted)?;
-    }
-    if there.is_empty() {
-        return Err(Error::NoPlatforms);
-    }
-    let is_wanted = |platform: &Platform| {
-        request.platforms.is_empty()
-            || request
-                .platforms
-                .iter()
-                .any(|wanted| wanted.same_as(platform))
+/// The image without the platforms that are not complete, and which blobs are there. Version 2 writes every platform's manifest
+/// anew, and so needs all of them; version 1 only those that are asked for.
+pub(super) async fn complete(
+    images: &impl ReadImages,
+    image: Image,
+    request: &Request,
+) -> Result<(Image, Presence), Error> {
+    let is_needed = |platform: &Platform| {
+        let mut wanted = request.platforms.iter();
+        request.version == Version::V2
+            || request.platforms.is_empty()
+            || wanted.any(|wanted| platform.is_meant_by(wanted))
     };
+    let platforms = image.platforms();
+    let manifests = platforms
+        .iter()
+        .filter(|(.., platform, _)| is_needed(platform))
+        .map(|(.., manifest)| *manifest);
+    let presence = Presence::of(images, manifests).await;
+    Ok((image.leave_out_incomplete(&presence)?, presence))
+}
+
+/// The platforms that the request is about.
+pub(super) fn targets<'a>(
+    image: &'a Image,
+    presence: &Presence,
+    request: &Request,
+) -> Result<Vec<Target<'a>>, Error> {
+    let mut meant = Vec::new();
+    for wanted in &request.platforms {
+        meant.extend(image.platform(wanted)?.into_iter().map(|(at, ..)| at));
+    }
+    let there = image.platforms().into_iter();
     Ok(there
-        .into_iter()
-        .filter(|(_, _, platform, _)| is_wanted(platform))
+        .filter(|(at, ..)| request.platforms.is_empty() || meant.contains(at))
         .map(|(at, descriptor, platform, manifest)| Target {
             at,
             descriptor,
@@ -81,7 +99,7 @@ pub(super) fn targets<'a>(image: &'a Image, request: &Request) -> Result<Vec<Tar
             plans: manifest
                 .layers
                 .iter()
-                .map(|layer| layer_plan(layer, &request.options))
+                .map(|layer| layer_plan(layer, presence.has(&layer.digest), &request.options))
                 .collect(),
         })
         .collect())

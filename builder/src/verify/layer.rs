@@ -15,7 +15,7 @@ use crate::{
     index::SPAN_SIZE,
     inflate::checkpoint::Zinfo,
     layer::{self, Options, Pass},
-    oci::{Descriptor, LayerEncoding},
+    oci::{Descriptor, LayerEncoding, is_foreign},
     plural::bytes as bytes_of,
     reader::Spans,
     run::chain,
@@ -31,17 +31,16 @@ const QUEUE: usize = 4;
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(super) struct Task {
     layer: (String, Digest, u64),
-    /// Where its bytes are, if not in the registry.
-    is_elsewhere: bool,
+    /// Whether its bytes may be missing.
+    is_foreign: bool,
     ztoc: Option<(Digest, u64, Option<String>)>,
 }
 
 impl Task {
     pub(super) fn new(layer: &Descriptor, ztoc: Option<&Descriptor>) -> Self {
-        let encoding = LayerEncoding::declared_by(&layer.media_type);
         Self {
             layer: (layer.media_type.clone(), layer.digest, layer.size),
-            is_elsewhere: encoding == LayerEncoding::Foreign,
+            is_foreign: is_foreign(&layer.media_type),
             ztoc: ztoc.map(|ztoc| {
                 let span_size = ztoc.annotations.get(SPAN_SIZE).cloned();
                 (ztoc.digest, ztoc.size, span_size)
@@ -74,7 +73,7 @@ pub(super) async fn verify(store: &Store, task: &Task) -> LayerReport {
         },
         None => None,
     };
-    if task.is_elsewhere {
+    if task.is_foreign && ztoc.is_none() && matches!(store.blob_size(digest).await, Ok(None)) {
         return report;
     }
     let limit = store.limits().problems;

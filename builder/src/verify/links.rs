@@ -76,13 +76,22 @@ fn entry(
     platform: &Platform,
     index: &FoundIndex,
 ) {
-    let mut entries = image.entries.iter();
-    let Some(entry) = entries.find(|entry| entry.descriptor.digest == index.descriptor.digest)
-    else {
+    // Images with the same layers have the same SOCI index, which is listed for each of them.
+    let link = descriptor.digest.to_string();
+    let fits = |entry: &&Descriptor| {
+        let of = entry.platform.as_ref();
+        let is_same = of.is_some_and(|of| of.same_as(platform));
+        (
+            entry.annotations.get(MANIFEST_DIGEST) == Some(&link),
+            is_same,
+        )
+    };
+    let entries = image.entries.iter().map(|entry| &entry.descriptor);
+    let listed = entries.filter(|entry| entry.digest == index.descriptor.digest);
+    let Some(entry) = listed.max_by_key(fits) else {
         all.push("the image index does not list it".to_owned());
         return;
     };
-    let entry = &entry.descriptor;
     match &entry.platform {
         Some(of) if of.same_as(platform) => {}
         Some(of) => all.push(format!("the image index lists it for {of}, not {platform}")),

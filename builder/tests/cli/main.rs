@@ -6,6 +6,8 @@ mod golden;
 mod layers;
 mod names;
 mod outcomes;
+mod partial;
+mod platforms;
 mod prefetch;
 mod referrers;
 mod stdout;

@@ -114,7 +114,7 @@ fn a_platform_that_is_not_there() {
     let reference = list.replace(&registry.host(), &other.host());
     program(&reference)
         .run()
-        .fails_with(&["there is no manifest sha256:"]);
+        .fails_with(&["no image is complete here", "its manifest is missing"]);
     assert_eq!(output_tag(&other), None);
 }
 

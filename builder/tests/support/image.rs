@@ -39,6 +39,8 @@ pub struct Layer {
     pub size: usize,
     /// Its bytes as they are stored.
     pub bytes: Bytes,
+    /// Where else they are, as the manifest has it.
+    pub urls: Vec<String>,
 }
 
 impl Layer {
@@ -50,6 +52,7 @@ impl Layer {
             digest: Digest::of(&bytes),
             size: bytes.len(),
             bytes,
+            urls: Vec::new(),
         }
     }
 
@@ -120,14 +123,22 @@ impl Image {
 
     /// An image for a platform.
     pub fn for_platform<'a>(platform: &str, layers: impl IntoIterator<Item = &'a Layer>) -> Self {
-        let config = Bytes::from(platform_json(platform).to_string());
+        Self::with_config(&platform_json(platform), layers)
+    }
+
+    /// An image with that config.
+    pub fn with_config<'a>(config: &Value, layers: impl IntoIterator<Item = &'a Layer>) -> Self {
+        let config = Bytes::from(config.to_string());
         let mut blobs = vec![(Digest::of(&config), config.clone())];
         let mut listed = Vec::new();
         for layer in layers {
             blobs.push((layer.digest, layer.bytes.clone()));
-            listed.push(
-                json!({"mediaType": layer.media_type, "digest": layer.digest, "size": layer.size}),
-            );
+            let mut entry =
+                json!({"mediaType": layer.media_type, "digest": layer.digest, "size": layer.size});
+            if !layer.urls.is_empty() {
+                entry["urls"] = json!(layer.urls);
+            }
+            listed.push(entry);
         }
         let manifest = json!({
             "schemaVersion": 2,
@@ -143,14 +154,24 @@ impl Image {
 
     /// An image of several platforms.
     pub fn list<'a>(images: impl IntoIterator<Item = (&'a str, Self)>) -> Self {
+        let images = images.into_iter();
+        Self::index(images.map(|(platform, image)| {
+            let platform = platform_json(platform);
+            (json!({"platform": platform}), image)
+        }))
+    }
+
+    /// An image index; with each image what its entry says of it beside type, digest and size.
+    pub fn index(images: impl IntoIterator<Item = (Value, Self)>) -> Self {
         let mut list = Self {
             blobs: Vec::new(),
             manifests: Vec::new(),
         };
         let mut entries = Vec::new();
-        for (platform, image) in images {
+        for (says, image) in images {
             let mut entry = image.descriptor();
-            entry["platform"] = platform_json(platform);
+            let says = says.as_object().unwrap().clone();
+            entry.as_object_mut().unwrap().extend(says);
             entries.push(entry);
             list.blobs.extend(image.blobs);
             list.manifests.extend(image.manifests);
@@ -159,6 +180,15 @@ impl Image {
         list.manifests
             .push((OCI_INDEX.to_owned(), index.to_string().into()));
         list
+    }
+
+    /// The same without a manifest or blob, which is still named.
+    #[must_use]
+    pub fn without(mut self, digest: &Digest) -> Self {
+        self.blobs.retain(|(of, _)| of != digest);
+        self.manifests
+            .retain(|(_, bytes)| Digest::of(bytes) != *digest);
+        self
     }
 
     /// The only image of a layout.
@@ -206,7 +236,8 @@ impl Image {
         &self.manifests
     }
 
-    fn descriptor(&self) -> Value {
+    /// What an index says of it.
+    pub fn descriptor(&self) -> Value {
         let (media_type, bytes) = self.manifests.last().unwrap();
         descriptor(media_type, bytes)
     }
@@ -255,6 +286,18 @@ impl Image {
 /// Where a layout has a blob.
 pub fn blob_path(layout: &Path, digest: &Digest) -> std::path::PathBuf {
     layout.join("blobs/sha256").join(digest.hex())
+}
+
+/// What a layout has under a tag.
+pub fn manifest_under(layout: &Path, tag: &str) -> Value {
+    let read = |path: &Path| -> Value { serde_json::from_slice(&fs::read(path).unwrap()).unwrap() };
+    let index = read(&layout.join("index.json"));
+    let entries = index["manifests"].as_array().unwrap();
+    let entry = entries
+        .iter()
+        .find(|entry| entry["annotations"]["org.opencontainers.image.ref.name"] == tag);
+    let digest = entry.unwrap()["digest"].as_str().unwrap().parse().unwrap();
+    read(&blob_path(layout, &digest))
 }
 
 /// Every file below a directory, and what is in it.

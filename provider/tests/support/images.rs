@@ -85,7 +85,7 @@ pub fn indexed() -> Image {
             descriptor,
         }],
     };
-    let made = convert(&image, &[(0, soci)].into());
+    let made = convert(&image, &[(0, soci)].into()).unwrap();
     let children = made
         .manifests
         .into_iter()
