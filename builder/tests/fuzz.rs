@@ -236,3 +236,26 @@ fn reference() {
         &files("fuzz/seeds/reference"),
     );
 }
+
+#[test]
+fn layout() {
+    let words = [
+        &b"null"[..],
+        b"\"org.opencontainers.image.ref.name\":\"a/b:1\"",
+        b"\"io.containerd.image.name\":\"docker.io/library/app:1\"",
+        b"\"platform\":{\"os\":\"unknown\",\"architecture\":\"unknown\"},",
+        b"\"artifactType\":\"x\",",
+        b"\n",
+        b"@sha256:",
+        b"docker.io/",
+        b":",
+        b"00",
+    ];
+    vary(
+        "layout",
+        checks::layout,
+        10_000,
+        &words,
+        &files("fuzz/seeds/layout"),
+    );
+}

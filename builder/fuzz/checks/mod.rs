@@ -4,6 +4,7 @@
 mod archive;
 mod documents;
 mod inflate;
+mod layout;
 mod registry;
 mod tar;
 mod ztoc;
@@ -19,6 +20,7 @@ mod judges;
 pub(crate) use archive::archive;
 pub(crate) use documents::{manifest, reference};
 pub(crate) use inflate::inflate;
+pub(crate) use layout::layout;
 pub(crate) use registry::registry;
 pub(crate) use tar::{pax, tar};
 pub(crate) use ztoc::{zinfo, ztoc};
