@@ -3,6 +3,7 @@
 
 mod commands;
 mod golden;
+mod inputs;
 mod layers;
 mod names;
 mod outcomes;
