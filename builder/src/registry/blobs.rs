@@ -70,7 +70,7 @@ impl Repository {
                     return Ok(Some(size));
                 }
             }
-            Err(error) if error.is_refused_request() => {}
+            Err(error) if self.registry.may_refuse_head(&error) => {}
             Err(error) => return Err(error),
         }
         self.size_by_get(digest).await
@@ -117,7 +117,7 @@ impl Repository {
         match self.registry.open(&head).await {
             Ok(answer) => Ok(about(&answer, digest).is_ok()),
             Err(error) if error.is_not_found() => Ok(false),
-            Err(error) if error.is_refused_request() => {
+            Err(error) if self.registry.may_refuse_head(&error) => {
                 let size = self.size_by_get(digest).await;
                 Ok(matches!(size, Ok(Some(_))))
             }

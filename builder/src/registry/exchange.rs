@@ -16,6 +16,7 @@ use super::{
     auth::{Auth, Grant, Scope},
     challenge::{self, Challenge},
     credentials::Keyring,
+    ecr,
     endpoint::{base_url, is_loopback, same_origin},
     error::{Error, Request},
     log::Log,
@@ -54,6 +55,8 @@ pub(super) struct Registry {
     pub(super) log: Log,
     /// Whether it takes the bytes of an upload in a PATCH only.
     pub(super) patches: AtomicBool,
+    /// Whether it is ECR, whose answers are known.
+    is_ecr: bool,
     transport: Arc<Transport>,
     auth: Auth,
     door: OnceCell<Option<Challenge>>,
@@ -69,6 +72,7 @@ impl Registry {
         let base = base_url(host, options)?;
         Ok(Self {
             plain_http: options.plain_http,
+            is_ecr: ecr::Place::of(host).is_some(),
             retry: options.retry.clone(),
             transport,
             auth: Auth::new(host, base.clone(), options.plain_http, keyring),
@@ -77,6 +81,11 @@ impl Registry {
             patches: AtomicBool::new(false),
             base,
         })
+    }
+
+    /// Whether `error` may mean that the registry takes no HEAD, so that GET is worth a try. ECR takes it: there a denial is one.
+    pub(super) fn may_refuse_head(&self, error: &Error) -> bool {
+        error.is_refused_request() && !(self.is_ecr && error.is_denied())
     }
 
     /// A successful answer; its body is still to come.

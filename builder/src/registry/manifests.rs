@@ -46,7 +46,7 @@ impl Repository {
             Ok(Some(digest)) => return Ok(Some(digest)),
             // Some registries refuse HEAD, with 404 too, or announce no digest: then the manifest itself tells.
             Ok(None) => {}
-            Err(error) if error.is_refused_request() => {}
+            Err(error) if self.registry.may_refuse_head(&error) => {}
             Err(error) => return Err(error),
         }
         let fetched = self.manifest(&Selector::Tag(tag.to_owned())).await?;
@@ -86,7 +86,7 @@ impl Repository {
         let name = digest.to_string();
         match self.registry.open(&self.head_of(&name)).await {
             Ok(_) => return Ok(true),
-            Err(error) if error.is_refused_request() => {}
+            Err(error) if self.registry.may_refuse_head(&error) => {}
             Err(error) => return Err(error),
         }
         let get = self.get_of(&name);
