@@ -220,8 +220,7 @@ impl<'a> Run<'a> {
         let mut publication = Publication::default();
         let (mut indexes, mut not_found) = (Vec::new(), Vec::new());
         for target in &self.targets {
-            let files = &request.options.prefetch_files;
-            let prefetched = prefetch::find(target, &layers, &names, files);
+            let prefetched = prefetch::find(target, &layers, &names, request);
             prefetched
                 .doubts
                 .iter()

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use super::{Error, Layer, Layers, Target, chain, layers::Contents, names::Names};
+use super::{Error, Layer, Layers, Request, Target, chain, layers::Contents, names::Names};
 use crate::{
     index::{SpanRange, prefetch_artifact},
     oci::Descriptor,
@@ -23,18 +23,19 @@ pub(super) struct Prefetched {
     pub(super) doubts: Vec<String>,
 }
 
-/// Finds `paths` in a platform's layers.
+/// Finds the files that the request asks for in a platform's layers.
 pub(super) fn find(
     target: &Target<'_>,
     layers: &Layers,
     names: &Names,
-    paths: &[String],
+    request: &Request,
 ) -> Prefetched {
+    let paths = &request.options.prefetch_files;
     let mut prefetched = Prefetched::default();
     if paths.is_empty() {
         return prefetched;
     }
-    let files = Files::of(target, layers, names);
+    let files = Files::of(target, layers, names, request.limits.tree_bytes);
     let mut spans: HashMap<usize, Vec<SpanRange>> = HashMap::new();
     for (at, path) in paths.iter().enumerate() {
         if paths[..at].contains(path) {
@@ -102,11 +103,16 @@ struct Files<'a> {
 }
 
 impl<'a> Files<'a> {
-    fn of(target: &'a Target<'_>, layers: &'a Layers, names: &'a Names) -> Result<Self, String> {
+    fn of(
+        target: &'a Target<'_>,
+        layers: &'a Layers,
+        names: &'a Names,
+        tree_bytes: u64,
+    ) -> Result<Self, String> {
         let mut files = Self {
             layers: &target.manifest.layers,
             indexed: Vec::new(),
-            tree: Tree::default(),
+            tree: Tree::within(tree_bytes),
         };
         for (number, layer) in target.manifest.layers.iter().enumerate() {
             let contents = match layers.find(&layer.digest) {
