@@ -11,7 +11,7 @@ use std::{ops::Range, sync::Arc};
 use bytes::Bytes;
 
 pub use absent::{absent_where_damaged, absent_where_denied};
-pub use read::ReadImages;
+pub use read::{REQUESTS_AT_ONCE, ReadImages};
 pub use reader::LayerReader;
 pub use transaction::Transaction;
 

@@ -7,11 +7,8 @@ use futures_util::{StreamExt, stream};
 use crate::{
     digest::Digest,
     oci::{ImageManifest, is_foreign},
-    store::ReadImages,
+    store::{REQUESTS_AT_ONCE, ReadImages},
 };
-
-/// Requests for blobs at once; ECR allows hundreds a second.
-const REQUESTS_AT_ONCE: usize = 8;
 
 /// Sizes of the blobs that were asked for; `None` for those that are missing. Where the store's answer was an error, nothing is
 /// known: whoever needs the blob meets the error again, and can say what for.

@@ -18,11 +18,8 @@ use crate::{
     oci::{Descriptor, Manifest, Selector, is_foreign},
     plural::bytes,
     registry,
-    store::{self, ReadImages, Store, Transaction},
+    store::{self, REQUESTS_AT_ONCE, ReadImages, Store, Transaction},
 };
-
-/// Requests for blobs at once; ECR allows hundreds a second.
-const REQUESTS_AT_ONCE: usize = 8;
 
 /// A SOCI index to be pushed.
 pub(super) struct SociIndex {

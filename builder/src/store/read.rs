@@ -14,6 +14,9 @@ use crate::{
     registry,
 };
 
+/// Requests for blobs that are sent at once; ECR allows hundreds a second.
+pub const REQUESTS_AT_ONCE: usize = 8;
+
 /// A repository or layout that images are read from.
 pub trait ReadImages: Sync {
     /// How much an image may ask of its reader.
