@@ -3,6 +3,7 @@
 import { App, Stack } from 'aws-cdk-lib';
 import { Template } from 'aws-cdk-lib/assertions';
 import { IRepository, Repository } from 'aws-cdk-lib/aws-ecr';
+import { Construct } from 'constructs';
 
 export interface Resource {
   readonly Type: string;
@@ -24,8 +25,8 @@ export function templateOf(define: (stack: Stack) => void): Template {
 }
 
 /** A repository that is there already. */
-export function repositoryIn(stack: Stack, name = 'app'): IRepository {
-  return Repository.fromRepositoryName(stack, `Repository-${name}`, name);
+export function repositoryIn(scope: Construct, name = 'app'): IRepository {
+  return Repository.fromRepositoryName(scope, `Repository-${name}`, name);
 }
 
 /** The resources of a type, by logical id. */

@@ -1,0 +1,118 @@
+// Every property of every construct: a value, and where it must be seen in the template. The types of the tables have all
+// properties, so that the compiler (`npm run lint`) asks for a row where there is one more.
+
+import { Arn, Duration, RemovalPolicy, Size, Stack } from 'aws-cdk-lib';
+import { Match } from 'aws-cdk-lib/assertions';
+import { ComputeType } from 'aws-cdk-lib/aws-codebuild';
+import { IVpc, SecurityGroup, Vpc } from 'aws-cdk-lib/aws-ec2';
+import { Platform } from 'aws-cdk-lib/aws-ecr-assets';
+import { Role } from 'aws-cdk-lib/aws-iam';
+import { Key } from 'aws-cdk-lib/aws-kms';
+import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
+import { Construct } from 'constructs';
+import {
+  LambdaComputeType,
+  SociIndexBuildProps,
+  SociIndexOptions,
+  SociIndexV2BuildOptions,
+  SociIndexV2BuildProps,
+  WhenNotIndexed,
+} from 'soci-index-build';
+import { INDEX, repositoryIn } from './template';
+
+const PROJECT = 'AWS::CodeBuild::Project';
+
+type Given<Props> = Partial<Props> | ((scope: Construct) => Partial<Props>);
+
+/** What is given, and where it must be seen. */
+export interface Row<Props> {
+  readonly given: Given<Props>;
+  readonly type: string;
+  readonly properties: object;
+}
+
+type Table<Props, Others = unknown> = { readonly [Name in Exclude<keyof Props, keyof Others>]-?: Row<Props> };
+
+const inIndex = <Props>(given: Given<Props>, properties: object): Row<Props> => ({
+  given,
+  type: INDEX,
+  properties,
+});
+const inProject = <Props>(given: Given<Props>, properties: object): Row<Props> => ({
+  given,
+  type: PROJECT,
+  properties,
+});
+
+// In the forms that AWS gives them: cfn-lint asks for these.
+const SUBNETS = ['subnet-0123456789abcdef0', 'subnet-0123456789abcdef1'];
+const GROUP = 'sg-0123456789abcdef0';
+const VPC = 'vpc-0123456789abcdef0';
+const UUID = '01234567-89ab-cdef-0123-456789abcdef';
+
+const vpcIn = (scope: Construct): IVpc =>
+  Vpc.fromVpcAttributes(scope, 'Vpc', {
+    vpcId: VPC,
+    availabilityZones: ['a', 'b'],
+    privateSubnetIds: SUBNETS,
+  });
+const LAMBDA = { Type: 'LINUX_LAMBDA_CONTAINER', ComputeType: 'BUILD_LAMBDA_2GB' };
+/** Of the stack's own partition, account and region. */
+const arnOf = (scope: Construct, service: string, resource: string, region?: string): string =>
+  Arn.format({ service, resource, resourceName: UUID, region }, Stack.of(scope));
+const ARN = Match.objectLike({ 'Fn::Join': ['', Match.arrayWith([Match.stringLikeRegexp(`/${UUID}$`)])] });
+const DIGEST = `sha256:${'0'.repeat(64)}`;
+
+export const OPTIONS: Table<SociIndexOptions> = {
+  platforms: inIndex({ platforms: [Platform.LINUX_AMD64] }, { Platforms: ['linux/amd64'] }),
+  minLayerSize: inIndex({ minLayerSize: Size.bytes(0) }, { MinLayerSize: '0' }),
+  spanSize: inIndex({ spanSize: Size.mebibytes(1) }, { SpanSize: '1048576' }),
+  prefetchFiles: inIndex({ prefetchFiles: ['/app'] }, { PrefetchFiles: ['/app'] }),
+  whenTooSmall: inIndex({ whenTooSmall: WhenNotIndexed.FAIL }, { WhenTooSmall: 'fail' }),
+  whenUnsupported: inIndex({ whenUnsupported: WhenNotIndexed.USE_ORIGINAL }, { WhenUnsupported: 'use-original' }),
+  removalPolicy: inIndex({ removalPolicy: RemovalPolicy.DESTROY }, { RemovalPolicy: 'destroy' }),
+  waitForIndex: inIndex({ waitForIndex: false }, { WaitForIndex: 'false' }),
+  computeType: inProject({ computeType: ComputeType.LARGE }, { Environment: { ComputeType: 'BUILD_GENERAL1_LARGE' } }),
+  lambdaComputeType: inProject({ lambdaComputeType: LambdaComputeType.LAMBDA_2GB }, { Environment: LAMBDA }),
+  timeout: inProject({ timeout: Duration.minutes(20) }, { TimeoutInMinutes: 20 }),
+  queuedTimeout: inProject({ queuedTimeout: Duration.minutes(8) }, { QueuedTimeoutInMinutes: 8 }),
+  vpc: inProject((scope) => ({ vpc: vpcIn(scope) }), {
+    VpcConfig: { VpcId: VPC, Subnets: SUBNETS },
+  }),
+  subnetSelection: inProject(
+    (scope) => ({ vpc: vpcIn(scope), subnetSelection: { availabilityZones: ['b'] } }),
+    { VpcConfig: { Subnets: [SUBNETS[1]] } },
+  ),
+  securityGroups: inProject(
+    (scope) => ({ vpc: vpcIn(scope), securityGroups: [SecurityGroup.fromSecurityGroupId(scope, 'Group', GROUP)] }),
+    { VpcConfig: { SecurityGroupIds: [GROUP] } },
+  ),
+  encryptionKey: inProject((scope) => ({ encryptionKey: Key.fromKeyArn(scope, 'Key', arnOf(scope, 'kms', 'key')) }), { EncryptionKey: ARN }),
+  role: inProject((scope) => ({ role: Role.fromRoleArn(scope, 'Role', arnOf(scope, 'iam', 'role', '')) }), { ServiceRole: ARN }),
+  logGroup: inProject((scope) => ({ logGroup: LogGroup.fromLogGroupName(scope, 'Log', 'builds') }), {
+    LogsConfig: { CloudWatchLogs: { GroupName: 'builds' } },
+  }),
+  logRetention: {
+    given: { logRetention: RetentionDays.ONE_YEAR },
+    type: 'AWS::Logs::LogGroup',
+    properties: { RetentionInDays: 365 },
+  },
+};
+
+export const V2_OPTIONS: Table<SociIndexV2BuildOptions, SociIndexOptions> = {
+  outputImageTag: inIndex({ outputImageTag: 'fast' }, { OutputImageTag: 'fast' }),
+};
+
+const OTHER = Match.objectLike({ 'Fn::Join': ['', Match.arrayWith([Match.stringLikeRegexp('/other$')])] });
+
+export const V2: Table<SociIndexV2BuildProps, SociIndexV2BuildOptions> = {
+  repository: inIndex((scope) => ({ repository: repositoryIn(scope, 'other') }), { RepositoryUri: OTHER }),
+  inputImageTag: inIndex({ inputImageTag: 'v2' }, { InputImageTag: 'v2' }),
+  inputImageDigest: inIndex({ inputImageTag: undefined, inputImageDigest: DIGEST }, { InputImageDigest: DIGEST }),
+};
+
+export const V1: Table<SociIndexBuildProps, SociIndexOptions> = {
+  repository: inIndex((scope) => ({ repository: repositoryIn(scope, 'other') }), { RepositoryUri: OTHER }),
+  imageTag: inIndex({ imageTag: 'v2' }, { InputImageTag: 'v2' }),
+  imageDigest: inIndex({ imageTag: undefined, imageDigest: DIGEST }, { InputImageDigest: DIGEST }),
+};
