@@ -125,7 +125,13 @@ impl BlobStream {
             };
             call = call.with(RANGE, format!("bytes={}-{end}", self.at));
         }
-        let answer = self.registry.open(&call).await?;
+        let answer = match self.registry.open(&call).await {
+            // Some registries refuse every part of a blob and serve the whole of it.
+            Err(error) if is_part && error.is_range_refusal() => {
+                self.registry.open(&self.call).await?
+            }
+            answer => answer?,
+        };
         let (skip, comes) = match answer.status() {
             StatusCode::PARTIAL_CONTENT if is_part => {
                 self.check_range(&answer)?;
