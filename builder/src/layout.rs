@@ -176,11 +176,20 @@ impl Layout {
     /// Opens the directory `path`.
     pub fn open_directory(path: &Path) -> Result<Self, Error> {
         let place = Place::Directory(path.to_owned());
-        if path.is_file() {
-            return Err(Error::NotALayout {
+        let not_a_layout = |why| {
+            Err(Error::NotALayout {
                 layout: path.to_owned(),
-                why: format!("it is a file; write oci-archive:{}", path.display()),
-            });
+                why,
+            })
+        };
+        if path.is_file() {
+            return not_a_layout(format!(
+                "it is a file; write oci-archive:{}",
+                path.display()
+            ));
+        }
+        if matches!(path.try_exists(), Ok(false)) {
+            return not_a_layout("no such directory".to_owned());
         }
         let files = Box::new(directory::Directory::new(path));
         Self::of(place, path, files)

@@ -117,7 +117,7 @@ fn a_failure_is_one_chain() {
     assert_eq!(missing.stdout, "");
     assert_eq!(
         missing.stderr,
-        "soci-builder: cannot index oci:/does/not/exist:v1: /does/not/exist is not an OCI layout: the file oci-layout is missing\n"
+        "soci-builder: cannot index oci:/does/not/exist:v1: /does/not/exist is not an OCI layout: no such directory\n"
     );
     let missing = Program::new(["ztoc", "info", "/does/not/exist"])
         .run()
