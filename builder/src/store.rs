@@ -10,7 +10,7 @@ use std::{ops::Range, sync::Arc};
 
 use bytes::Bytes;
 
-pub use absent::{absent_where_damaged, absent_where_denied};
+pub use absent::{absent_where_damaged, absent_where_denied, missing_when_asked_twice};
 pub use read::{REQUESTS_AT_ONCE, ReadImages};
 pub use reader::LayerReader;
 pub use transaction::Transaction;

@@ -7,7 +7,7 @@ use futures_util::{StreamExt, stream};
 use crate::{
     digest::Digest,
     oci::{ImageManifest, is_foreign},
-    store::{REQUESTS_AT_ONCE, ReadImages},
+    store::{REQUESTS_AT_ONCE, ReadImages, missing_when_asked_twice},
 };
 
 /// Sizes of the blobs that were asked for; `None` for those that are missing. Where the store's answer was an error, nothing is
@@ -27,7 +27,10 @@ impl Presence {
             .map(|blob| blob.digest)
             .collect();
         let sizes = stream::iter(blobs)
-            .map(|digest| async move { Some((digest, store.blob_size(&digest).await.ok()?)) })
+            .map(|digest| async move {
+                let size = missing_when_asked_twice(|| store.blob_size(&digest)).await;
+                Some((digest, size.ok()?))
+            })
             .buffer_unordered(REQUESTS_AT_ONCE)
             .filter_map(std::future::ready);
         Self(sizes.collect().await)

@@ -11,7 +11,7 @@ use crate::{
         Descriptor, ImageIndex, ImageManifest, LayerEncoding, Manifest, Platform, Selector,
         media_type,
     },
-    store::{Fetched, ReadImages},
+    store::{Fetched, ReadImages, missing_when_asked_twice},
 };
 
 /// What BuildKit says on the entry of an attestation, also where a tool has dropped its platform.
@@ -172,13 +172,9 @@ impl<'s, S: ReadImages> Walk<'s, S> {
             let platform = platform.clone();
             return Ok(Role::Platform { platform, manifest });
         }
-        if self
-            .store
-            .blob_size(&manifest.config.digest)
-            .await?
-            .is_none()
-        {
-            let config = manifest.config.digest;
+        let config = manifest.config.digest;
+        let config_size = missing_when_asked_twice(|| self.store.blob_size(&config)).await?;
+        if config_size.is_none() {
             return Ok(Role::Missing(format!("its config {config} is missing")));
         }
         let own = platform_of(self.store, descriptor.digest, &manifest).await?;
@@ -198,10 +194,8 @@ impl<'s, S: ReadImages> Walk<'s, S> {
 
     /// A manifest; `None` where it is missing.
     async fn fetch(&mut self, descriptor: &Descriptor) -> Result<Option<Fetched>, Error> {
-        let fetched = self
-            .store
-            .select(&Selector::Digest(descriptor.digest))
-            .await?;
+        let selector = Selector::Digest(descriptor.digest);
+        let fetched = missing_when_asked_twice(|| self.store.select(&selector)).await?;
         if let Some(fetched) = &fetched {
             let room = self.room.checked_sub(fetched.descriptor.size);
             self.room = room.ok_or(Error::ManifestsSize(self.store.limits().manifests_bytes))?;

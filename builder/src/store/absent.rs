@@ -1,7 +1,26 @@
-//! What is as good as not there, whatever the store says about it.
+//! What counts as missing, and what is as good as missing, whatever the store says about it.
+
+use std::future::Future;
 
 use super::Error;
 use crate::layout;
+
+/// Asks a second time before something that an image refers to counts as missing. What is missing is left out of the result; one
+/// wrong 404, as from a mirror that has not caught up, must not leave out a platform.
+///
+/// # Errors
+/// Those of the store.
+pub async fn missing_when_asked_twice<T, Answer>(
+    ask: impl Fn() -> Answer,
+) -> Result<Option<T>, Error>
+where
+    Answer: Future<Output = Result<Option<T>, Error>>,
+{
+    match ask().await? {
+        None => ask().await,
+        found => Ok(found),
+    }
+}
 
 /// Some registries answer 401 or 403 about what is not there. Only for what is looked for where the image itself was read.
 ///

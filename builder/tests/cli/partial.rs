@@ -275,3 +275,45 @@ fn an_index_without_images_has_no_platform() {
         }
     }
 }
+
+#[test]
+fn one_wrong_answer_leaves_no_platform_out() {
+    let arm64 = Image::for_platform("linux/arm64", [&Layer::noise(3, 5_000)]);
+    let amd64 = Image::for_platform("linux/amd64", [&Layer::noise(2, 5_000)]);
+    // Without a platform, so that its config is asked for.
+    let image = nested([
+        (
+            json!({"platform": {"os": "linux", "architecture": "amd64"}}),
+            amd64,
+        ),
+        (json!({}), arm64),
+    ]);
+    let indexed = |fault: Option<(Route, usize)>| {
+        let registry = FakeRegistry::start();
+        let reference = image.push(&registry, "v1");
+        if let Some((route, before)) = fault {
+            let passes = Fault::Header("x-nothing", "changed".to_owned());
+            registry.fail(route, passes).times(before);
+            registry.fail(route, Fault::status(404, "UNKNOWN"));
+        }
+        let given = ["index", &reference, "--json", "--brief"];
+        let ended = Program::new([&given[..], &["--min-layer-size", "1KiB"]].concat()).run();
+        let asked = |route| registry.requests_to(route).len();
+        let requests = [Route::ReadManifest, Route::HeadBlob].map(|route| (route, asked(route)));
+        (ended, requests)
+    };
+    let (undisturbed, requests) = indexed(None);
+    let right = undisturbed.exits(0).json();
+    for (route, number) in requests {
+        for before in 0..number {
+            let (ended, _) = indexed(Some((route, before)));
+            if ended.code == Some(0) {
+                let result = ended.json();
+                assert_eq!(
+                    result["output_digest"], right["output_digest"],
+                    "a wrong 404 to {route:?} number {before}: {ended:?}"
+                );
+            }
+        }
+    }
+}
