@@ -51,6 +51,7 @@ package: ## Build tarball, wheel and SBOM, with release programs (ARCH=aarch64: 
 	@$(S)/setup build
 	integ-tests/scripts/prepare package
 	cdk-construct/scripts/package
+	cdk-construct/scripts/check-programs
 	cdk-construct/scripts/check-sizes
 	cdk-construct/scripts/check-sbom
 	cd cdk-construct/dist && sha256sum js/*.tgz python/*.whl sbom.cdx.json | tee SHA256SUMS

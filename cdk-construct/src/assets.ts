@@ -1,5 +1,6 @@
-// Where the two programs of this package are, and for which machines. They are built from Rust and copied here by
-// scripts/assets; a published package carries them.
+// Where the two programs of this package are, and for which machines. They are built from Rust, and scripts/assets puts
+// each into a zip here; a published package carries them. Ready zips, because the CLI would zip a folder with the modes
+// that an installation left, and the hash of a folder does not see modes.
 
 import { existsSync } from 'fs';
 import { join } from 'path';
@@ -12,30 +13,31 @@ const ARCHITECTURES: ProgramArchitecture[] = ['x86_64', 'aarch64'];
 
 /** The architecture that the package was made for. */
 export function programArchitecture(): ProgramArchitecture {
-  return ARCHITECTURES.find((each) => existsSync(join(pathOf('provider', each), 'bootstrap'))) ?? ARCHITECTURES[0];
+  return ARCHITECTURES.find((each) => existsSync(pathOf('provider', each))) ?? ARCHITECTURES[0];
 }
 
-/** The directory that is the code of the provider function: `bootstrap`. */
-export function providerDirectory(): string {
-  return directoryOf('provider', 'bootstrap');
+/** The zip that is the code of the provider function: `bootstrap`. */
+export function providerZip(): string {
+  return zipOf('provider');
 }
 
-/** The directory that is the source of the build: `soci-builder`. */
-export function builderDirectory(): string {
-  return directoryOf('builder', 'soci-builder');
+/** The zip that is the source of the build: `soci-builder`. */
+export function builderZip(): string {
+  return zipOf('builder');
 }
 
-function directoryOf(part: string, program: string): string {
-  const directory = pathOf(part, programArchitecture());
-  if (!existsSync(join(directory, program))) {
+function zipOf(part: string): string {
+  const zip = pathOf(part, programArchitecture());
+  if (!existsSync(zip)) {
     throw new Error(
-      `soci-index-build: the program '${join(directory, program)}' is missing. A published package has it; ` +
-        `in a checkout, build the programs and run 'scripts/assets' in cdk-construct.`,
+      `soci-index-build: the program '${zip}' is missing. A published package has it: an app that is bundled must leave ` +
+        `this package out of the bundle (esbuild: --external:soci-index-build). In a checkout, build the programs and ` +
+        `run 'scripts/assets' in cdk-construct.`,
     );
   }
-  return directory;
+  return zip;
 }
 
 function pathOf(part: string, architecture: ProgramArchitecture): string {
-  return join(__dirname, '..', 'assets', part, architecture);
+  return join(__dirname, '..', 'assets', part, `${architecture}.zip`);
 }

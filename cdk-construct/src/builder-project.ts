@@ -10,7 +10,7 @@ import { IKey } from 'aws-cdk-lib/aws-kms';
 import { ILogGroup, LogGroup } from 'aws-cdk-lib/aws-logs';
 import { Asset } from 'aws-cdk-lib/aws-s3-assets';
 import { Construct, IDependable } from 'constructs';
-import { builderDirectory, programArchitecture } from './assets';
+import { builderZip, programArchitecture } from './assets';
 import { keyOf, logRetentionOf, machineOf } from './build-environment';
 import { SociIndexOptions } from './build-options';
 import { BuildRole } from './build-role';
@@ -60,7 +60,7 @@ export class BuilderProject extends Construct {
 
     const { encryptionKey } = options;
     const machine = machineOf(options, programArchitecture());
-    const program = new Asset(this, 'Program', { path: builderDirectory() });
+    const program = new Asset(this, 'Program', { path: builderZip() });
     const logGroup = options.logGroup ?? this.newLogGroup(options);
 
     this.role = new BuildRole(this, options.role, { logGroup, program, encryptionKey });

@@ -7,7 +7,7 @@ import { Policy, PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws
 import { Architecture, CfnFunction, Code, Function, Runtime, RuntimeFamily } from 'aws-cdk-lib/aws-lambda';
 import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
 import { Construct, IDependable } from 'constructs';
-import { programArchitecture, providerDirectory } from './assets';
+import { programArchitecture, providerZip } from './assets';
 import { attachedPolicy } from './attached-policy';
 import { shortHash } from './short-hash';
 
@@ -46,7 +46,7 @@ export class ProviderFunction extends Construct {
       runtime: new Runtime('provided.al2023', RuntimeFamily.OTHER),
       architecture: programArchitecture() === 'aarch64' ? Architecture.ARM_64 : Architecture.X86_64,
       handler: 'bootstrap',
-      code: Code.fromAsset(providerDirectory()),
+      code: Code.fromAsset(providerZip()),
       memorySize: 128,
       timeout: Duration.minutes(15),
       role: this.role,

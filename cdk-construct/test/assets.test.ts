@@ -7,8 +7,8 @@ jest.mock('fs', () => ({ ...jest.requireActual<typeof import('fs')>('fs'), exist
 
 const assets = jest.requireActual<typeof import('../src/assets')>('../src/assets');
 const root = join(__dirname, '..', 'assets');
-const provider = (architecture: string): string => join(root, 'provider', architecture, 'bootstrap');
-const builder = (architecture: string): string => join(root, 'builder', architecture, 'soci-builder');
+const provider = (architecture: string): string => join(root, 'provider', `${architecture}.zip`);
+const builder = (architecture: string): string => join(root, 'builder', `${architecture}.zip`);
 
 function thereAre(...files: string[]): void {
   jest.mocked(existsSync).mockImplementation((path) => files.includes(String(path)));
@@ -18,8 +18,8 @@ test.each(['x86_64', 'aarch64'])('the programs of a package for %s', (architectu
   thereAre(provider(architecture), builder(architecture));
 
   expect(assets.programArchitecture()).toBe(architecture);
-  expect(assets.providerDirectory()).toBe(join(root, 'provider', architecture));
-  expect(assets.builderDirectory()).toBe(join(root, 'builder', architecture));
+  expect(assets.providerZip()).toBe(provider(architecture));
+  expect(assets.builderZip()).toBe(builder(architecture));
 });
 
 test('x86_64 comes first, as in a published package', () => {
@@ -31,15 +31,16 @@ test('x86_64 comes first, as in a published package', () => {
 test('a program that is missing is named, with what to do', () => {
   thereAre();
 
-  expect(() => assets.providerDirectory()).toThrow(
+  expect(() => assets.providerZip()).toThrow(
     `the program '${provider('x86_64')}' is missing. ` +
-      `A published package has it; in a checkout, build the programs and run 'scripts/assets'`,
+      `A published package has it: an app that is bundled must leave this package out of the bundle ` +
+      `(esbuild: --external:soci-index-build). In a checkout, build the programs and run 'scripts/assets'`,
   );
-  expect(() => assets.builderDirectory()).toThrow(`'${builder('x86_64')}'`);
+  expect(() => assets.builderZip()).toThrow(`'${builder('x86_64')}'`);
 });
 
 test('both programs are of one architecture', () => {
   thereAre(provider('aarch64'), builder('x86_64'));
 
-  expect(() => assets.builderDirectory()).toThrow(`'${builder('aarch64')}'`);
+  expect(() => assets.builderZip()).toThrow(`'${builder('aarch64')}'`);
 });

@@ -62,7 +62,7 @@ describe.each([
 
   beforeEach(() => {
     directory = mkdtempSync(join(tmpdir(), 'a build '));
-    cpSync(join(__dirname, 'programs', 'builder', 'soci-builder'), join(directory, 'soci-builder'));
+    cpSync(join(__dirname, 'programs', 'soci-builder'), join(directory, 'soci-builder'));
     // An archive need not keep the run bit.
     chmodSync(join(directory, 'soci-builder'), 0o644);
   });

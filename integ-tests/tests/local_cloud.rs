@@ -1,4 +1,4 @@
-//! The local cloud leaves nothing behind, however it ends.
+//! The local cloud leaves nothing behind, however it ends; and it starts no function that Lambda would not.
 
 #![allow(
     clippy::unwrap_used,
@@ -7,13 +7,25 @@
 
 use std::{
     fs,
+    io::{Cursor, Write},
     path::Path,
     process::Stdio,
     time::{Duration, Instant},
 };
 
-use local_cloud::control_plane::{LocalCloud, Options};
+use aws_sdk_lambda::{
+    Client,
+    config::Credentials,
+    primitives::Blob,
+    types::{FunctionCode, Runtime},
+};
+use local_cloud::{
+    account::REGION,
+    control_plane::{LocalCloud, Options},
+};
+use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use zip::{ZipWriter, write::SimpleFileOptions};
 
 const LIMIT: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(20);
@@ -114,6 +126,70 @@ async fn the_emulator_ends_with_whoever_started_it() {
             .await;
     }
     fs::remove_dir_all(Path::new(launch.unwrap()).parent().unwrap()).unwrap();
+}
+
+/// Lambda runs a function as a user that owns nothing, and gives a file no mode that it has not in its zip.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bootstrap_that_others_cannot_run_is_refused_as_lambda_does() {
+    let cloud = LocalCloud::start(Options::default()).await.unwrap();
+    let lambda = lambda(&cloud).await;
+    assert_eq!(invoked(&lambda, 0o755).await, json!({ "made": 7 }));
+    assert_eq!(invoked(&lambda, 0o555).await, json!({ "made": 7 }));
+    // What the CLI makes of a folder under umask 077, on Windows and without a run bit; and what cannot be read.
+    for mode in [0o700, 0o750, 0o666, 0o644, 0o711] {
+        let refused = invoked(&lambda, mode).await;
+        assert_eq!(
+            refused["errorType"], "Runtime.InvalidEntrypoint",
+            "{mode:o}"
+        );
+        let words = refused["errorMessage"].as_str().unwrap();
+        assert!(
+            words.starts_with("RequestId: ")
+                && words.ends_with(" Error: fork/exec /var/task/bootstrap: permission denied"),
+            "{mode:o}: {words}"
+        );
+    }
+}
+
+async fn lambda(cloud: &LocalCloud) -> Client {
+    let config = aws_config::defaults(aws_config::BehaviorVersion::latest())
+        .region(REGION)
+        .endpoint_url(cloud.account().address())
+        .credentials_provider(Credentials::new(
+            "000000000000",
+            "secret",
+            None,
+            None,
+            "test",
+        ))
+        .load();
+    Client::new(&config.await)
+}
+
+/// What a function says whose `bootstrap` has this mode in its zip.
+async fn invoked(lambda: &Client, mode: u32) -> Value {
+    let program = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/bootstrap.py");
+    let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
+    let options = SimpleFileOptions::default().unix_permissions(mode);
+    zip.start_file("bootstrap", options).unwrap();
+    zip.write_all(&fs::read(program).unwrap()).unwrap();
+    let zip = Blob::new(zip.finish().unwrap().into_inner());
+    let name = format!("mode-{mode:o}");
+    let made = lambda
+        .create_function()
+        .function_name(&name)
+        .role("arn:aws:iam::000000000000:role/function")
+        .runtime(Runtime::Providedal2023)
+        .handler("bootstrap")
+        .code(FunctionCode::builder().zip_file(zip).build());
+    made.send().await.unwrap();
+    let event = json!({ "what": "return", "number": 7 }).to_string();
+    let answer = lambda
+        .invoke()
+        .function_name(name)
+        .payload(Blob::new(event))
+        .send();
+    serde_json::from_slice(answer.await.unwrap().payload().unwrap().as_ref()).unwrap()
 }
 
 fn runs(pid: u32) -> bool {

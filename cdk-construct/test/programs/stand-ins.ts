@@ -5,6 +5,6 @@ import { join } from 'path';
 
 jest.mock('../../src/assets', () => ({
   programArchitecture: jest.fn(() => 'x86_64'),
-  providerDirectory: () => join(__dirname, 'provider'),
-  builderDirectory: () => join(__dirname, 'builder'),
+  providerZip: () => join(__dirname, 'provider.zip'),
+  builderZip: () => join(__dirname, 'builder.zip'),
 }));

@@ -17,6 +17,7 @@ use crate::account::{ACCOUNT_ID, REGION};
 
 const LAUNCH: &str = include_str!("launch.py");
 const PROJECTS: &str = include_str!("projects.py");
+const BOOTSTRAPS: &str = include_str!("bootstraps.py");
 /// Measured: 2 to 5 s; a machine that compiles meanwhile needs longer.
 const READY_WITHIN: Duration = Duration::from_secs(60);
 const STOPPED_WITHIN: Duration = Duration::from_secs(10);
@@ -45,6 +46,7 @@ impl Emulator {
         let launch = folder.join("launch.py");
         tools::write(&launch, LAUNCH)?;
         tools::write(&folder.join("projects.py"), PROJECTS)?;
+        tools::write(&folder.join("bootstraps.py"), BOOTSTRAPS)?;
         let log = folder.join("emulator.log");
         let out = File::create(&log).and_then(|out| Ok((out.try_clone()?, out)));
         let (out, errors) = out.map_err(|source| Error::Write {

@@ -10,6 +10,7 @@ import signal
 import sys
 import threading
 
+import bootstraps
 import projects
 
 
@@ -43,6 +44,7 @@ def end_with_input():
 
 
 threading.Thread(target=end_with_input, daemon=True).start()
+bootstraps.refuse()
 projects.tell(sys.argv[1])
 sys.argv = ["ministack"]
 runpy.run_module("ministack", run_name="__main__")

@@ -92,7 +92,7 @@ fn package(construct: &Path) -> io::Result<TempDir> {
     }
     fs::copy(construct.join("package.json"), root.join("package.json"))?;
     symlink(construct.join("node_modules"), root.join("node_modules"))?;
-    for program in ["provider/x86_64/bootstrap", "builder/x86_64/soci-builder"] {
+    for program in ["provider/x86_64.zip", "builder/x86_64.zip"] {
         let path = root.join("assets").join(program);
         fs::create_dir_all(path.parent().unwrap_or(root))?;
         fs::write(path, program)?;
