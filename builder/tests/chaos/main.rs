@@ -77,8 +77,9 @@ fn every_run_ends_in_the_right_digest_or_a_clear_error() {
     let failed = summary.failed;
     assert!(
         failed.is_empty(),
-        "{} runs failed:\n{}",
+        "{} runs failed, seeds {:?}:\n{}",
         failed.len(),
+        summary.seeds_failed,
         failed[..failed.len().min(5)].join("\n\n")
     );
 }
@@ -181,6 +182,7 @@ struct Summary {
     undisturbed: u32,
     kinds: BTreeMap<&'static str, u32>,
     seconds: f64,
+    seeds_failed: Vec<u64>,
     failed: Vec<String>,
 }
 
@@ -193,6 +195,7 @@ impl Summary {
             *self.kinds.entry(kind).or_default() += 1;
         }
         if run.verdict.is_err() {
+            self.seeds_failed.push(run.plan.seed);
             self.failed.push(run.to_string());
         }
     }
