@@ -1,27 +1,18 @@
-//! An image as it is stored: one manifest, or an index of several, which may hold further indexes.
-//! In: a reference's manifest. Out: each entry with what it is for us, and the manifests of the platforms' images.
-
-mod presence;
-mod walk;
+//! An image: one manifest, or an index of several, each with what it is for us. Plain data; `load` reads it from a store.
 
 use serde::{Deserialize, Serialize};
-
-pub use presence::Presence;
 
 use crate::{
     choice::{Candidate, Kind, Mistaken, mistaken},
     digest::Digest,
     index::{INDEX_DIGEST, MANIFEST_DIGEST},
-    limits::Limits,
-    oci::{Descriptor, ImageIndex, ImageManifest, Manifest, Platform, media_type},
-    store::{self, Fetched, ReadImages},
+    oci::{Descriptor, ImageIndex, ImageManifest, Platform, StoredManifest},
 };
-use walk::{Walk, platform_of};
 
 /// An image with all its platforms.
 pub struct Image {
     /// What the reference names.
-    pub root: Fetched,
+    pub root: StoredManifest,
     /// The index, where the root is one.
     pub index: Option<ImageIndex>,
     /// The entries of the index in order, those of indexes within it in the place of these; for a single manifest, that one.
@@ -75,43 +66,6 @@ impl std::fmt::Display for Missing {
     }
 }
 
-/// A reference that names something else than an image.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The store.
-    #[error(transparent)]
-    Store(#[from] store::Error),
-    /// A manifest of something else.
-    #[error("it is no container image: its config has the media type {0:?}")]
-    NotAnImage(String),
-    /// An index without images.
-    #[error("no platform found: {0}")]
-    NoPlatform(String),
-    /// A config that nobody would have written.
-    #[error(
-        "the config of the image has {1} bytes; at most {limit} are read (manifest {0})",
-        limit = Limits::MANIFEST_BYTES
-    )]
-    ConfigSize(Digest, u64),
-    /// An index that nobody would have written.
-    #[error("the manifests of its platforms have more than {0} bytes together")]
-    ManifestsSize(u64),
-    /// An index that nobody would have written.
-    #[error("the image index lists more than {0} manifests, with those of the indexes in it")]
-    Manifests(usize),
-    /// Indexes within indexes.
-    #[error("image indexes are nested more than {0} deep, at {1}")]
-    Nested(usize, Digest),
-    /// A config that cannot be read.
-    #[error("cannot read the config of the manifest {0}")]
-    Config(Digest, #[source] serde_json::Error),
-    /// A config without a platform.
-    #[error(
-        "the config of the manifest {0} has no os and architecture, and no index says them; build the image with a platform"
-    )]
-    ConfigPlatform(Digest),
-}
-
 /// A platform that the image does not have.
 #[derive(Debug, thiserror::Error)]
 pub enum NoSuchPlatform {
@@ -137,69 +91,6 @@ pub enum NoSuchPlatform {
 pub type OfPlatform<'a> = (usize, &'a Descriptor, &'a Platform, &'a ImageManifest);
 
 impl Image {
-    /// Reads the manifests of an image, but no layer.
-    ///
-    /// # Errors
-    /// Where it is none, has no platform, or something of it cannot be read. Manifests that are missing are no error as long as
-    /// there is one.
-    pub async fn load(store: &impl ReadImages, root: Fetched) -> Result<Self, Error> {
-        let (index, entries) = match &root.manifest {
-            Manifest::Image(manifest) => {
-                if !is_image(manifest) {
-                    return Err(Error::NotAnImage(manifest.config.media_type.clone()));
-                }
-                let platform = platform_of(store, root.descriptor.digest, manifest).await?;
-                if !platform.is_complete() {
-                    return Err(Error::ConfigPlatform(root.descriptor.digest));
-                }
-                let mut descriptor = root.descriptor.clone();
-                descriptor.platform = Some(platform.clone());
-                let manifest = manifest.clone();
-                let role = Role::Platform { platform, manifest };
-                (None, vec![Entry { descriptor, role }])
-            }
-            Manifest::Index(index) => {
-                let entries = Walk::new(store).entries(index).await?;
-                (Some((**index).clone()), entries)
-            }
-        };
-        let image = Self {
-            root,
-            index,
-            entries,
-        };
-        image.with_platforms()
-    }
-
-    fn with_platforms(self) -> Result<Self, Error> {
-        if !self.platforms().is_empty() {
-            return Ok(self);
-        }
-        let missing: Vec<_> = self.missing().iter().map(Missing::to_string).collect();
-        Err(Error::NoPlatform(
-            match (&missing[..], self.entries.len()) {
-                ([], 0) => "the image index is empty".to_owned(),
-                ([], _) => "the image index lists no container image".to_owned(),
-                _ => format!("no image is complete here: {}", missing.join("; ")),
-            },
-        ))
-    }
-
-    /// Leaves out the images of which something is missing that a container needs.
-    ///
-    /// # Errors
-    /// Where none is left.
-    pub fn leave_out_incomplete(mut self, presence: &Presence) -> Result<Self, Error> {
-        for entry in &mut self.entries {
-            if let Role::Platform { manifest, .. } = &entry.role
-                && let Some(what) = presence.lacks(manifest)
-            {
-                entry.role = Role::Missing(what);
-            }
-        }
-        self.with_platforms()
-    }
-
     /// The platforms' images, each once. Several may be for one platform.
     pub fn platforms(&self) -> Vec<OfPlatform<'_>> {
         let mut found: Vec<OfPlatform<'_>> = Vec::new();
@@ -316,9 +207,4 @@ impl Entry {
             reason: reason.clone(),
         })
     }
-}
-
-fn is_image(manifest: &ImageManifest) -> bool {
-    [media_type::OCI_CONFIG, media_type::DOCKER_CONFIG]
-        .contains(&manifest.config.media_type.as_str())
 }

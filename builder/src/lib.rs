@@ -1,7 +1,7 @@
 //! Builds SOCI indexes: an image reference in, a pushed and checked index out.
 //!
 //! ```text
-//! run ─▶ store ─▶ image ─▶ plan ─▶ layer ─────────────────────────▶ index, convert, choice ─▶ store ─▶ report
+//! run ─▶ store ─▶ load ─▶ plan ─▶ layer ──────────────────────────▶ index, convert, choice ─▶ store ─▶ report
 //!        registry                  inflate ─▶ checkpoints ┐
 //!        layout                    tar ─▶ entries ────────┼─▶ ztoc
 //!                                  digest ─▶ digests ─────┘
@@ -26,6 +26,7 @@ pub mod inflate;
 pub mod layer;
 pub mod layout;
 pub mod limits;
+pub mod load;
 pub mod oci;
 pub mod page;
 pub mod plan;

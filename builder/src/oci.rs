@@ -6,6 +6,7 @@ mod layer;
 mod manifest;
 mod platform;
 mod reference;
+mod stored;
 
 pub use json::to_go_json;
 pub use layer::{LayerEncoding, is_foreign};
@@ -16,3 +17,4 @@ pub use platform::Platform;
 pub use reference::{
     LayoutImage, NotAReference, Place, Reference, RegistryImage, Selector, is_tag,
 };
+pub use stored::StoredManifest;

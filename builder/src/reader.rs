@@ -28,7 +28,7 @@ pub use outline::{Access, LayerOutline, Outline};
 pub use spans::{Span, SpanError, Spans, UnusableSpans};
 
 use crate::{
-    image::Image,
+    load::load,
     oci::{Platform, Reference},
     store::{ReadImages, Store},
     tar::Kind,
@@ -94,7 +94,7 @@ impl Reader {
         platform: Option<&Platform>,
     ) -> Result<Self, Error> {
         let root = store.image(reference).await?;
-        let image = Image::load(&store, root).await?;
+        let image = load(&store, root).await?;
         let image = PlatformImage::find(&store, &image, platform).await?;
         let shared = Arc::new(Shared::new(store));
         let prepared: Vec<_> = stream::iter(0..image.manifest.layers.len())

@@ -20,9 +20,10 @@ pub use error::{Error, LayerError, chain};
 
 use crate::{
     digest::Digest,
-    image::{Image, Presence},
+    image::Image,
     index::{self, Version, soci_index, ztoc_descriptor},
     limits::Limits,
+    load::{Presence, load},
     oci::{Platform, Reference},
     plan::{IndexOptions, LayerPlan, Skip},
     progress::Progress,
@@ -85,7 +86,7 @@ pub async fn index(
     naming::check_store(&store)?;
     let root = store.image(&request.image).await?;
     let output_tag = naming::output(request, store.name_of(&request.image)?.as_deref())?;
-    let image = Image::load(&store, root).await?;
+    let image = load(&store, root).await?;
     let (image, presence) = target::complete(&store, image, request).await?;
     for missing in image.missing() {
         progress.warn(&format!("left as it is in the image index: {missing}"));
@@ -134,7 +135,7 @@ pub async fn already_there(
     let root = images.select(&reference.selector()).await?;
     let root = root.ok_or_else(|| store::Error::NoManifest(request.image.to_string()))?;
     let output_tag = naming::output(request, request.image.tag())?;
-    let image = Image::load(images, root).await?;
+    let image = load(images, root).await?;
     let (image, presence) = target::complete(images, image, request).await?;
     let run = Run::new(request, &image, &presence, output_tag, started)?;
     let existing = existing::find(images, &run).await?;

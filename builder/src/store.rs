@@ -8,10 +8,8 @@ mod transaction;
 
 use std::{ops::Range, sync::Arc};
 
-use bytes::Bytes;
-
 pub use absent::{absent_where_damaged, absent_where_denied, missing_when_asked_twice};
-pub use read::{REQUESTS_AT_ONCE, ReadImages};
+pub use read::{REQUESTS_AT_ONCE, ReadImages, parsed};
 pub use reader::LayerReader;
 pub use transaction::Transaction;
 
@@ -19,7 +17,7 @@ use crate::{
     digest::Digest,
     layout::{self, Layout},
     limits::Limits,
-    oci::{Descriptor, Manifest, NotAManifest, Reference},
+    oci::{Descriptor, NotAManifest, Reference, StoredManifest},
     registry::{self, Client, Repository},
 };
 
@@ -84,17 +82,6 @@ pub enum Error {
     },
 }
 
-/// A manifest with the bytes that its digest is of.
-#[derive(Clone, Debug)]
-pub struct Fetched {
-    /// Its type, digest and size.
-    pub descriptor: Descriptor,
-    /// Its bytes.
-    pub bytes: Bytes,
-    /// What they say.
-    pub manifest: Manifest,
-}
-
 impl Store {
     /// The store of `image`, read within `limits`; for a registry nothing is sent yet.
     pub fn open(image: &Reference, client: &Client, limits: Limits) -> Result<Self, Error> {
@@ -109,7 +96,7 @@ impl Store {
     }
 
     /// The manifest that `image` names.
-    pub async fn image(&self, image: &Reference) -> Result<Fetched, Error> {
+    pub async fn image(&self, image: &Reference) -> Result<StoredManifest, Error> {
         let missing = || Error::NoManifest(image.to_string());
         match (self, image) {
             (Self::Registry(_), Reference::Registry(image)) => {

@@ -20,8 +20,9 @@ pub use compare::differences;
 
 use crate::{
     digest::Digest,
-    image::{self, Image, Missing, OfPlatform, Presence, Role},
+    image::{Image, Missing, NoSuchPlatform, OfPlatform, Role},
     index::{MANIFEST_DIGEST, V1, Version, ZTOC},
+    load::{self, Presence, load},
     oci::{Descriptor, ImageManifest, Platform, Reference},
     reader::FoundIndex,
     run::chain,
@@ -97,10 +98,10 @@ pub enum Error {
     Store(#[from] store::Error),
     /// The image itself.
     #[error(transparent)]
-    Image(#[from] image::Error),
+    Image(#[from] load::Error),
     /// A platform that the image does not have.
     #[error(transparent)]
-    Platform(#[from] image::NoSuchPlatform),
+    Platform(#[from] NoSuchPlatform),
 }
 
 impl Report {
@@ -135,7 +136,7 @@ pub async fn verify(
     platform: Option<&Platform>,
 ) -> Result<Report, Error> {
     let root = store.image(reference).await?;
-    let image = Image::load(store, root).await?;
+    let image = load(store, root).await?;
     let mut report = Report {
         image_digest: image.root.descriptor.digest,
         problems: Vec::new(),

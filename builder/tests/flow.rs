@@ -35,11 +35,11 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("store", &["digest", "layout", "limits", "oci", "registry"]),
     ("index", &["digest", "oci", "ztoc"]),
     ("choice", &["digest", "oci"]),
+    ("image", &["choice", "digest", "index", "oci"]),
     (
-        "image",
-        &["choice", "digest", "index", "limits", "oci", "store"],
+        "load",
+        &["digest", "image", "index", "limits", "oci", "store"],
     ),
-    // Of an image it takes the plain description, never the store.
     ("convert", &["choice", "digest", "image", "index", "oci"]),
     ("plan", &["digest", "index", "oci", "plural"]),
     // The file system that layers make knows neither stores nor images.
@@ -47,8 +47,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     (
         "reader",
         &[
-            "digest", "image", "index", "inflate", "layer", "oci", "plural", "store", "tar",
-            "tree", "ztoc",
+            "digest", "image", "index", "inflate", "layer", "load", "oci", "plural", "store",
+            "tar", "tree", "ztoc",
         ],
     ),
     ("reader/spans", &["digest", "inflate", "plural", "ztoc"]),
@@ -65,6 +65,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "layer",
             "layout",
             "limits",
+            "load",
             "oci",
             "plan",
             "plural",
@@ -82,8 +83,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     (
         "verify",
         &[
-            "digest", "image", "index", "inflate", "layer", "oci", "plural", "reader", "run",
-            "store", "ztoc",
+            "digest", "image", "index", "inflate", "layer", "load", "oci", "plural", "reader",
+            "run", "store", "ztoc",
         ],
     ),
     ("start", &["oci", "reader", "tar", "tree"]),

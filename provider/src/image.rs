@@ -18,8 +18,8 @@ use bytes::{Bytes, BytesMut};
 use soci_builder::{
     digest::Digest,
     limits::Limits,
-    oci::{Descriptor, Selector, media_type},
-    store::{Error, Fetched, ReadImages},
+    oci::{Descriptor, Selector, StoredManifest, media_type},
+    store::{Error, ReadImages, parsed},
 };
 
 use crate::{
@@ -51,12 +51,12 @@ pub struct Images {
 }
 
 impl ReadImages for Images {
-    async fn select(&self, selector: &Selector) -> Result<Option<Fetched>, Error> {
+    async fn select(&self, selector: &Selector) -> Result<Option<StoredManifest>, Error> {
         let got = patiently(&self.patience, &self.log, || self.get(selector)).await;
         let Some((descriptor, bytes)) = self.known(got)? else {
             return Ok(None);
         };
-        Fetched::parse(descriptor, bytes).map(Some)
+        parsed(descriptor, bytes).map(Some)
     }
 
     async fn blob(&self, descriptor: &Descriptor) -> Result<Bytes, Error> {

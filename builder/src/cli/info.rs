@@ -6,12 +6,13 @@ use bytesize::ByteSize;
 use serde::Serialize;
 use soci_builder::{
     digest::Digest,
-    image::{self, Image, Missing},
+    image::Missing,
     index::{
         BUILD_TOOL, LAYER_DIGEST, PREFETCH, SPAN_SIZE, SpanRange, V1, V2, ZTOC, prefetched_spans,
     },
     layout,
     limits::Limits,
+    load::{self, load},
     oci::{Descriptor, ImageManifest, Manifest},
     printable::printable,
     registry::Client,
@@ -73,7 +74,7 @@ struct ZtocInfo {
 #[error("cannot look at {image}")]
 struct Failed {
     image: String,
-    source: image::Error,
+    source: load::Error,
 }
 
 pub(crate) async fn run(arguments: InfoArgs, client: &Client) -> Result<Answer, Ending> {
@@ -92,10 +93,10 @@ pub(crate) async fn run(arguments: InfoArgs, client: &Client) -> Result<Answer, 
     print::answer(arguments.json, &info, text, Ending::Done)
 }
 
-async fn look(arguments: &InfoArgs, client: &Client) -> Result<Info, image::Error> {
+async fn look(arguments: &InfoArgs, client: &Client) -> Result<Info, load::Error> {
     let store = Store::open(&arguments.image, client, Limits::default())?;
     let root = store.image(&arguments.image).await?;
-    let image = Image::load(&store, root).await?;
+    let image = load(&store, root).await?;
     let mut platforms = Vec::new();
     for (_, descriptor, platform, manifest) in image.platforms() {
         let mut indexes = Vec::new();

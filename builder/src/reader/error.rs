@@ -7,6 +7,7 @@ use crate::{
     digest::{Digest, NotADigest},
     image,
     layer::Unindexable,
+    load,
     plural::bytes,
     store,
     tar::Kind,
@@ -22,7 +23,7 @@ pub enum Error {
     Store(#[from] store::Error),
     /// The image itself.
     #[error(transparent)]
-    Image(#[from] image::Error),
+    Image(#[from] load::Error),
     /// A platform that the image does not have: the one asked for, or that of this machine.
     #[error("{0}; choose one with --platform")]
     Platform(image::NoSuchPlatform),

@@ -7,7 +7,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::{Error, LAYERS_AT_ONCE, PlatformImage, Shared, Spans, layer::Layer};
 use crate::{
-    image::Image,
+    load::load,
     oci::{Descriptor, LayerEncoding, Platform, Reference},
     store::{ReadImages, Store},
     tree::Tree,
@@ -61,7 +61,7 @@ impl Outline {
         platform: Option<&Platform>,
     ) -> Result<Self, Error> {
         let root = store.image(reference).await?;
-        let found = Image::load(&store, root).await?;
+        let found = load(&store, root).await?;
         let image = PlatformImage::find(&store, &found, platform).await?;
         let shared = Arc::new(Shared::new(store));
         let small = small_layers(&image, shared.store.limits().listed_bytes);

@@ -3,8 +3,8 @@
 use std::io;
 
 use crate::{
-    choice::Mistaken, digest::Digest, image, layer::Unindexable, layout, printable::printable,
-    report::NotPrefetched, store,
+    choice::Mistaken, digest::Digest, image, layer::Unindexable, layout, load,
+    printable::printable, report::NotPrefetched, store,
 };
 
 /// Why a run failed.
@@ -15,7 +15,7 @@ pub enum Error {
     Store(#[from] store::Error),
     /// The image itself.
     #[error(transparent)]
-    Image(#[from] image::Error),
+    Image(#[from] load::Error),
     /// No tag to derive the output tag from.
     #[error("the image has no tag to derive the output tag from; name one with --output-tag")]
     NoOutputTag,

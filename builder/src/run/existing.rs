@@ -9,10 +9,10 @@ use crate::{
     digest::Digest,
     image::Role,
     index::{V1, V2, Version},
-    oci::{Descriptor, ImageManifest, Manifest, Platform, Selector},
+    oci::{Descriptor, ImageManifest, Manifest, Platform, Selector, StoredManifest},
     plan::{is_wanted_index, reusable_ztocs},
     progress::Progress,
-    store::{Fetched, ReadImages, absent_where_damaged, absent_where_denied},
+    store::{ReadImages, absent_where_damaged, absent_where_denied},
 };
 
 /// SOCI indexes that are in the store.
@@ -208,7 +208,7 @@ async fn earlier(store: &impl ReadImages, tag: &str) -> Result<Option<Vec<Found>
 }
 
 /// The SOCI indexes that an image index names itself.
-async fn version_2(store: &impl ReadImages, image: &Fetched) -> Result<Vec<Found>, Error> {
+async fn version_2(store: &impl ReadImages, image: &StoredManifest) -> Result<Vec<Found>, Error> {
     let Manifest::Index(index) = &image.manifest else {
         return Ok(Vec::new());
     };
@@ -240,7 +240,7 @@ async fn read(
 ) -> Result<Option<Found>, Error> {
     let found = store.select(&Selector::Digest(descriptor.digest)).await;
     Ok(match absent_where_damaged(found)? {
-        Some(Fetched {
+        Some(StoredManifest {
             manifest: Manifest::Image(manifest),
             descriptor,
             ..

@@ -13,8 +13,9 @@ use super::{
 use crate::{
     convert::convert,
     digest::Digest,
-    image::{Image, Presence, Role},
+    image::{Image, Role},
     index::Version,
+    load::Presence,
     oci::{Descriptor, Manifest, Selector, is_foreign},
     plural::bytes,
     registry,

@@ -3,8 +3,9 @@
 use super::{Error, Request};
 use crate::{
     digest::Digest,
-    image::{Image, Presence},
+    image::Image,
     index::Version,
+    load::{Presence, leave_out_incomplete},
     oci::{Descriptor, ImageManifest, Platform},
     plan::{LayerPlan, layer_plan},
     report::{IndexReport, LayerReport, LayerState},
@@ -75,7 +76,7 @@ pub(super) async fn complete(
         .filter(|(.., platform, _)| is_needed(platform))
         .map(|(.., manifest)| *manifest);
     let presence = Presence::of(images, manifests).await;
-    Ok((image.leave_out_incomplete(&presence)?, presence))
+    Ok((leave_out_incomplete(image, &presence)?, presence))
 }
 
 /// The platforms that the request is about.

@@ -5,12 +5,12 @@ use std::future::Future;
 
 use bytes::Bytes;
 
-use super::{Error, Fetched, Store};
+use super::{Error, Store};
 use crate::{
     digest::Digest,
     layout::{Layout, names::Found},
     limits::Limits,
-    oci::{Descriptor, Manifest, Selector, to_go_json},
+    oci::{Descriptor, Selector, StoredManifest, to_go_json},
     registry,
 };
 
@@ -28,7 +28,7 @@ pub trait ReadImages: Sync {
     fn select(
         &self,
         selector: &Selector,
-    ) -> impl Future<Output = Result<Option<Fetched>, Error>> + Send;
+    ) -> impl Future<Output = Result<Option<StoredManifest>, Error>> + Send;
 
     /// A small blob, whole and checked.
     fn blob(&self, descriptor: &Descriptor) -> impl Future<Output = Result<Bytes, Error>> + Send;
@@ -57,7 +57,7 @@ pub trait ReadImages: Sync {
     fn manifest(
         &self,
         descriptor: &Descriptor,
-    ) -> impl Future<Output = Result<Fetched, Error>> + Send {
+    ) -> impl Future<Output = Result<StoredManifest, Error>> + Send {
         async {
             let fetched = self.select(&Selector::Digest(descriptor.digest)).await?;
             fetched.ok_or_else(|| Error::NoManifest(descriptor.digest.to_string()))
@@ -65,31 +65,17 @@ pub trait ReadImages: Sync {
     }
 }
 
-impl Fetched {
-    /// Reads the bytes of a manifest; `descriptor` is what the store says of them.
-    ///
-    /// # Errors
-    /// Where they are no manifest.
-    pub fn parse(descriptor: Descriptor, bytes: Bytes) -> Result<Self, Error> {
-        let manifest =
-            Manifest::parse(&descriptor.media_type, &bytes).map_err(|source| Error::Manifest {
-                digest: descriptor.digest,
-                source,
-            })?;
-        let descriptor = Descriptor {
-            media_type: manifest.media_type_or(&descriptor.media_type),
-            ..descriptor
-        };
-        Ok(Self {
-            descriptor,
-            bytes,
-            manifest,
-        })
-    }
+/// Reads the bytes of a manifest; `descriptor` is what the store says of them.
+///
+/// # Errors
+/// Where they are no manifest.
+pub fn parsed(descriptor: Descriptor, bytes: Bytes) -> Result<StoredManifest, Error> {
+    let digest = descriptor.digest;
+    StoredManifest::parse(descriptor, bytes).map_err(|source| Error::Manifest { digest, source })
 }
 
 /// The manifest that was found in a layout.
-pub(super) fn read_found(layout: &Layout, found: &Found) -> Result<Option<Fetched>, Error> {
+pub(super) fn read_found(layout: &Layout, found: &Found) -> Result<Option<StoredManifest>, Error> {
     let digest = found.descriptor.digest;
     let bytes = match &found.list {
         Some(list) => Some(to_go_json(list).into()),
@@ -99,7 +85,7 @@ pub(super) fn read_found(layout: &Layout, found: &Found) -> Result<Option<Fetche
         .map(|bytes: Bytes| {
             // Neither the type nor the size of an entry must be true.
             let descriptor = Descriptor::new("", digest, bytes.len() as u64);
-            Fetched::parse(descriptor, bytes)
+            parsed(descriptor, bytes)
         })
         .transpose()
 }
@@ -112,11 +98,11 @@ impl ReadImages for Store {
         }
     }
 
-    async fn select(&self, selector: &Selector) -> Result<Option<Fetched>, Error> {
+    async fn select(&self, selector: &Selector) -> Result<Option<StoredManifest>, Error> {
         match self {
             Self::Registry(repository) => match repository.manifest(selector).await? {
                 Some(registry::Fetched { descriptor, bytes }) => {
-                    Fetched::parse(descriptor, bytes).map(Some)
+                    parsed(descriptor, bytes).map(Some)
                 }
                 None => Ok(None),
             },

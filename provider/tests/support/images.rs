@@ -7,8 +7,7 @@ use soci_builder::{
     digest::Digest,
     image::{self, Entry, Role},
     index::{V2, Version, ZTOC, soci_index, ztoc_descriptor},
-    oci::{Descriptor, Manifest, media_type},
-    store::Fetched,
+    oci::{Descriptor, Manifest, StoredManifest, media_type},
     ztoc::DEFAULT_BUILD_TOOL,
 };
 
@@ -73,7 +72,8 @@ pub fn indexed() -> Image {
     let platform = "linux/amd64".parse().unwrap();
     let mut descriptor = single.descriptor.clone();
     descriptor.platform = Some(platform);
-    let root = Fetched::parse(single.descriptor.clone(), single.text.clone().into()).unwrap();
+    let root =
+        StoredManifest::parse(single.descriptor.clone(), single.text.clone().into()).unwrap();
     let image = image::Image {
         root,
         index: None,

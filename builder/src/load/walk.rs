@@ -2,16 +2,17 @@
 
 use serde::Deserialize;
 
-use super::{Entry, Error, Role, is_image};
+use super::{Error, is_image};
 use crate::{
     digest::Digest,
+    image::{Entry, Role},
     index::V2,
     limits::Limits,
     oci::{
         Descriptor, ImageIndex, ImageManifest, LayerEncoding, Manifest, Platform, Selector,
-        media_type,
+        StoredManifest, media_type,
     },
-    store::{Fetched, ReadImages, missing_when_asked_twice},
+    store::{ReadImages, missing_when_asked_twice},
 };
 
 /// What BuildKit says on the entry of an attestation, also where a tool has dropped its platform.
@@ -193,7 +194,7 @@ impl<'s, S: ReadImages> Walk<'s, S> {
     }
 
     /// A manifest; `None` where it is missing.
-    async fn fetch(&mut self, descriptor: &Descriptor) -> Result<Option<Fetched>, Error> {
+    async fn fetch(&mut self, descriptor: &Descriptor) -> Result<Option<StoredManifest>, Error> {
         let selector = Selector::Digest(descriptor.digest);
         let fetched = missing_when_asked_twice(|| self.store.select(&selector)).await?;
         if let Some(fetched) = &fetched {
