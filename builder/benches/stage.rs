@@ -11,7 +11,7 @@ use std::{
     process::ExitCode,
 };
 
-use soci_builder::{
+use soci_format::{
     digest::HashedTwice,
     inflate::{Boundary, Gunzip, Sink, checkpoint::Checkpoints},
     tar::TarReader,

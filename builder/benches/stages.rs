@@ -4,7 +4,7 @@
 use std::{convert::Infallible, io::Write as _, sync::LazyLock};
 
 use divan::{Bencher, black_box, counter::BytesCount};
-use soci_builder::{
+use soci_format::{
     digest::Digest,
     inflate::{Boundary, Gunzip, Sink, checkpoint::Checkpoints},
     layer::{self, Options},

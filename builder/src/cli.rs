@@ -23,11 +23,11 @@ use std::{
 use bytesize::ByteSize;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
-use soci_builder::{
+use soci_format::{
     oci::{NotAReference, Platform, Reference},
-    registry::{Client, Log, Mirror, Options},
     ztoc::DEFAULT_BUILD_TOOL,
 };
+use soci_store::registry::{Client, Log, Mirror, Options};
 use tokio::task::spawn_blocking;
 
 use crate::ending::{Answer, Ending};
@@ -363,7 +363,7 @@ fn bandwidth(text: &str) -> Result<NonZeroU64, String> {
 
 #[cfg(test)]
 mod tests {
-    use soci_builder::plan::{DEFAULT_MIN_LAYER_SIZE, DEFAULT_SPAN_SIZE};
+    use soci_format::plan::{DEFAULT_MIN_LAYER_SIZE, DEFAULT_SPAN_SIZE};
 
     use super::*;
 

@@ -3,7 +3,7 @@
 
 use std::{io, process::ExitCode};
 
-use soci_builder::run::chain;
+use soci_index::run::chain;
 
 /// An error of any kind.
 pub(crate) type Error = Box<dyn std::error::Error + Send + Sync>;

@@ -13,14 +13,16 @@ use askama::Template;
 use base64::{Engine, engine::general_purpose::STANDARD};
 
 use crate::{
-    digest::Digest,
-    index::{BUILD_TOOL, Version},
     reader::{Access, Outline},
     start::{Fetched, Network, Start},
 };
 use comparison::Comparison;
 use files::{FileRow, Files, MissingRow};
 use layers::Layers;
+use soci_format::{
+    digest::Digest,
+    index::{BUILD_TOOL, Version},
+};
 use text::{count, counted, percent, share, shown, size, sum};
 
 const STYLE: &str = include_str!("../templates/page.css");

@@ -27,15 +27,17 @@ pub use lookup::{FoundIndex, PlatformImage, host_platform};
 pub use outline::{Access, LayerOutline, Outline};
 pub use spans::{Span, SpanError, Spans, UnusableSpans};
 
-use crate::{
-    load::load,
+use cache::Cache;
+use layer::Layer;
+use soci_format::{
     oci::{Platform, Reference},
-    store::{ReadImages, Store},
     tar::Kind,
     tree::{NodeId, Tree},
 };
-use cache::Cache;
-use layer::Layer;
+use soci_store::{
+    load::load,
+    store::{ReadImages, Store},
+};
 
 /// Layers that are prepared at once.
 const LAYERS_AT_ONCE: usize = 4;

@@ -7,9 +7,9 @@ use std::{
     ops::{Add, Range},
 };
 
-use crate::{
+use crate::reader::{Access, Outline};
+use soci_format::{
     oci::Descriptor,
-    reader::{Access, Outline},
     tar::Kind,
     tree::{NodeId, NotFound},
 };

@@ -18,17 +18,19 @@ use serde::Serialize;
 
 pub use compare::differences;
 
-use crate::{
+use crate::reader::FoundIndex;
+use layer::Task;
+use soci_format::{
     digest::Digest,
     image::{Image, Missing, NoSuchPlatform, OfPlatform, Role},
     index::{MANIFEST_DIGEST, V1, Version, ZTOC},
-    load::{self, Presence, load},
     oci::{Descriptor, ImageManifest, Platform, Reference},
-    reader::FoundIndex,
-    run::chain,
+};
+use soci_index::run::chain;
+use soci_store::{
+    load::{self, Presence, load},
     store::{self, ReadImages, Store},
 };
-use layer::Task;
 
 /// Layers that are read at once; each keeps two threads busy.
 const LAYERS_AT_ONCE: usize = 2;

@@ -13,7 +13,7 @@ use std::{
 };
 
 use flate2::{Compression, write::GzEncoder};
-use soci_builder::ztoc::{FileMetadata, Toc, Ztoc};
+use soci_format::ztoc::{FileMetadata, Toc, Ztoc};
 use support::{
     image::{GZIP, Image, Layer, blob_path, gzip, tar_of},
     program::Program,

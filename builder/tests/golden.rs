@@ -8,18 +8,20 @@ mod support;
 use std::{collections::BTreeSet, fs, path::Path, sync::Arc};
 
 use serde_json::Value;
-use soci_builder::{
+use soci_format::{
     digest::Digest,
     index::Version,
     layer::{self, Options},
     limits::Limits,
     oci::LayerEncoding,
     plan::IndexOptions,
-    registry::Client,
-    report::Report,
-    run::{self, Otherwise, Request},
     ztoc::{DEFAULT_BUILD_TOOL, Ztoc},
 };
+use soci_index::{
+    report::Report,
+    run::{self, Otherwise, Request},
+};
+use soci_store::registry::Client;
 use support::quiet::Quiet;
 use tempfile::TempDir;
 

@@ -8,7 +8,7 @@ use std::{collections::HashMap, path::Path, process::Command};
 
 use bytes::Bytes;
 use serde_json::Value;
-use soci_builder::digest::Digest;
+use soci_format::digest::Digest;
 use support::{
     image::{Image, Layer, files_of, noise, tar_of},
     program::{Ended, Program},

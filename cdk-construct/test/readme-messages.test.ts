@@ -4,7 +4,7 @@ import { readdirSync, readFileSync } from 'fs';
 import { join } from 'path';
 
 const ROOT = join(__dirname, '..', '..');
-const SOURCES = ['cdk-construct/src', 'provider/src', 'builder/src'];
+const SOURCES = ['cdk-construct/src', 'provider/src', 'builder/src', 'builder/format/src', 'builder/store/src', 'builder/index/src'];
 
 /** Lines of the blocks that are marked as `text`; `…` stands for a value. */
 function quotedIn(document: string): string[] {

@@ -9,7 +9,7 @@ use aws_sdk_codebuild::{
         Build, BuildPhase, EnvironmentVariable, EnvironmentVariableType, SortOrderType, StatusType,
     },
 };
-use soci_builder::digest::Digest;
+use soci_format::digest::Digest;
 
 use crate::{
     call::{CallError, Named},

@@ -7,7 +7,7 @@ use aws_sdk_codebuild::{
     config::http::HttpResponse,
     error::{ProvideErrorMetadata, SdkError},
 };
-use soci_builder::run::chain;
+use soci_index::run::chain;
 
 use crate::{log::Log, pace::Patience};
 

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use reqwest::{StatusCode, header::CONTENT_TYPE};
-use soci_builder::run::chain;
+use soci_index::run::chain;
 use tokio::time::{Instant, sleep};
 
 use crate::{

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use soci_builder::run;
+use soci_index::run;
 
 use crate::{call::CallError, properties::Refused};
 

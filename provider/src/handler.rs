@@ -8,7 +8,7 @@ use std::{
 };
 
 use serde_json::Value;
-use soci_builder::run::chain;
+use soci_index::run::chain;
 use tokio::{
     task::JoinError,
     time::{Instant, timeout, timeout_at},

@@ -15,12 +15,12 @@ use aws_sdk_ecr::{
     },
 };
 use bytes::{Bytes, BytesMut};
-use soci_builder::{
+use soci_format::{
     digest::Digest,
     limits::Limits,
     oci::{Descriptor, Selector, StoredManifest, media_type},
-    store::{Error, ReadImages, parsed},
 };
+use soci_store::store::{Error, ReadImages, parsed};
 
 use crate::{
     call::{CallError, Hope, Named, patiently},
@@ -266,7 +266,7 @@ impl Images {
             .await
             .named(OPERATION)?;
         let address = answer.download_url().unwrap_or_default();
-        let broken = |error: reqwest::Error| busy(soci_builder::run::chain(&error.without_url()));
+        let broken = |error: reqwest::Error| busy(soci_index::run::chain(&error.without_url()));
         let mut answer = self
             .http
             .get(address)

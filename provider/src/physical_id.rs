@@ -3,7 +3,7 @@
 
 use std::{fmt, str::FromStr};
 
-use soci_builder::digest::Digest;
+use soci_format::digest::Digest;
 
 /// CloudFormation's limit.
 const BYTES_MAX: usize = 1_024;

@@ -4,15 +4,15 @@
 mod fields;
 
 use serde_json::Value;
-use soci_builder::{
+use soci_format::{
     digest::Digest,
     index::Version,
     limits::Limits,
     oci::{Platform, Reference, RegistryImage},
     plan::{DEFAULT_MIN_LAYER_SIZE, DEFAULT_SPAN_SIZE, IndexOptions},
-    run::{Otherwise, Request},
     ztoc::DEFAULT_BUILD_TOOL,
 };
+use soci_index::run::{Otherwise, Request};
 
 pub use fields::Refused;
 

@@ -5,12 +5,12 @@
 use std::collections::BTreeSet;
 
 use aws_sdk_ecr::types::{ImageFailureCode, ImageIdentifier};
-use soci_builder::{
+use soci_format::{
     digest::Digest,
     index::{INDEX_DIGEST, V2},
     oci::{Descriptor, Manifest, Selector},
-    store::{self, ReadImages},
 };
+use soci_store::store::{self, ReadImages};
 
 use crate::{
     call::{CallError, Named, patiently},

@@ -1,11 +1,8 @@
 //! The verdict on a build that ended, or on an index that is there: what the answer says.
 //! In: the builder's report, or how CodeBuild says the build ended. Out: the resource, or why there is none. Pure.
 
-use soci_builder::{
-    digest::Digest,
-    index::Version,
-    report::{Ended, LayerCounts, Outcome, Report},
-};
+use soci_format::{digest::Digest, index::Version};
+use soci_index::report::{Ended, LayerCounts, Outcome, Report};
 
 use crate::{
     build::{End, Ending},
@@ -167,7 +164,7 @@ fn no_index(outcome: Outcome) -> &'static str {
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
-    use soci_builder::run::chain;
+    use soci_index::run::chain;
 
     use super::*;
     use crate::{build::FailedPhase, event::Incoming};

@@ -7,11 +7,9 @@ use std::{
     time::Duration,
 };
 
-use soci_builder::{
-    oci::Selector,
-    run,
-    store::{self, ReadImages},
-};
+use soci_format::oci::Selector;
+use soci_index::run;
+use soci_store::store::{self, ReadImages};
 use tokio::time::{Instant, sleep};
 
 use crate::{

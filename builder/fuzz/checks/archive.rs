@@ -3,10 +3,8 @@
 use std::{collections::BTreeMap, sync::atomic::AtomicBool};
 
 use bytes::Bytes;
-use soci_builder::{
-    layout::archive::{Places, Rewrite},
-    tar::{Content, Kind, Member, Members},
-};
+use soci_format::tar::{Content, Kind, Member, Members};
+use soci_store::layout::archive::{Places, Rewrite};
 
 use super::tar::{Member as Listed, is_clear, sealed};
 

@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 
-use soci_builder::oci::{
+use soci_format::oci::{
     ImageIndex, LayerEncoding, Manifest, Place, Platform, Reference, to_go_json,
 };
 

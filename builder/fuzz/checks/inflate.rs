@@ -2,7 +2,7 @@
 
 use std::{convert::Infallible, io};
 
-use soci_builder::inflate::{
+use soci_format::inflate::{
     Boundary, CompressedAt, Error, Fault, Gunzip, PlainAt, Sink, checkpoint::WINDOW,
 };
 

@@ -1,14 +1,14 @@
 //! Layouts: the names in any `index.json`, and what is added to it.
 
 use serde_json::Value;
-use soci_builder::{
+use soci_format::{
     digest::Digest,
-    layout::{
-        image_name::output_name,
-        index_json::{entries, with_entries},
-        names::{Kind, Names, name_of},
-    },
     oci::{Descriptor, Platform, to_go_json},
+};
+use soci_store::layout::{
+    image_name::output_name,
+    index_json::{entries, with_entries},
+    names::{Kind, Names, name_of},
 };
 
 /// A name in the first line, and `index.json` below it. Whatever is found was there; what is added keeps the other entries, and

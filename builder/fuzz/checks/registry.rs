@@ -1,6 +1,6 @@
 //! What registries answer: challenges, links and error bodies.
 
-use soci_builder::registry::{
+use soci_store::registry::{
     challenge::{self, Challenge},
     error_body::{MESSAGE_MAX, told},
     link::next_page,

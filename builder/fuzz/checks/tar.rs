@@ -1,6 +1,6 @@
 //! Tar archives: any split gives the same, and another reader finds the same members where the formats leave no doubt.
 
-use soci_builder::tar::{Kind, TarReader};
+use soci_format::tar::{Kind, TarReader};
 
 const BLOCK: usize = 512;
 

@@ -1,8 +1,8 @@
 //! Ztocs, the checkpoints in them, and the file system that their entries make.
 
-use soci_builder::{
+use soci_builder::reader::Spans;
+use soci_format::{
     inflate::{Error, Gunzip, Sink, checkpoint::WINDOW, checkpoint::Zinfo},
-    reader::Spans,
     tree::Tree,
     ztoc::Ztoc,
 };
@@ -96,7 +96,7 @@ impl Sink for Bounded {
         Ok(())
     }
 
-    fn boundary(&mut self, _: soci_builder::inflate::Boundary, window: &[u8]) {
+    fn boundary(&mut self, _: soci_format::inflate::Boundary, window: &[u8]) {
         assert_eq!(window.len(), WINDOW);
     }
 }

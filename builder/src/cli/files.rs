@@ -3,18 +3,12 @@
 use std::io::{self, Write};
 
 use serde::Serialize;
-use soci_builder::{
-    digest::Digest,
-    index::Version,
-    limits::Limits,
-    printable::printable,
-    reader::{self, Reader},
-    registry::Client,
-    run::chain,
-    store::Store,
-    tar::Kind,
-    tree::NodeId,
+use soci_builder::reader::{self, Reader};
+use soci_format::{
+    digest::Digest, index::Version, limits::Limits, printable::printable, tar::Kind, tree::NodeId,
 };
+use soci_index::run::chain;
+use soci_store::{registry::Client, store::Store};
 use tokio::io::AsyncWriteExt;
 
 use super::{CatArgs, LsArgs, OnImage, print};

@@ -3,15 +3,12 @@
 use std::{io, path::PathBuf};
 
 use bytesize::ByteSize;
-use soci_builder::{
-    index::Version,
-    limits::Limits,
-    plan::IndexOptions,
-    printable::printable,
-    registry::Client,
+use soci_format::{index::Version, limits::Limits, plan::IndexOptions, printable::printable};
+use soci_index::{
     report::{self, Failure, LayerState, Outcome, Report},
     run,
 };
+use soci_store::registry::Client;
 
 use super::{
     IndexArgs, IndexVersion, Optimization, Otherwise, path_list, print, progress::Display,

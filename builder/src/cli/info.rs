@@ -4,19 +4,21 @@ use std::io;
 
 use bytesize::ByteSize;
 use serde::Serialize;
-use soci_builder::{
+use soci_format::{
     digest::Digest,
     image::Missing,
     index::{
         BUILD_TOOL, LAYER_DIGEST, PREFETCH, SPAN_SIZE, SpanRange, V1, V2, ZTOC, prefetched_spans,
     },
-    layout,
     limits::Limits,
-    load::{self, load},
     oci::{Descriptor, ImageManifest, Manifest},
     printable::printable,
+};
+use soci_index::run::chain;
+use soci_store::{
+    layout,
+    load::{self, load},
     registry::Client,
-    run::chain,
     store::{self, ReadImages, Store},
 };
 

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use serde::Serialize;
-use soci_builder::printable::printable;
+use soci_format::printable::printable;
 
 use crate::ending::{Answer, Ending};
 

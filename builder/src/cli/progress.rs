@@ -14,9 +14,8 @@ use std::{
 
 use bytesize::ByteSize;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
-use soci_builder::{
-    digest::Digest, plural::counted, printable::printable, progress::Progress, report::LayerState,
-};
+use soci_format::{digest::Digest, plural::counted, printable::printable};
+use soci_index::{progress::Progress, report::LayerState};
 use tokio::sync::oneshot;
 
 /// How often bars move.

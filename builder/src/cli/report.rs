@@ -6,13 +6,12 @@ use std::{
 };
 
 use soci_builder::{
-    limits::Limits,
     page::{self, Subject},
     reader::{self, Outline},
-    registry::Client,
     start::{Network, Start},
-    store::Store,
 };
+use soci_format::limits::Limits;
+use soci_store::{registry::Client, store::Store};
 use tokio::task::spawn_blocking;
 
 use super::{ReportArgs, output, path_list, print};

@@ -3,14 +3,9 @@
 use std::io;
 
 use bytesize::ByteSize;
-use soci_builder::{
-    limits::Limits,
-    plural::counted,
-    printable::printable,
-    registry::Client,
-    store::Store,
-    verify::{self, LayerReport, Report},
-};
+use soci_builder::verify::{self, LayerReport, Report};
+use soci_format::{limits::Limits, plural::counted, printable::printable};
+use soci_store::{registry::Client, store::Store};
 
 use super::{VerifyArgs, print};
 use crate::ending::{Answer, Ending};

@@ -8,7 +8,7 @@ use std::{
 
 use bytesize::ByteSize;
 use serde::Serialize;
-use soci_builder::{
+use soci_format::{
     digest::Digest,
     layer::{self, Options, SpareCore, Unindexable},
     limits::Limits,

@@ -5,8 +5,8 @@ use super::text::{counted, shown, size, span_range};
 use crate::{
     reader::{Access, Outline},
     start::{Place, Start},
-    tar::Kind,
 };
+use soci_format::tar::Kind;
 
 /// How many of the largest files are shown.
 const LARGEST: usize = 100;

@@ -3,7 +3,7 @@
 
 use bytesize::ByteSize;
 
-use crate::plural::word;
+use soci_format::plural::word;
 
 /// A name as a page may show it.
 pub(super) fn shown(name: &[u8]) -> String {

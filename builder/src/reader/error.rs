@@ -3,17 +3,16 @@
 use std::io;
 
 use super::{SpanError, UnusableSpans};
-use crate::{
+use soci_format::{
     digest::{Digest, NotADigest},
     image,
     layer::Unindexable,
-    load,
     plural::bytes,
-    store,
     tar::Kind,
     tree,
     ztoc::NotAZtoc,
 };
+use soci_store::{load, store};
 
 /// Why an image cannot be read.
 #[derive(Debug, thiserror::Error)]

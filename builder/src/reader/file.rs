@@ -9,7 +9,7 @@ use super::{
     Error, Shared,
     layer::{Layer, Plain},
 };
-use crate::tar::HEADER_BYTES;
+use soci_format::tar::HEADER_BYTES;
 
 /// Spans that are fetched ahead of the one being read.
 const AHEAD: usize = 2;

@@ -10,14 +10,14 @@ use bytes::Bytes;
 use tokio::{sync::mpsc, task::spawn_blocking};
 
 use super::{Error, PlatformImage, Shared, Span, Spans, ranges::Ranges};
-use crate::{
+use soci_format::{
     digest::Digest,
     layer::{self, Options},
     oci::{Descriptor, LayerEncoding},
-    store::ReadImages,
     tree::Tree,
     ztoc::{DEFAULT_BUILD_TOOL, Toc, Ztoc},
 };
+use soci_store::store::ReadImages;
 
 /// Plain bytes between two checkpoints of a layer that has none yet.
 const SPAN_SIZE: u64 = 4 << 20;

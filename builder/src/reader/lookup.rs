@@ -2,13 +2,13 @@
 //! In: an image. Out: one platform's manifest, and the index that belongs to it.
 
 use super::Error;
-use crate::{
+use soci_format::{
     digest::Digest,
     image::Image,
     index::{INDEX_DIGEST, LAYER_DIGEST, V1, Version, ZTOC},
     oci::{Descriptor, ImageManifest, Manifest, Platform, Selector},
-    store::{ReadImages, Store},
 };
+use soci_store::store::{ReadImages, Store};
 
 /// The image of one platform, and its index.
 pub struct PlatformImage {

@@ -6,12 +6,14 @@ use std::{collections::HashSet, sync::Arc};
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::{Error, LAYERS_AT_ONCE, PlatformImage, Shared, Spans, layer::Layer};
-use crate::{
-    load::load,
+use soci_format::{
     oci::{Descriptor, LayerEncoding, Platform, Reference},
-    store::{ReadImages, Store},
     tree::Tree,
     ztoc::Toc,
+};
+use soci_store::{
+    load::load,
+    store::{ReadImages, Store},
 };
 
 /// An image, seen through its index.

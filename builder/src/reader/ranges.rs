@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::Error;
-use crate::{
+use soci_format::{
     tar::{HEADER_BYTES, regular_size},
     ztoc::{FileMetadata, Toc},
 };

@@ -6,7 +6,7 @@ use std::{
     ops::Range,
 };
 
-use crate::{
+use soci_format::{
     digest::{Digest, Hasher},
     inflate::{
         self, Boundary, CompressedAt, Fault, Gunzip, Sink,

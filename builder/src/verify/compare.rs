@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Display};
 
-use crate::{
+use soci_format::{
     inflate::checkpoint::Zinfo,
     ztoc::{Compression, FileMetadata, TarZinfo, Ztoc},
 };

@@ -10,18 +10,18 @@ use bytes::{Buf, Bytes};
 use tokio::task::spawn_blocking;
 
 use super::{LayerReport, cut, differences, spans};
-use crate::{
+use crate::reader::Spans;
+use soci_format::{
     digest::Digest,
     index::SPAN_SIZE,
     inflate::checkpoint::Zinfo,
     layer::{self, Options, Pass},
     oci::{Descriptor, LayerEncoding, is_foreign},
     plural::bytes as bytes_of,
-    reader::Spans,
-    run::chain,
-    store::{ReadImages, Store},
     ztoc::{Compression, TarZinfo, Ztoc},
 };
+use soci_index::run::chain;
+use soci_store::store::{ReadImages, Store};
 
 /// Bytes handed on at once, and how many such pieces may wait.
 const PIECE: usize = 256 << 10;

@@ -1,7 +1,8 @@
 //! What ties an index to its image: annotations, subjects, descriptors.
 
 use super::is_ztoc;
-use crate::{
+use crate::reader::FoundIndex;
+use soci_format::{
     digest::Digest,
     image::Image,
     index::{
@@ -10,11 +11,10 @@ use crate::{
     },
     oci::{Descriptor, ImageManifest, Platform},
     plural::bytes,
-    reader::FoundIndex,
-    run::chain,
-    store::{ReadImages, Store},
     ztoc::Ztoc,
 };
+use soci_index::run::chain;
+use soci_store::store::{ReadImages, Store};
 
 /// One platform's image.
 type Of<'a> = (&'a Descriptor, &'a Platform, &'a ImageManifest);

@@ -8,10 +8,8 @@ use std::{
 
 use flate2::write::MultiGzDecoder;
 
-use crate::{
-    reader::{Span, Spans},
-    run::chain,
-};
+use crate::reader::{Span, Spans};
+use soci_index::run::chain;
 
 /// Stored bytes that both inflaters get at once: deflate makes 1,032 times as many of them at most, and the one that is ahead
 /// keeps them.

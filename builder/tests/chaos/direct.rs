@@ -7,7 +7,7 @@ use reqwest::{
     header::{ACCEPT, CONTENT_TYPE},
 };
 use serde_json::{Value, json};
-use soci_builder::{digest::Digest, oci::media_type};
+use soci_format::{digest::Digest, oci::media_type};
 
 /// A repository.
 pub(crate) struct Direct<'a> {

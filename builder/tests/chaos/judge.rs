@@ -8,7 +8,7 @@
 use std::collections::HashMap;
 
 use serde_json::Value;
-use soci_builder::digest::Digest;
+use soci_format::digest::Digest;
 
 use crate::{
     direct::Stored,

@@ -3,7 +3,7 @@
 
 use std::{collections::HashMap, thread};
 
-use soci_builder::{
+use soci_format::{
     digest::Digest,
     oci::media_type::{OCI_INDEX, OCI_MANIFEST},
 };

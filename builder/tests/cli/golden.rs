@@ -9,7 +9,7 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use soci_builder::digest::Digest;
+use soci_format::digest::Digest;
 use tempfile::TempDir;
 
 use crate::{

@@ -208,7 +208,7 @@ fn soci_indexes_of_others_are_put_in_order() {
 /// Puts an image index into a layout, and gives its reference.
 fn put(layout: &Path, index: &Value, tag: &str) -> String {
     let bytes = index.to_string();
-    let digest = soci_builder::digest::Digest::of(bytes.as_bytes());
+    let digest = soci_format::digest::Digest::of(bytes.as_bytes());
     std::fs::write(crate::support::image::blob_path(layout, &digest), &bytes).unwrap();
     let path = layout.join("index.json");
     let mut list: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();

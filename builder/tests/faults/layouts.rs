@@ -7,11 +7,8 @@ use std::{
 };
 
 use bytes::Bytes;
-use soci_builder::{
-    digest::Digest,
-    layout::{Layout, Transaction},
-    oci::Descriptor,
-};
+use soci_format::{digest::Digest, oci::Descriptor};
+use soci_store::layout::{Layout, Transaction};
 use tempfile::TempDir;
 
 use crate::{

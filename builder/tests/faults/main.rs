@@ -13,7 +13,7 @@ mod signals;
 mod support;
 mod together;
 
-use soci_builder::digest::Digest;
+use soci_format::digest::Digest;
 use support::{
     fake_registry::FakeRegistry,
     image::{Image, Layer, REPOSITORY},

@@ -3,15 +3,12 @@
 
 use std::{sync::Arc, thread, time::Duration};
 
-use soci_builder::{
-    index::Version,
-    limits::Limits,
-    plan::IndexOptions,
-    registry::{Client, Environment, Options, RetryPolicy},
+use soci_format::{index::Version, limits::Limits, plan::IndexOptions, ztoc::DEFAULT_BUILD_TOOL};
+use soci_index::{
     report::Report,
     run::{self, Otherwise, Request},
-    ztoc::DEFAULT_BUILD_TOOL,
 };
+use soci_store::registry::{Client, Environment, Options, RetryPolicy};
 use tokio::{sync::Barrier, time::timeout};
 
 use crate::{

@@ -1,7 +1,7 @@
 //! What is wrong for good, so that no second try helps.
 
 use serde_json::json;
-use soci_builder::{
+use soci_format::{
     digest::Digest,
     oci::media_type::{OCI_CONFIG, OCI_INDEX, OCI_MANIFEST},
 };
@@ -108,7 +108,7 @@ fn a_platform_that_is_not_there() {
     other.put_manifest(
         REPOSITORY,
         Some("v1"),
-        soci_builder::oci::media_type::OCI_INDEX,
+        soci_format::oci::media_type::OCI_INDEX,
         bytes,
     );
     let reference = list.replace(&registry.host(), &other.host());

@@ -2,7 +2,7 @@
 
 use std::io::{self, Read};
 
-use soci_builder::inflate::{
+use soci_format::inflate::{
     Boundary, CompressedAt, Error, Fault, Gunzip, PlainAt, Sink, checkpoint::WINDOW,
 };
 

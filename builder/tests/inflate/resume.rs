@@ -1,7 +1,7 @@
 //! Boundaries are where blocks end, all of them; and from every checkpoint the rest of the member can be decoded
 //! by another inflater, from nothing but the compressed bytes and the checkpoint, and by our own to the end of the stream.
 
-use soci_builder::inflate::{
+use soci_format::inflate::{
     Boundary, CompressedAt, PlainAt,
     checkpoint::{Checkpoints, Zinfo},
 };

@@ -1,6 +1,6 @@
 //! One wrong stream per rule: the fault has the right name and the right place.
 
-use soci_builder::inflate::Fault;
+use soci_format::inflate::Fault;
 
 use crate::{
     bits::{BitWriter, LENGTH_ORDER},

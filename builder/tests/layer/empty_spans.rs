@@ -1,7 +1,8 @@
 //! Blocks and members without plain bytes, wherever they stand: every span but the last has stored and plain bytes, as the SOCI
 //! snapshotter asks, and the spans together are the layer.
 
-use soci_builder::{inflate::checkpoint::Zinfo, reader::Spans, ztoc::Ztoc};
+use soci_builder::reader::Spans;
+use soci_format::{inflate::checkpoint::Zinfo, ztoc::Ztoc};
 
 use crate::{archive, checkpoints, gzip, plain_of, sha256, ztoc_of};
 

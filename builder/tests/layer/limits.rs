@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 
-use soci_builder::{
+use soci_format::{
     layer::{self, Options, Pass, Unindexable},
     oci::LayerEncoding::Unknown,
 };

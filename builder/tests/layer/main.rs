@@ -17,7 +17,7 @@ use std::{
 
 use proptest::{prelude::*, sample::Index};
 use sha2::{Digest as _, Sha256};
-use soci_builder::{
+use soci_format::{
     layer::{self, Options, Pass, Unindexable},
     oci::LayerEncoding::{self, Gzip, Uncompressed, Unknown},
     ztoc::{Compression, DEFAULT_BUILD_TOOL, TarZinfo, Ztoc},

@@ -3,14 +3,13 @@
 use std::collections::HashMap;
 
 use soci_builder::{
-    digest::Digest,
-    limits::Limits,
-    oci::Reference,
     reader::{Access, Outline, Reader},
-    registry::{Client, Options},
     start::{Fetched, Start, Traffic},
+};
+use soci_format::{digest::Digest, limits::Limits, oci::Reference, tar::Kind};
+use soci_store::{
+    registry::{Client, Options},
     store::Store,
-    tar::Kind,
 };
 
 use crate::support::{

@@ -3,7 +3,7 @@
 use std::{fs, path::Path};
 
 use serde_json::{Value, json};
-use soci_builder::{
+use soci_format::{
     digest::Digest,
     index::{INDEX_DIGEST, LAYER_DIGEST, LAYER_MEDIA_TYPE, MANIFEST_DIGEST, SPAN_SIZE},
     ztoc::{FileMetadata, Toc, Ztoc},

@@ -1,7 +1,7 @@
 //! Ztocs with a span without bytes, as earlier builders wrote them and the SOCI snapshotter refuses them: read, found by `verify`,
 //! and not used again.
 
-use soci_builder::{digest::Digest, ztoc::Ztoc};
+use soci_format::{digest::Digest, ztoc::Ztoc};
 
 use crate::{damage::Index, support::program::Program};
 

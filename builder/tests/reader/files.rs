@@ -8,7 +8,8 @@ use std::{
     process::Command,
 };
 
-use soci_builder::{reader::Reader, tar::Kind};
+use soci_builder::reader::Reader;
+use soci_format::tar::Kind;
 use tempfile::TempDir;
 
 use crate::{

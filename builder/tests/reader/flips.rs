@@ -2,12 +2,11 @@
 
 use std::fs;
 
-use soci_builder::{
-    limits::Limits,
-    oci::Reference,
+use soci_builder::verify::verify;
+use soci_format::{limits::Limits, oci::Reference};
+use soci_store::{
     registry::{Client, Options},
     store::Store,
-    verify::verify,
 };
 
 use crate::{

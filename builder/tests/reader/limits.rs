@@ -1,6 +1,6 @@
 //! What is held of an image to read it stays within the limits that the caller set.
 
-use soci_builder::limits::Limits;
+use soci_format::limits::Limits;
 
 use crate::{
     indexed, open_within,

@@ -13,10 +13,9 @@ mod spans;
 mod support;
 mod unknown;
 
-use soci_builder::{
-    limits::Limits,
-    oci::Reference,
-    reader::{self, Reader},
+use soci_builder::reader::{self, Reader};
+use soci_format::{limits::Limits, oci::Reference};
+use soci_store::{
     registry::{Client, Options},
     store::Store,
 };

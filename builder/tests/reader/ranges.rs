@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use soci_builder::ztoc::{FileMetadata, Toc, Ztoc};
+use soci_format::ztoc::{FileMetadata, Toc, Ztoc};
 
 use crate::{
     damage::Index,

@@ -3,7 +3,7 @@
 use std::fs;
 
 use futures_util::future::join_all;
-use soci_builder::run::chain;
+use soci_index::run::chain;
 
 use crate::{
     indexed, open, read,

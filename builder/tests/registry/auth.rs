@@ -1,11 +1,8 @@
 //! Challenges, tokens and their renewal.
 
 use bytes::Bytes;
-use soci_builder::{
-    digest::Digest,
-    oci::Descriptor,
-    registry::{Client, Environment, Repository, Secret},
-};
+use soci_format::{digest::Digest, oci::Descriptor};
+use soci_store::registry::{Client, Environment, Repository, Secret};
 
 use crate::{
     app, app_for, impatient,

@@ -1,7 +1,7 @@
 //! Small blobs and uploads.
 
 use bytes::Bytes;
-use soci_builder::{digest::Digest, oci::Descriptor};
+use soci_format::{digest::Digest, oci::Descriptor};
 
 use crate::{
     app, noise,

@@ -5,7 +5,7 @@ use std::{fs, os::unix::fs::PermissionsExt, path::Path, process::Command};
 use aws_config::SdkConfig;
 use aws_sdk_ecr::config::{Credentials, SharedCredentialsProvider, retry::RetryConfig};
 use base64::{Engine, prelude::BASE64_STANDARD};
-use soci_builder::registry::Environment;
+use soci_store::registry::Environment;
 
 use crate::{
     app_for,

@@ -13,7 +13,7 @@ mod support;
 
 use std::{error::Error as _, time::Duration};
 
-use soci_builder::registry::{Client, Environment, Error, Options, Repository, RetryPolicy};
+use soci_store::registry::{Client, Environment, Error, Options, Repository, RetryPolicy};
 use support::fake_registry::{FakeRegistry, QUERY_SECRET};
 
 /// What no error may show: everything in these tests that is secret has one of these in it.

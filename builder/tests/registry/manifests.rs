@@ -1,12 +1,12 @@
 //! Manifests, read and pushed.
 
 use bytes::Bytes;
-use soci_builder::{
+use soci_format::{
     digest::Digest,
     limits::Limits,
     oci::{Descriptor, Selector, media_type},
-    registry::{Client, Environment, PushedManifest},
 };
+use soci_store::registry::{Client, Environment, PushedManifest};
 
 use crate::{
     app, impatient,

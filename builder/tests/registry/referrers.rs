@@ -2,11 +2,11 @@
 
 use bytes::Bytes;
 use serde_json::{Value, json};
-use soci_builder::{
+use soci_format::{
     digest::Digest,
     oci::{Descriptor, Selector, media_type},
-    registry::Repository,
 };
+use soci_store::registry::Repository;
 
 use crate::{
     app,

@@ -2,10 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use soci_builder::{
-    oci::Selector,
-    registry::{Client, Environment},
-};
+use soci_format::oci::Selector;
+use soci_store::registry::{Client, Environment};
 
 use crate::{
     app, impatient,

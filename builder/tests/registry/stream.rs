@@ -3,11 +3,8 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use soci_builder::{
-    digest::Digest,
-    oci::Descriptor,
-    registry::{BlobStream, Client, Environment, Error},
-};
+use soci_format::{digest::Digest, oci::Descriptor};
+use soci_store::registry::{BlobStream, Client, Environment, Error};
 
 use crate::{
     app, impatient, noise,

@@ -30,7 +30,7 @@ use std::{
 
 use bytes::Bytes;
 use hyper::{HeaderMap, Method};
-use soci_builder::digest::Digest;
+use soci_format::digest::Digest;
 
 #[allow(unused_imports, reason = "no test uses all of it")]
 pub use access::{Access, Login};

@@ -12,7 +12,7 @@ use std::{fs, io::Write, path::Path};
 use bytes::Bytes;
 use flate2::{Compression, write::GzEncoder};
 use serde_json::{Value, json};
-use soci_builder::{
+use soci_format::{
     digest::Digest,
     oci::media_type::{OCI_CONFIG, OCI_INDEX, OCI_MANIFEST},
 };

@@ -7,7 +7,8 @@
 
 use std::sync::{Arc, atomic::AtomicU64};
 
-use soci_builder::{digest::Digest, progress::Progress, report::LayerState};
+use soci_format::digest::Digest;
+use soci_index::{progress::Progress, report::LayerState};
 
 /// Hears nothing, and takes a warning for a failure, but for the one about the file to prefetch that no image has.
 pub struct Quiet;

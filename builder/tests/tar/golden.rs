@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use soci_builder::digest::Digest;
+use soci_format::digest::Digest;
 
 use crate::toc::{Toc, toc_of};
 

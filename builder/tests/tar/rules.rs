@@ -5,7 +5,7 @@ mod kinds;
 mod records;
 mod sizes;
 
-use soci_builder::tar::{Error, Kind, TarReader};
+use soci_format::tar::{Error, Kind, TarReader};
 
 use crate::{
     archive::{Archive, BLOCK, Head, head},

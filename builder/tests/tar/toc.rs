@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use soci_builder::tar::{Entry, Error, TarReader};
+use soci_format::tar::{Entry, Error, TarReader};
 
 /// What a reader gave for a stream.
 #[derive(Debug, PartialEq, Eq)]

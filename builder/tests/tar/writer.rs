@@ -1,7 +1,7 @@
 //! Archives from the `tar` crate, which tells by itself what it reads in them.
 
 use proptest::prelude::*;
-use soci_builder::tar::TarReader;
+use soci_format::tar::TarReader;
 
 /// Name, link, size, where the payload starts, PAX records.
 type Seen = (Vec<u8>, Vec<u8>, u64, u64, Vec<(Vec<u8>, Vec<u8>)>);

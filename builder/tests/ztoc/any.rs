@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
-use soci_builder::{
+use soci_format::{
     digest::Digest,
     inflate::{
         Boundary, CompressedAt, PlainAt,

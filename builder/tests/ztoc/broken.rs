@@ -3,7 +3,7 @@
 use std::{fs, path::Path, sync::LazyLock};
 
 use proptest::{prelude::*, sample::Index};
-use soci_builder::{
+use soci_format::{
     digest::Digest,
     inflate::checkpoint::{WINDOW, ZinfoError},
     ztoc::{Compression, NotAZtoc, TarZinfo, Ztoc},

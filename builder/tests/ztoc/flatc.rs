@@ -4,7 +4,7 @@ use std::{fs, path::Path, process::Command};
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use soci_builder::ztoc::{Compression, TarZinfo, Ztoc};
+use soci_format::ztoc::{Compression, TarZinfo, Ztoc};
 
 use crate::any;
 

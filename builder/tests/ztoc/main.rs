@@ -15,7 +15,7 @@ mod flatc;
 mod shared;
 
 use proptest::prelude::*;
-use soci_builder::ztoc::Ztoc;
+use soci_format::ztoc::Ztoc;
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]

@@ -1,6 +1,6 @@
 //! Ztocs whose offsets lead to one thing many times: refused before it is copied, whatever it is.
 
-use soci_builder::ztoc::{FileMetadata, NotAZtoc, Toc, Ztoc};
+use soci_format::ztoc::{FileMetadata, NotAZtoc, Toc, Ztoc};
 
 use crate::{
     any,

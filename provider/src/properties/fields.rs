@@ -2,10 +2,8 @@
 //! and value. Knows no rule that two properties share.
 
 use serde_json::Value;
-use soci_builder::{
-    oci::{Platform, is_tag},
-    run::Otherwise,
-};
+use soci_format::oci::{Platform, is_tag};
+use soci_index::run::Otherwise;
 
 use crate::{event::RawProperties, repository::Repository};
 

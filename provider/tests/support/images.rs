@@ -2,7 +2,7 @@
 
 use hyper::body::Bytes;
 use serde_json::{Value, json};
-use soci_builder::{
+use soci_format::{
     convert::convert,
     digest::Digest,
     image::{self, Entry, Role},

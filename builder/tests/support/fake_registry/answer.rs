@@ -17,7 +17,7 @@ use hyper::{
     header::CONTENT_LENGTH,
 };
 use serde_json::json;
-use soci_builder::digest::Digest;
+use soci_format::digest::Digest;
 
 use super::{State, faults::Fault};
 

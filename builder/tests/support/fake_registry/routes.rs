@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
-use soci_builder::{digest::Digest, oci::is_tag};
+use soci_format::{digest::Digest, oci::is_tag};
 
 use super::{
     QUERY_SECRET, Recorded, State,

@@ -1,0 +1,18 @@
+//! Progress: what a run tells while it is at work. The library prints nothing; whoever runs it listens.
+
+use std::sync::{Arc, atomic::AtomicU64};
+
+use crate::report::LayerState;
+use soci_format::digest::Digest;
+
+/// Listens to a run. Called from several threads.
+pub trait Progress: Send + Sync {
+    /// The layers that will be read, in the order in which they start: number and size in bytes.
+    fn layers(&self, layers: &[(Digest, u64)]);
+    /// A layer is being read; `bytes` counts on while it is.
+    fn started(&self, layer: usize, bytes: Arc<AtomicU64>);
+    /// A layer is done.
+    fn finished(&self, layer: usize, state: &LayerState);
+    /// Something that the user should know, though the run goes on.
+    fn warn(&self, text: &str);
+}

@@ -1,0 +1,180 @@
+//! What a run did, as `--json` prints it: the contract with whoever started the builder.
+
+use std::{collections::HashSet, fmt};
+
+use serde::{Deserialize, Serialize};
+
+use soci_format::{digest::Digest, image::Missing};
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// The index was built, pushed and read back.
+    Indexed,
+    /// The same index was there already.
+    AlreadyThere,
+    /// Every layer is smaller than the minimum.
+    NothingToIndex,
+    /// No layer can be indexed.
+    Unsupported,
+}
+
+/// The result of a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Digest of the image that was read.
+    pub image_digest: Digest,
+    /// Digest of the image to use from now on; absent where the run ended without one.
+    pub output_digest: Option<Digest>,
+    /// Tag of that image; absent where it has none.
+    pub output_tag: Option<String>,
+    /// What became of the layers, all platforms together.
+    pub layers: LayerCounts,
+    /// One for each platform.
+    pub indexes: Vec<IndexReport>,
+    /// Files to prefetch that are not prefetched.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub prefetch_not_found: Vec<NotPrefetched>,
+    /// Entries of the image index that are not in the store, or not all of them; they stay as they are.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub missing: Vec<Missing>,
+    /// Bytes of layers that were read, those that came twice included.
+    pub bytes_read: u64,
+    /// Wall time of the run.
+    pub seconds: f64,
+}
+
+/// How many layers became what; a layer that several platforms share counts once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LayerCounts {
+    /// Those that were read.
+    pub indexed: usize,
+    /// Those whose ztoc was there already.
+    pub reused: usize,
+    /// Those without a ztoc.
+    pub skipped: usize,
+}
+
+impl LayerCounts {
+    /// Counts the layers of all platforms.
+    pub fn of(indexes: &[IndexReport]) -> Self {
+        let layers = indexes.iter().flat_map(|index| &index.layers);
+        let mut counted = HashSet::new();
+        let mut counts = Self::default();
+        for layer in layers.filter(|layer| counted.insert(layer.digest)) {
+            match layer.state {
+                LayerState::Indexed => counts.indexed += 1,
+                LayerState::Reused => counts.reused += 1,
+                LayerState::Skipped { .. } => counts.skipped += 1,
+            }
+        }
+        counts
+    }
+}
+
+/// A file to prefetch that is not prefetched.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NotPrefetched {
+    /// The platform whose image does not have it.
+    pub platform: String,
+    /// Its path, as it was given.
+    pub path: String,
+    /// Why not.
+    pub reason: String,
+}
+
+impl fmt::Display for NotPrefetched {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({}): {}", self.path, self.platform, self.reason)
+    }
+}
+
+impl Report {
+    /// The report of a run that did not prefetch these files.
+    #[must_use]
+    pub fn without(mut self, files: Vec<NotPrefetched>) -> Self {
+        self.prefetch_not_found = files;
+        self
+    }
+
+    /// The report without its lists of layers, for where room is short: CodeBuild does not say how long an exported variable
+    /// may be.
+    #[must_use]
+    pub fn brief(mut self) -> Self {
+        for index in &mut self.indexes {
+            index.layers.clear();
+        }
+        self
+    }
+}
+
+/// What `--json` prints of a run that failed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// Always the same word, so that whoever reads `outcome` finds one.
+    pub outcome: Failed,
+    /// The error and its causes.
+    pub error: String,
+}
+
+/// The outcome of a run that failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Failed {
+    /// It failed.
+    Failed,
+}
+
+/// Whatever `--json` prints.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Ended {
+    /// A run that came to its end.
+    Report(Report),
+    /// One that failed.
+    Failure(Failure),
+}
+
+/// What a run did for one platform.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IndexReport {
+    /// The platform: `linux/amd64`.
+    pub platform: String,
+    /// Digest of the platform's manifest, as it was read.
+    pub manifest_digest: Digest,
+    /// Digest of the SOCI index; absent where there is none.
+    pub index_digest: Option<Digest>,
+    /// The platform's layers, bottom first; none in a brief report.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub layers: Vec<LayerReport>,
+}
+
+/// What a run did with one layer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LayerReport {
+    /// Its digest.
+    pub digest: Digest,
+    /// Its size as stored, in bytes.
+    pub size: u64,
+    /// What became of it.
+    #[serde(flatten)]
+    pub state: LayerState,
+}
+
+/// What became of a layer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "kebab-case")]
+pub enum LayerState {
+    /// It was read, and its ztoc built.
+    Indexed,
+    /// Its ztoc was there already.
+    Reused,
+    /// It has no ztoc.
+    Skipped {
+        /// Why not.
+        reason: String,
+    },
+}

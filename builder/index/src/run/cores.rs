@@ -1,0 +1,94 @@
+//! Who computes when. A layer needs a core only while its bytes are at hand: one that waits for the network lets others go on.
+//! In: how many cores and layers there are. Out: permissions to use a core.
+
+use std::{
+    io::{self, Read},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use tokio::{
+    runtime::Handle,
+    sync::{OwnedSemaphorePermit, Semaphore},
+};
+
+use soci_format::layer::SpareCore;
+use soci_store::store::LayerReader;
+
+/// Layers that are read at once at most, however many cores there are: each takes about 3 MiB and its checkpoints. More of them
+/// than cores, because a registry sends one layer more slowly than a core inflates it.
+const AT_ONCE_MAX: usize = 8;
+
+/// The cores of this machine, as far as a run uses them.
+pub(super) struct Cores {
+    count: usize,
+    /// Layers that may be read at once.
+    pub(super) reading: Semaphore,
+    /// Layers that may be computed on at once.
+    computing: Arc<Semaphore>,
+    /// Cores that no layer is left for: they can take the digests of one that still has others.
+    spare: Arc<Semaphore>,
+    layers_left: AtomicUsize,
+}
+
+impl Cores {
+    pub(super) fn new(layers: usize) -> Self {
+        let count = std::thread::available_parallelism()
+            .map_or(1, usize::from)
+            .min(AT_ONCE_MAX);
+        Self {
+            count,
+            reading: Semaphore::new(AT_ONCE_MAX),
+            computing: Arc::new(Semaphore::new(count)),
+            spare: Arc::new(Semaphore::new(count.saturating_sub(layers))),
+            layers_left: AtomicUsize::new(layers),
+        }
+    }
+
+    /// A core that no layer is left for.
+    pub(super) fn spare(&self) -> Option<SpareCore> {
+        let core = Arc::clone(&self.spare).try_acquire_owned().ok()?;
+        Some(Box::new(core))
+    }
+
+    /// One layer less; its core is spare when no other layer needs it.
+    pub(super) fn layer_done(&self) {
+        let left = self.layers_left.fetch_sub(1, Ordering::Relaxed) - 1;
+        if left < self.count {
+            self.spare.add_permits(1);
+        }
+    }
+}
+
+/// Reads a layer, with a core whenever bytes are at hand.
+pub(super) struct WithCore {
+    reader: LayerReader,
+    computing: Arc<Semaphore>,
+    core: Option<OwnedSemaphorePermit>,
+}
+
+impl WithCore {
+    pub(super) fn new(reader: LayerReader, cores: &Cores) -> Self {
+        Self {
+            reader,
+            computing: Arc::clone(&cores.computing),
+            core: None,
+        }
+    }
+}
+
+impl Read for WithCore {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        if !self.reader.is_ready() {
+            self.core = None;
+            self.reader.wait();
+        }
+        if self.core.is_none() {
+            let core = Arc::clone(&self.computing).acquire_owned();
+            self.core = Handle::current().block_on(core).ok();
+        }
+        self.reader.read(into)
+    }
+}

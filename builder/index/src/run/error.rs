@@ -1,0 +1,146 @@
+//! Why a run failed: one enum, each variant a plain sentence, the cause behind it.
+
+use std::io;
+
+use crate::report::NotPrefetched;
+use soci_format::{
+    choice::Mistaken, digest::Digest, image, layer::Unindexable, printable::printable,
+};
+use soci_store::{layout, load, store};
+
+/// Why a run failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The registry or the layout.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    /// The image itself.
+    #[error(transparent)]
+    Image(#[from] load::Error),
+    /// No tag to derive the output tag from.
+    #[error("the image has no tag to derive the output tag from; name one with --output-tag")]
+    NoOutputTag,
+    /// An output tag that registries refuse.
+    #[error(
+        "{0:?} cannot be a tag: tags have at most 128 letters, digits, '_', '.' and '-'; choose another with --output-tag (in a layout it may also be a whole name, HOST/REPOSITORY:TAG)"
+    )]
+    OutputTag(String),
+    /// An output tag for an index that makes no image.
+    #[error(
+        "--output-tag cannot be combined with --index-version v1: a version 1 index makes no new image, and the image keeps its tag"
+    )]
+    OutputTagOfVersion1,
+    /// An archive that nothing can be written into.
+    #[error(
+        "an archive from standard input or a pipe cannot be indexed, because the result is written into the archive; save it to a file first, and use oci-archive:FILE"
+    )]
+    Stdin,
+    /// A platform that the image does not have.
+    #[error(transparent)]
+    Platform(#[from] image::NoSuchPlatform),
+    /// An image index that serves clients something else.
+    #[error(
+        "the image index would mislead clients; remove that entry, or push the image again without it"
+    )]
+    Mistaken(#[from] Mistaken),
+    /// A registry that takes no index with gaps.
+    #[error(
+        "the registry refused the new image index, which lists manifests that are missing there, as the image does: {missing}; copy these too, or push the image again without them"
+    )]
+    Incomplete {
+        /// The missing manifests.
+        missing: String,
+        /// The registry's words.
+        source: Box<store::Error>,
+    },
+    /// One layer.
+    #[error("cannot index layer {number} of {count} ({digest})")]
+    Layer {
+        /// Its number within its image, from 1.
+        number: usize,
+        /// How many layers that image has.
+        count: usize,
+        /// Its digest.
+        digest: Digest,
+        /// Why.
+        source: Box<LayerError>,
+    },
+    /// Files that cannot be prefetched, and `--strict` was asked for.
+    #[error("cannot prefetch {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Prefetch(Vec<NotPrefetched>),
+    /// Something that was pushed is not there.
+    #[error("what was pushed could not be read back: {what}; the output tag was left as it was")]
+    ReadBack {
+        /// What is missing or different.
+        what: String,
+    },
+    /// The tag was moved by somebody else at the same time.
+    #[error(
+        "the tag {tag} was put on {wanted}, but names {found} now; is another build writing it?"
+    )]
+    TagMoved {
+        /// The tag.
+        tag: String,
+        /// What it was to name.
+        wanted: Digest,
+        /// What it names.
+        found: String,
+    },
+    /// A worker thread died.
+    #[error("a worker thread died; this is a bug")]
+    Worker(#[from] tokio::task::JoinError),
+}
+
+/// Why a layer could not be indexed.
+#[derive(Debug, thiserror::Error)]
+pub enum LayerError {
+    /// Its bytes could not be read.
+    #[error("cannot read it")]
+    Read(#[source] io::Error),
+    /// It could not be opened, or its ztoc not be written.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    /// Its bytes are not those that the manifest names.
+    #[error(
+        "the bytes that came have the digest {found} ({size} of them), not the one that the manifest names: the layer is damaged in the registry or was on its way"
+    )]
+    Digest {
+        /// Their digest.
+        found: Digest,
+        /// Their number.
+        size: u64,
+    },
+    /// It cannot be indexed at all, and `--strict` was asked for.
+    #[error("it cannot be indexed")]
+    Unindexable(#[from] Unindexable),
+    /// A worker thread died.
+    #[error("a worker thread died; this is a bug")]
+    Worker(#[from] tokio::task::JoinError),
+}
+
+impl From<layout::Error> for Error {
+    fn from(error: layout::Error) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+impl Error {
+    /// Whether the request itself is at fault, so that trying again is of no use.
+    pub fn is_misuse(&self) -> bool {
+        matches!(
+            self,
+            Self::NoOutputTag | Self::OutputTag(_) | Self::OutputTagOfVersion1 | Self::Stdin
+        )
+    }
+}
+
+/// An error and its causes, in one line that can be printed, whatever of an image or a registry they quote.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut line = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        line += &format!(": {error}");
+        cause = error.source();
+    }
+    printable(&line)
+}

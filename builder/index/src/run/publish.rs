@@ -1,0 +1,280 @@
+//! Publishing: blobs, then children, then a look at all of it, and the tag last.
+//! In: what the layers gave. Out: the digest of the image to use. Whatever fails before the tag leaves the tag alone.
+
+use std::collections::{BTreeSet, HashMap};
+
+use bytes::Bytes;
+use futures_util::{StreamExt, TryStreamExt, stream};
+
+use super::{
+    Error, Layer, Layers, Request, Target, index::EMPTY_CONFIG, index::V1, index::V2, soci_index,
+    ztoc_descriptor,
+};
+use soci_format::{
+    convert::convert,
+    digest::Digest,
+    image::{Image, Role},
+    index::Version,
+    oci::{Descriptor, Manifest, Selector, is_foreign},
+    plural::bytes,
+};
+use soci_store::{
+    load::Presence,
+    registry,
+    store::{self, REQUESTS_AT_ONCE, ReadImages, Store, Transaction},
+};
+
+/// A SOCI index to be pushed.
+pub(super) struct SociIndex {
+    descriptor: Descriptor,
+    bytes: Vec<u8>,
+    /// The image that it is for.
+    subject: Digest,
+}
+
+/// All that is to be pushed besides the ztocs, which are in the store by now.
+#[derive(Default)]
+pub(super) struct Publication {
+    blobs: Vec<(Descriptor, Vec<u8>)>,
+    /// By the position of their image among the entries.
+    indexes: HashMap<usize, SociIndex>,
+}
+
+impl Publication {
+    pub(super) fn is_empty(&self) -> bool {
+        self.indexes.is_empty()
+    }
+
+    /// Makes the index of a platform's image; gives its digest, or `None` where no layer has a ztoc.
+    pub(super) fn add(
+        &mut self,
+        target: &Target<'_>,
+        layers: &Layers,
+        prefetched: Vec<(Descriptor, Vec<u8>)>,
+        request: &Request,
+    ) -> Option<Digest> {
+        let options = &request.options;
+        let planned = target.manifest.layers.iter().zip(&target.plans);
+        let indexed: Vec<_> = planned
+            .filter(|(_, plan)| matches!(plan, super::LayerPlan::Index(_)))
+            .filter_map(|(layer, _)| match layers.get(&layer.digest) {
+                Layer::Indexed { facts, .. } => Some((layer, facts)),
+                Layer::Left(_) => None,
+            })
+            .collect();
+        if indexed.is_empty() {
+            return None;
+        }
+        let mut blobs: Vec<Descriptor> = indexed
+            .iter()
+            .map(|(layer, facts)| {
+                let disable_xattrs = options.optimize_xattrs && facts.contents.without_xattrs;
+                ztoc_descriptor(layer, &facts.ztoc, options.span_size, disable_xattrs)
+            })
+            .collect();
+        for artifact in prefetched {
+            blobs.push(artifact.0.clone());
+            self.blobs.push(artifact);
+        }
+        let (descriptor, bytes) = soci_index(
+            request.version,
+            blobs,
+            target.descriptor,
+            &options.build_tool,
+        );
+        let digest = descriptor.digest;
+        self.indexes.insert(
+            target.at,
+            SociIndex {
+                descriptor,
+                bytes,
+                subject: target.descriptor.digest,
+            },
+        );
+        Some(digest)
+    }
+
+    /// Puts it all. Gives what names it then, which is there with the commit.
+    pub(super) async fn publish(
+        self,
+        store: &Store,
+        transaction: &Transaction,
+        image: &Image,
+        request: &Request,
+        output_tag: Option<&str>,
+    ) -> Result<Named, Error> {
+        let config = Bytes::from_static(EMPTY_CONFIG);
+        transaction.put_blob(&Digest::of(&config), config).await?;
+        for (descriptor, bytes) in self.blobs {
+            transaction
+                .put_blob(&descriptor.digest, bytes.into())
+                .await?;
+        }
+        let mut put = Vec::new();
+        match (request.version, output_tag) {
+            (Version::V2, Some(tag)) => {
+                let descriptors = self
+                    .indexes
+                    .iter()
+                    .map(|(&at, index)| (at, index.descriptor.clone()))
+                    .collect();
+                for index in self.indexes.into_values() {
+                    transaction
+                        .put_manifest(&index.descriptor, index.bytes.into())
+                        .await?;
+                    put.push(index.descriptor);
+                }
+                let conversion = convert(image, &descriptors)?;
+                for (_, descriptor, bytes) in conversion.manifests {
+                    transaction.put_manifest(&descriptor, bytes.into()).await?;
+                    put.push(descriptor);
+                }
+                read_back(store, &put, &Presence::default()).await?;
+                let root = (&conversion.descriptor, conversion.bytes.into());
+                put_root(store, transaction, image, tag, root).await?;
+                Ok(Named::Tag(tag.to_owned(), conversion.descriptor.digest))
+            }
+            _ => {
+                let mut referrers = Vec::new();
+                for index in self.indexes.into_values() {
+                    transaction
+                        .put_referrer(&index.descriptor, index.bytes.into(), &index.subject)
+                        .await?;
+                    referrers.push((index.subject, index.descriptor.digest));
+                    put.push(index.descriptor);
+                }
+                read_back(store, &put, &Presence::default()).await?;
+                Ok(Named::Referrers(referrers))
+            }
+        }
+    }
+}
+
+/// Puts the tag on the image as it is.
+pub(super) async fn tag_original(
+    store: &Store,
+    transaction: &Transaction,
+    image: &Image,
+    tag: &str,
+) -> Result<Named, Error> {
+    let root = (&image.root.descriptor, image.root.bytes.clone());
+    put_root(store, transaction, image, tag, root).await?;
+    Ok(Named::Tag(tag.to_owned(), image.root.descriptor.digest))
+}
+
+/// Puts what is to be under the tag. Many registries take no image index that lists manifests which they do not have, and do not
+/// say which; here they are named.
+async fn put_root(
+    store: &Store,
+    transaction: &Transaction,
+    image: &Image,
+    tag: &str,
+    (descriptor, bytes): (&Descriptor, Bytes),
+) -> Result<(), Error> {
+    let Err(source) = transaction.put_tag(tag, descriptor, bytes).await else {
+        return Ok(());
+    };
+    let mut missing = Vec::new();
+    if let store::Error::Registry(registry::Error::Status(_)) = source {
+        for entry in &image.entries {
+            let digest = entry.descriptor.digest;
+            if !matches!(entry.role, Role::Platform { .. })
+                && let Ok(None) = store.select(&Selector::Digest(digest)).await
+            {
+                let platform = entry.descriptor.platform.as_ref();
+                let platform = platform.map(|platform| format!(" ({platform})"));
+                missing.push(format!("{digest}{}", platform.unwrap_or_default()));
+            }
+        }
+    }
+    if missing.is_empty() {
+        return Err(source.into());
+    }
+    Err(Error::Incomplete {
+        missing: missing.join(", "),
+        source: Box::new(source),
+    })
+}
+
+/// What leads to the result of a run.
+pub(super) enum Named {
+    /// A tag, and the digest that it names.
+    Tag(String, Digest),
+    /// Manifests of images, each with its SOCI index.
+    Referrers(Vec<(Digest, Digest)>),
+}
+
+impl Named {
+    /// Looks whether it does.
+    pub(super) async fn look(&self, store: &Store) -> Result<(), Error> {
+        match self {
+            Self::Tag(tag, wanted) => match store.resolve(tag).await? {
+                Some(found) if found == *wanted => Ok(()),
+                found => Err(Error::TagMoved {
+                    tag: tag.to_owned(),
+                    wanted: *wanted,
+                    found: found.map_or("nothing".to_owned(), |found| found.to_string()),
+                }),
+            },
+            Self::Referrers(referrers) => {
+                for (subject, index) in referrers {
+                    let listed = store.referrers(subject, V1).await?;
+                    if !listed.iter().any(|referrer| referrer.digest == *index) {
+                        let what =
+                            format!("the index {index} is not among the referrers of {subject}");
+                        return Err(Error::ReadBack { what });
+                    }
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Reads manifests back by digest, and asks for every blob that they name and `known` does not have.
+pub(super) async fn read_back(
+    store: &impl ReadImages,
+    manifests: &[Descriptor],
+    known: &Presence,
+) -> Result<(), Error> {
+    // Whether a blob is one of ours: the layers of an image may be gigabytes, and are not ours to vouch for.
+    let mut blobs = BTreeSet::new();
+    for descriptor in manifests {
+        // The store compares the digest.
+        if let Manifest::Image(manifest) = store.manifest(descriptor).await?.manifest {
+            let is_ours = [V1, V2].contains(&manifest.config.media_type.as_str());
+            let layers = manifest.layers.iter().map(|layer| (layer, is_ours));
+            blobs.extend(
+                layers
+                    .chain([(&manifest.config, true)])
+                    .filter(|(blob, is_ours)| {
+                        *is_ours || !known.has_all_of(&blob.digest, blob.size)
+                    })
+                    .map(|(blob, is_ours)| {
+                        let is_needed = !is_foreign(&blob.media_type);
+                        (blob.digest, blob.size, is_ours, is_needed)
+                    }),
+            );
+        }
+    }
+    stream::iter(blobs)
+        .map(|(digest, size, is_ours, is_needed)| async move {
+            let found = match is_ours {
+                true => store.checked_size(&digest).await?,
+                false => store.blob_size(&digest).await?,
+            };
+            match found {
+                Some(found) if found == size => Ok(()),
+                None if !is_needed => Ok(()),
+                Some(found) => Err(Error::ReadBack {
+                    what: format!("the blob {digest} has {}, not {size}", bytes(found)),
+                }),
+                None => Err(Error::ReadBack {
+                    what: format!("the blob {digest} is not there"),
+                }),
+            }
+        })
+        .buffer_unordered(REQUESTS_AT_ONCE)
+        .try_collect()
+        .await
+}

@@ -1,0 +1,12 @@
+//! Where images are and indexes go: repositories in registries, and OCI layouts. Both look alike from `store` on.
+//!
+//! ```text
+//! registry ┐
+//!          ├─▶ store ─▶ load
+//! layout ──┘
+//! ```
+
+pub mod layout;
+pub mod load;
+pub mod registry;
+pub mod store;

@@ -1,0 +1,62 @@
+//! Which blobs of an image are in the store: partial copies lack some, and layers that are not distributed may be missing.
+
+use std::collections::{BTreeSet, HashMap};
+
+use futures_util::{StreamExt, stream};
+
+use crate::store::{REQUESTS_AT_ONCE, ReadImages, missing_when_asked_twice};
+use soci_format::{
+    digest::Digest,
+    oci::{ImageManifest, is_foreign},
+};
+
+/// Sizes of the blobs that were asked for; `None` for those that are missing. Where the store's answer was an error, nothing is
+/// known: whoever needs the blob meets the error again, and can say what for.
+#[derive(Default)]
+pub struct Presence(HashMap<Digest, Option<u64>>);
+
+impl Presence {
+    /// Asks for the configs and layers of `manifests`.
+    pub async fn of<'a>(
+        store: &impl ReadImages,
+        manifests: impl IntoIterator<Item = &'a ImageManifest>,
+    ) -> Self {
+        let blobs: BTreeSet<_> = manifests
+            .into_iter()
+            .flat_map(|manifest| manifest.layers.iter().chain([&manifest.config]))
+            .map(|blob| blob.digest)
+            .collect();
+        let sizes = stream::iter(blobs)
+            .map(|digest| async move {
+                let size = missing_when_asked_twice(|| store.blob_size(&digest)).await;
+                Some((digest, size.ok()?))
+            })
+            .buffer_unordered(REQUESTS_AT_ONCE)
+            .filter_map(std::future::ready);
+        Self(sizes.collect().await)
+    }
+
+    /// Whether the store has a blob, as far as it was asked.
+    pub fn has(&self, digest: &Digest) -> bool {
+        !matches!(self.0.get(digest), Some(None))
+    }
+
+    /// Whether the store was found to have a blob of that size.
+    pub fn has_all_of(&self, digest: &Digest, size: u64) -> bool {
+        self.0.get(digest) == Some(&Some(size))
+    }
+
+    /// What `manifest` needs and the store does not have. Layers that are not distributed are not needed: runtimes get them elsewhere.
+    pub fn lacks(&self, manifest: &ImageManifest) -> Option<String> {
+        let layers = manifest
+            .layers
+            .iter()
+            .filter(|layer| !is_foreign(&layer.media_type))
+            .map(|layer| ("layer", layer.digest));
+        let mut needed = [("config", manifest.config.digest)]
+            .into_iter()
+            .chain(layers);
+        let (what, digest) = needed.find(|(_, digest)| !self.has(digest))?;
+        Some(format!("its {what} {digest} is missing"))
+    }
+}

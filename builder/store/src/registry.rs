@@ -1,0 +1,164 @@
+//! Registries: manifests, blobs and referrers over HTTP (OCI distribution specification 1.1).
+//! In: hosts, repositories, digests. Out: checked bytes and descriptors. Knows nothing of what is in them.
+//!
+//! ```text
+//! Repository ─▶ manifests, blobs, stream, referrers ─▶ exchange ─▶ auth ─▶ credentials ─▶ ecr
+//!                                                          └──────────┴──▶ transport ─▶ certificates
+//! ```
+
+mod auth;
+mod blobs;
+mod certificates;
+mod credentials;
+mod ecr;
+mod endpoint;
+mod error;
+mod exchange;
+mod log;
+mod manifests;
+mod referrers;
+mod retry;
+mod secret;
+mod stream;
+mod transport;
+
+pub mod challenge;
+pub mod error_body;
+pub mod link;
+
+use std::{
+    collections::HashMap,
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use reqwest::{Method, header::HeaderMap};
+use url::Url;
+
+pub use credentials::{Environment, Origin};
+pub use endpoint::{Mirror, NotAMirror};
+pub use error::{Error, Request, Status};
+pub use log::Log;
+pub use manifests::{Fetched, PushedManifest};
+pub use retry::RetryPolicy;
+pub use secret::Secret;
+pub use stream::BlobStream;
+
+use auth::Scope;
+use credentials::Keyring;
+use exchange::{Call, Registry};
+use transport::Transport;
+
+use soci_format::limits::Limits;
+
+/// How to reach registries.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Use plain HTTP for every host, not only for this machine.
+    pub plain_http: bool,
+    /// Hosts whose requests go elsewhere.
+    pub mirrors: Vec<Mirror>,
+    /// A directory with the certificates of registries; `None` for those of podman and docker.
+    pub certificates: Option<PathBuf>,
+    /// How patient to be.
+    pub retry: RetryPolicy,
+    /// Where every request is told.
+    pub log: Log,
+}
+
+/// Connections and credentials, shared by all that the process does with registries.
+pub struct Client {
+    options: Options,
+    transport: Arc<Transport>,
+    keyring: Arc<Keyring>,
+    registries: Mutex<HashMap<String, Arc<Registry>>>,
+}
+
+impl Client {
+    /// A client with the credentials of this process's environment.
+    pub fn new(options: Options) -> Self {
+        Self::with_environment(options, Environment::of_process())
+    }
+
+    /// A client with the credentials of `environment`.
+    pub fn with_environment(options: Options, environment: Environment) -> Self {
+        Self {
+            transport: Arc::new(Transport::new(&options)),
+            keyring: Arc::new(Keyring::new(environment, options.log.clone())),
+            options,
+            registries: Mutex::default(),
+        }
+    }
+
+    /// A repository at `host`, both as in image references. Nothing is sent.
+    pub fn repository(&self, host: &str, repository: &str) -> Result<Repository, Error> {
+        let mut registries = self
+            .registries
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let registry = match registries.get(host) {
+            Some(registry) => Arc::clone(registry),
+            None => {
+                let registry = Arc::new(Registry::new(
+                    host,
+                    &self.options,
+                    Arc::clone(&self.transport),
+                    Arc::clone(&self.keyring),
+                )?);
+                registries.insert(host.to_owned(), Arc::clone(&registry));
+                registry
+            }
+        };
+        // Docker Hub's own images are in a repository that nobody writes down.
+        let name = if endpoint::is_docker_hub(host) && !repository.contains('/') {
+            format!("library/{repository}")
+        } else {
+            repository.to_owned()
+        };
+        Ok(Repository {
+            registry,
+            name,
+            limits: Limits::default(),
+        })
+    }
+}
+
+/// A repository in a registry.
+#[derive(Clone)]
+pub struct Repository {
+    registry: Arc<Registry>,
+    name: String,
+    limits: Limits,
+}
+
+impl Repository {
+    /// The same repository, read within `limits`.
+    #[must_use]
+    pub fn within(self, limits: Limits) -> Self {
+        Self { limits, ..self }
+    }
+
+    /// How much may be asked of this program.
+    pub fn limits(&self) -> Limits {
+        self.limits
+    }
+
+    /// A call on `/v2/<name>/<kind>/<rest>`.
+    fn call(&self, method: Method, kind: &str, rest: &str) -> Call {
+        let mut url: Url = self.registry.base.clone();
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.pop_if_empty().push("v2");
+            segments.extend(self.name.split('/')).push(kind).push(rest);
+        }
+        Call {
+            scope: Scope {
+                repository: self.name.clone(),
+                push: !matches!(method, Method::GET | Method::HEAD),
+            },
+            method,
+            url,
+            headers: HeaderMap::new(),
+            body: None,
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! Credential helpers: programs that keep credentials for docker and podman.
+//! In: a helper's name and a key. Out: what it keeps under that key. What it prints is never shown, and it is not waited for for ever.
+
+use std::{
+    io,
+    process::{ExitStatus, Stdio},
+    time::{Duration, Instant},
+};
+
+use serde::Deserialize;
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWriteExt},
+    process::Command,
+};
+
+use super::Credentials;
+use crate::registry::log::Log;
+use soci_format::limits::Limits;
+
+/// Enough for one that asks its user for a password; far more than any that asks a service.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Why a helper is of no help.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Failure {
+    #[error("{program} not found in PATH")]
+    Missing { program: String },
+    #[error("cannot run {program}: {reason}")]
+    Run { program: String, reason: io::Error },
+    #[error("{program} failed with {status}; run `echo {key} | {program} get` to see why")]
+    Failed {
+        program: String,
+        key: String,
+        status: ExitStatus,
+    },
+    #[error("{program} timed out: no answer for {} s", PATIENCE.as_secs())]
+    Silent { program: String },
+    #[error("{program} answered with more than {} bytes", Limits::TOKEN_BYTES)]
+    TooLong { program: String },
+    #[error(
+        "{program} did not answer with credentials as JSON; run `echo {key} | {program} get` to see what it says"
+    )]
+    Form { program: String, key: String },
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Kept {
+    #[serde(default)]
+    username: Option<String>,
+    #[serde(default)]
+    secret: Option<String>,
+}
+
+/// What a helper printed, and how it ended.
+struct Said {
+    status: ExitStatus,
+    stdout: Vec<u8>,
+    stderr: Vec<u8>,
+}
+
+/// What the helper `docker-credential-<name>` keeps under `key`; `None` where that is nothing.
+pub(super) async fn ask(name: &str, key: &str, log: &Log) -> Result<Option<Credentials>, Failure> {
+    let program = format!("docker-credential-{name}");
+    let started = Instant::now();
+    let answer = tokio::time::timeout(PATIENCE, run(&program, key)).await;
+    let answer = match answer {
+        Ok(said) => said.and_then(|said| understand(program.clone(), key, &said)),
+        Err(_) => Err(Failure::Silent {
+            program: program.clone(),
+        }),
+    };
+    log.line(|| {
+        let outcome = match &answer {
+            Ok(Some(_)) => "credentials".to_owned(),
+            Ok(None) => "none".to_owned(),
+            Err(failure) => failure.to_string(),
+        };
+        let seconds = started.elapsed().as_secs_f64();
+        format!("{program} get {key}: {outcome} ({seconds:.3} s)")
+    });
+    answer
+}
+
+/// Runs it; it is killed where its answer is not waited for.
+async fn run(program: &str, key: &str) -> Result<Said, Failure> {
+    let fail = |reason: io::Error| match reason.kind() {
+        io::ErrorKind::NotFound => Failure::Missing {
+            program: program.to_owned(),
+        },
+        io::ErrorKind::FileTooLarge => Failure::TooLong {
+            program: program.to_owned(),
+        },
+        _ => Failure::Run {
+            program: program.to_owned(),
+            reason,
+        },
+    };
+    let mut child = Command::new(program)
+        .arg("get")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .map_err(fail)?;
+    if let Some(mut stdin) = child.stdin.take() {
+        // One that needs no key may be gone before it is told.
+        let _ = stdin.write_all(format!("{key}\n").as_bytes()).await;
+    }
+    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+    let (stdout, stderr) = tokio::try_join!(read(stdout), read(stderr)).map_err(fail)?;
+    let status = child.wait().await.map_err(fail)?;
+    Ok(Said {
+        status,
+        stdout,
+        stderr,
+    })
+}
+
+async fn read(from: Option<impl AsyncRead + Unpin>) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    if let Some(from) = from {
+        let mut from = from.take(Limits::TOKEN_BYTES + 1);
+        from.read_to_end(&mut bytes).await?;
+    }
+    if bytes.len() as u64 > Limits::TOKEN_BYTES {
+        return Err(io::ErrorKind::FileTooLarge.into());
+    }
+    Ok(bytes)
+}
+
+fn understand(program: String, key: &str, said: &Said) -> Result<Option<Credentials>, Failure> {
+    let key = key.to_owned();
+    if !said.status.success() {
+        // The sentence by which every helper says that it has nothing; most print it on stdout.
+        let has_nothing = [&said.stdout, &said.stderr].into_iter().any(|text| {
+            let text = String::from_utf8_lossy(text).to_lowercase();
+            text.contains("credentials not found")
+        });
+        let status = said.status;
+        return match has_nothing {
+            true => Ok(None),
+            false => Err(Failure::Failed {
+                program,
+                key,
+                status,
+            }),
+        };
+    }
+    let kept: Kept =
+        serde_json::from_slice(&said.stdout).map_err(|_| Failure::Form { program, key })?;
+    let text = |of: Option<String>| of.unwrap_or_default();
+    Ok(Credentials::of_user(
+        &text(kept.username),
+        &text(kept.secret),
+    ))
+}

@@ -1,0 +1,290 @@
+//! Transport: one HTTP request, one answer, and no more silence than allowed.
+//! In: requests ready to send. Out: answers whose bodies are still to come. Knows no credentials and retries nothing.
+
+use std::{
+    collections::HashMap,
+    path::PathBuf,
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use bytes::{Bytes, BytesMut};
+use reqwest::{
+    Method, Response, StatusCode,
+    header::{CONTENT_LENGTH, HeaderMap, HeaderName, RETRY_AFTER},
+    redirect,
+};
+use url::Url;
+
+use super::{
+    Options,
+    certificates::{Certificates, Places},
+    endpoint::{RedactedHost, is_loopback},
+    error::{Error, Request, Status},
+    error_body::told,
+    log::{Log, chain},
+};
+use soci_format::limits::Limits;
+
+/// Longer than any healthy handshake, far shorter than a build.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// No slower upload is waited for: 100 KiB/s.
+const SLOWEST_UPLOAD: u64 = 100 << 10;
+
+/// Nor is a slower answer, once the longest silence has been waited in all: 10 KiB/s. At that pace no image gets through.
+const SLOWEST_ANSWER: u64 = 10 << 10;
+
+/// The HTTP clients: one for this machine; one, through proxies where the environment names them, for the rest; and one for each
+/// host that has certificates of its own.
+pub(super) struct Transport {
+    clients: Mutex<HashMap<Kind, reqwest::Client>>,
+    certificates: Places,
+    longest_silence: Duration,
+    log: Log,
+}
+
+/// What tells one HTTP client from another.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Kind {
+    near: bool,
+    certificates: Option<PathBuf>,
+}
+
+/// An exchange, told when it is over: with its answer's last byte, or when nobody wants more of it.
+struct Told {
+    log: Log,
+    line: String,
+    started: Instant,
+    /// Bytes of the body so far.
+    came: u64,
+}
+
+impl Drop for Told {
+    fn drop(&mut self) {
+        let (line, came, seconds) = (&self.line, self.came, self.started.elapsed().as_secs_f64());
+        self.log
+            .line(|| format!("{line}, {came} bytes in {seconds:.3} s"));
+    }
+}
+
+/// An answer; its body is still to come.
+pub(super) struct Answer {
+    pub(super) request: Request,
+    /// Where it came from: not where it was asked for, if there was a redirect.
+    pub(super) url: Url,
+    /// Whether the registry itself answered.
+    pub(super) at_home: bool,
+    response: Response,
+    longest_silence: Duration,
+    told: Told,
+    /// How long we waited for the bytes so far. How long their reader takes does not count.
+    waited: Duration,
+}
+
+impl Transport {
+    pub(super) fn new(options: &Options) -> Self {
+        Self {
+            clients: Mutex::default(),
+            certificates: Places::new(options.certificates.as_deref()),
+            longest_silence: options.retry.longest_silence,
+            log: options.log.clone(),
+        }
+    }
+
+    /// Sends a request, which errors show as `request`; follows no redirect.
+    pub(super) async fn send(
+        &self,
+        request: Request,
+        method: &Method,
+        url: Url,
+        headers: HeaderMap,
+        body: Option<Bytes>,
+    ) -> Result<Answer, Error> {
+        let mut patience = self.longest_silence;
+        if let Some(body) = &body {
+            patience += Duration::from_secs(body.len() as u64 / SLOWEST_UPLOAD);
+        }
+        let mut sent = self
+            .client(&url)?
+            .request(method.clone(), url.clone())
+            .headers(headers);
+        if let Some(body) = body {
+            sent = sent.body(body);
+        }
+        let started = Instant::now();
+        let response = match tokio::time::timeout(patience, sent.send()).await {
+            Ok(Ok(response)) => Ok(response),
+            Ok(Err(source)) => Err(Error::Connection {
+                request: request.clone(),
+                source: source.without_url(),
+            }),
+            Err(_) => Err(Error::Stalled {
+                request: request.clone(),
+                silence: patience,
+            }),
+        };
+        let response = response.inspect_err(|error| self.log.line(|| chain(error)))?;
+        Ok(Answer {
+            told: Told {
+                log: self.log.clone(),
+                line: format!("{request}: {}", response.status().as_str()),
+                started,
+                came: 0,
+            },
+            request,
+            url,
+            at_home: true,
+            response,
+            longest_silence: self.longest_silence,
+            waited: Duration::ZERO,
+        })
+    }
+
+    /// Made when first needed: reading the system's certificates takes a while.
+    fn client(&self, url: &Url) -> Result<reqwest::Client, Error> {
+        let certificates = match url.scheme() {
+            "https" => self.certificates.directory(url),
+            _ => None,
+        };
+        let kind = Kind {
+            near: is_loopback(url),
+            certificates,
+        };
+        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(client) = clients.get(&kind) {
+            return Ok(client.clone());
+        }
+        let mut builder = reqwest::Client::builder()
+            .user_agent(concat!("soci-builder/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(CONNECT_TIMEOUT)
+            // Redirects are followed where it is known what may be sent along.
+            .redirect(redirect::Policy::none());
+        if kind.near {
+            builder = builder.no_proxy();
+        }
+        if let Some(directory) = &kind.certificates {
+            self.log.line(|| {
+                format!(
+                    "certificates for {}: from {}",
+                    RedactedHost(url),
+                    directory.display()
+                )
+            });
+            let certificates =
+                Certificates::read(directory).map_err(|source| Error::Certificates {
+                    host: RedactedHost(url).to_string(),
+                    source: Box::new(source),
+                })?;
+            builder = certificates.put_into(builder);
+        }
+        let client = builder.build().map_err(|source| Error::Setup { source })?;
+        clients.insert(kind, client.clone());
+        Ok(client)
+    }
+}
+
+impl Answer {
+    pub(super) fn status(&self) -> StatusCode {
+        self.response.status()
+    }
+
+    pub(super) fn headers(&self) -> &HeaderMap {
+        self.response.headers()
+    }
+
+    /// A header's value, where it is there and is text.
+    pub(super) fn header(&self, name: impl Into<HeaderName>) -> Option<&str> {
+        self.headers().get(name.into())?.to_str().ok()
+    }
+
+    /// The announced length; in an answer to HEAD, the length that GET would give.
+    pub(super) fn content_length(&self) -> Option<u64> {
+        self.header(CONTENT_LENGTH)?.parse().ok()
+    }
+
+    /// The next bytes of the body, as the HTTP client gives them.
+    pub(super) async fn chunk(&mut self) -> Result<Option<Bytes>, Error> {
+        // An answer that drips is never silent, and never at its end.
+        let earned = Duration::from_secs(self.told.came / SLOWEST_ANSWER);
+        let left = (self.longest_silence + earned).saturating_sub(self.waited);
+        let patience = left.min(self.longest_silence);
+        let started = Instant::now();
+        let next = tokio::time::timeout(patience, self.response.chunk()).await;
+        self.waited += started.elapsed();
+        let request = || self.request.clone();
+        match next {
+            Ok(Ok(chunk)) => {
+                self.told.came += chunk.as_ref().map_or(0, |chunk| chunk.len() as u64);
+                Ok(chunk)
+            }
+            Ok(Err(source)) => Err(Error::Connection {
+                request: request(),
+                source: source.without_url(),
+            }),
+            Err(_) if patience == self.longest_silence => Err(Error::Stalled {
+                request: request(),
+                silence: patience,
+            }),
+            Err(_) => Err(Error::Slow {
+                request: request(),
+                came: self.told.came,
+                waited: self.waited,
+            }),
+        }
+    }
+
+    /// The whole body, or nothing where it is longer than `limit`.
+    pub(super) async fn body(&mut self, limit: u64) -> Result<Option<Bytes>, Error> {
+        if self.content_length().is_some_and(|length| length > limit) {
+            return Ok(None);
+        }
+        let mut body = BytesMut::new();
+        while let Some(chunk) = self.chunk().await? {
+            if (body.len() + chunk.len()) as u64 > limit {
+                return Ok(None);
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(Some(body.freeze()))
+    }
+
+    /// Reads a body that nobody needs, so that its connection can be used again.
+    pub(super) async fn drain(&mut self) {
+        // A connection that cannot be used again costs a handshake, no more.
+        let _ = self.body(Limits::ERROR_BODY_BYTES).await;
+    }
+
+    /// This answer, where it is one of success; else the error that its body tells.
+    pub(super) async fn successful(mut self) -> Result<Self, Error> {
+        if self.status().is_success() {
+            return Ok(self);
+        }
+        let body = self.body(Limits::ERROR_BODY_BYTES).await.ok().flatten();
+        let (code, mut message) = body.as_deref().map(told).unwrap_or_default();
+        if !self.at_home {
+            // A storage may repeat the request in its own words, and the secret in its query with it.
+            message.clear();
+        }
+        Err(Error::Status(Box::new(Status {
+            status: self.status(),
+            code,
+            message,
+            // Registries send seconds; a date is passed over for our own pause.
+            retry_after: self
+                .header(RETRY_AFTER)
+                .and_then(|seconds| seconds.trim().parse().ok())
+                .map(Duration::from_secs),
+            at_home: self.at_home,
+            request: self.request,
+        })))
+    }
+
+    /// An error that says what is wrong with this answer.
+    pub(super) fn refuse(&self, reason: impl Into<String>) -> Error {
+        Error::Answer {
+            request: self.request.clone(),
+            reason: reason.into(),
+        }
+    }
+}
