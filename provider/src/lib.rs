@@ -6,7 +6,7 @@
 //! handler: the guard around it that always answers, and hands over before its time is up
 //! ```
 //!
-//! Data flows from left to right, and no module knows what stands to its right: `tests/flow.rs` holds the imports to that.
+//! Data flows from left to right, and no module knows what stands to its right.
 
 pub mod answer;
 pub mod app;
