@@ -1,8 +1,12 @@
-//! Once, AWS's own Lambda runtime interface emulator instead of ours: the same program, the same answer, the same hand-over
-//! where time runs out. What our Lambda does is what a real one does.
+//! Once, AWS's own Lambda runtime interface emulator instead of ours, with the program out of the zip that the package brings,
+//! as a user that owns nothing: the same answer, the same hand-over where time runs out. What our Lambda does is what a
+//! real one does.
 
 use std::{
+    env::consts::ARCH,
+    fs::{self, File, Permissions},
     net::SocketAddr,
+    os::unix::fs::{MetadataExt, PermissionsExt},
     path::PathBuf,
     process::{Command, Stdio},
     time::Duration,
@@ -17,9 +21,63 @@ use local_cloud::{
     programs,
     stage::{Event, Provider},
 };
+use tempfile::TempDir;
 use tokio::process::Child;
+use zip::ZipArchive;
 
 use crate::support::{LIMIT, chain, is_right, keeper, scene, succeeded};
+
+/// Who runs a function, where we are root and can have somebody else run it.
+const NOBODY: u32 = 65_534;
+
+/// A function as Lambda has it: the unpacked zip, and beside it the emulator, in a folder that everybody can read.
+struct Function {
+    folder: TempDir,
+}
+
+impl Function {
+    /// Out of the package's zip.
+    fn packaged() -> Self {
+        let zip = format!("cdk-construct/assets/provider/{ARCH}.zip");
+        let zip = programs::repository().join(zip);
+        let file = File::open(&zip).unwrap_or_else(|error| {
+            panic!(
+                "{}: {error}; run: integ-tests/scripts/prepare debug",
+                zip.display()
+            )
+        });
+        let folder = TempDir::new().unwrap();
+        fs::set_permissions(&folder, Permissions::from_mode(0o755)).unwrap();
+        ZipArchive::new(file).unwrap().extract(&folder).unwrap();
+        fs::copy(emulator(), folder.path().join("aws-lambda-rie")).unwrap();
+        Self { folder }
+    }
+
+    fn bootstrap(&self) -> PathBuf {
+        self.folder.path().join("bootstrap")
+    }
+
+    fn is_ours_as_root(&self) -> bool {
+        fs::metadata(&self.folder).unwrap().uid() == 0
+    }
+
+    fn log(&self) -> PathBuf {
+        self.folder.path().join("log")
+    }
+
+    fn open_log(&self) -> File {
+        let log = File::options().create(true).append(true).open(self.log());
+        log.unwrap()
+    }
+
+    fn command(&self) -> tokio::process::Command {
+        let mut command = tokio::process::Command::new(self.folder.path().join("aws-lambda-rie"));
+        if self.is_ours_as_root() {
+            command.uid(NOBODY).gid(NOBODY);
+        }
+        command
+    }
+}
 
 /// The emulator; fetched where it is not there yet.
 fn emulator() -> PathBuf {
@@ -48,27 +106,31 @@ struct Emulated {
 }
 
 /// Another port where somebody took the first ones in between.
-async fn start(provider: &Provider, timeout: Duration) -> Emulated {
+async fn start(function: &Function, provider: &Provider, timeout: Duration) -> Emulated {
     for _ in 0..5 {
-        if let Some(emulated) = try_start(provider, timeout).await {
+        if let Some(emulated) = try_start(function, provider, timeout).await {
             return emulated;
         }
     }
     panic!("the emulator does not listen")
 }
 
-async fn try_start(provider: &Provider, timeout: Duration) -> Option<Emulated> {
+async fn try_start(
+    function: &Function,
+    provider: &Provider,
+    timeout: Duration,
+) -> Option<Emulated> {
     let (at, api) = (port().await, port().await);
-    let mut command = tokio::process::Command::new(emulator());
+    let mut command = function.command();
     command
         .args(["--runtime-interface-emulator-address", &at.to_string()])
         .args(["--runtime-api-address", &api.to_string()])
-        .arg(programs::provider())
+        .arg(function.bootstrap())
         .env_clear()
         .envs(provider.lambda.variables())
         .env("AWS_LAMBDA_FUNCTION_TIMEOUT", timeout.as_secs().to_string())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
+        .stdout(function.open_log())
+        .stderr(function.open_log())
         .kill_on_drop(true);
     let mut process = command.spawn().unwrap();
     // Ready when it listens; a refused connection comes back at once.
@@ -101,7 +163,8 @@ async fn invoke(emulated: &Emulated, event: &Event) -> String {
 async fn the_real_emulator_gets_the_same_answer() {
     let scene = scene().await;
     let provider = keeper(&scene).await;
-    let emulated = start(&provider, Duration::from_secs(60)).await;
+    let function = Function::packaged();
+    let emulated = start(&function, &provider, Duration::from_secs(60)).await;
     let event = provider.create();
     let returned = invoke(&emulated, &event).await;
     assert!(!returned.contains("errorType"), "{returned}");
@@ -121,10 +184,31 @@ async fn the_real_emulator_gets_the_same_answer() {
 }
 
 #[tokio::test]
+async fn a_program_that_others_cannot_run_is_refused() {
+    let scene = scene().await;
+    let provider = keeper(&scene).await;
+    let function = Function::packaged();
+    // Where we are not root it is run by its owner, who must not be able to either.
+    let mode = if function.is_ours_as_root() {
+        0o700
+    } else {
+        0o600
+    };
+    fs::set_permissions(function.bootstrap(), Permissions::from_mode(mode)).unwrap();
+    let emulated = start(&function, &provider, LIMIT).await;
+    assert_eq!(invoke(&emulated, &provider.create()).await, "");
+    let log = fs::read_to_string(function.log()).unwrap();
+    for words in ["bootstrap: permission denied", "Runtime.InvalidEntrypoint"] {
+        assert!(log.contains(words), "{log}");
+    }
+}
+
+#[tokio::test]
 async fn the_real_deadline_makes_it_hand_over() {
     let scene = scene().await;
     let provider = keeper(&scene).await;
-    let emulated = start(&provider, Duration::from_secs(2)).await;
+    let function = Function::packaged();
+    let emulated = start(&function, &provider, Duration::from_secs(2)).await;
     let gate = Gate::closed();
     scene
         .cloud
