@@ -16,6 +16,7 @@ use crate::{
     ecr::{self, Ecr},
     faults::{Faults, Received},
     iam::{Decision, Iam},
+    model::{self, Model},
     proxy::Proxy,
     tls::{self, Authority},
 };
@@ -29,6 +30,9 @@ pub enum Error {
     /// No ECR.
     #[error("cannot start ECR")]
     Ecr(#[from] ecr::Error),
+    /// No models.
+    #[error("cannot hold calls against AWS's models")]
+    Models(#[from] model::Error),
     /// No port.
     #[error("cannot start the {what}")]
     Start {
@@ -66,6 +70,9 @@ impl Cloud {
     /// Where a part does not start.
     pub async fn start(account: Arc<dyn Account>, options: Options) -> Result<Self, Error> {
         let failed = |what| move |source| Error::Start { what, source };
+        // The first time, it installs them.
+        let read = tokio::task::spawn_blocking(|| Model::of(model::Service::Ecr).map(drop)).await;
+        read.map_err(|error| failed("reading of the models")(io::Error::other(error)))??;
         let faults = Arc::new(Faults::default());
         let iam = Arc::new(Iam::new(account.clone()));
         let authority = Authority::new()?;
@@ -176,6 +183,16 @@ impl Cloud {
     /// All that was refused so far.
     pub fn denials(&self) -> Vec<Decision> {
         self.iam.refused()
+    }
+}
+
+impl Drop for Cloud {
+    /// A test that has met a cloud unlike AWS, or has sent it what AWS would not take, proves nothing.
+    fn drop(&mut self) {
+        let misfits = self.faults.misfits();
+        if !misfits.is_empty() && !std::thread::panicking() {
+            panic!("AWS's models do not fit:\n{}", misfits.join("\n"));
+        }
     }
 }
 

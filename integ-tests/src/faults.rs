@@ -145,6 +145,7 @@ pub struct Faults(Mutex<State>);
 struct State {
     rules: Vec<Rule>,
     calls: Vec<Received>,
+    misfits: Vec<String>,
     hook: Option<Hook>,
 }
 
@@ -198,6 +199,16 @@ impl Faults {
     pub fn count(&self, point: &Point) -> usize {
         let state = self.state();
         state.calls.iter().filter(|call| point.meets(call)).count()
+    }
+
+    /// What did not fit AWS's models: what programs sent, and what this cloud answered.
+    pub fn misfits(&self) -> Vec<String> {
+        self.state().misfits.clone()
+    }
+
+    /// Notes one.
+    pub(crate) fn note_misfit(&self, misfit: String) {
+        self.state().misfits.push(misfit);
     }
 
     /// Notes a call, lets it wait where it is to, and says what else is to go wrong with it.

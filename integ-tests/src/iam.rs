@@ -67,6 +67,8 @@ pub struct Decision {
     pub action: String,
     /// On what.
     pub resource: String,
+    /// What is known besides, by condition key.
+    pub context: Context,
     /// Whether it was allowed.
     pub allowed: bool,
 }
@@ -240,6 +242,7 @@ impl Iam {
             who: role.to_owned(),
             action: action.to_owned(),
             resource: resource.to_owned(),
+            context: context.clone(),
             allowed: !withheld && verdict == Ok(Verdict::Allowed),
         });
         let (caller, action) = (caller.to_string(), action.to_owned());

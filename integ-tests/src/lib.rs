@@ -10,6 +10,7 @@
 
 pub mod account;
 pub mod answers;
+pub mod authorization;
 pub mod calls;
 pub mod cloud;
 pub mod codebuild;
@@ -20,6 +21,7 @@ pub mod iam;
 pub mod image;
 pub mod lambda_runtime_api;
 pub mod loopback;
+pub mod model;
 pub mod programs;
 pub mod proxy;
 pub mod registry;

@@ -15,7 +15,10 @@ use bytes::Bytes;
 use serde_json::{Map, Value};
 
 use self::resolve::Stack;
-pub use self::{resolve::Unresolved, synth::Error};
+pub use self::{
+    resolve::{Place, Unresolved},
+    synth::Error,
+};
 use crate::{
     account::{ACCOUNT_ID, Account, Later, Project, REGION, Repository},
     cloud::given,
@@ -69,10 +72,19 @@ impl TemplateAccount {
     /// # Errors
     /// Where the construct is not compiled or the app fails.
     pub fn synthesize(app: &Path) -> Result<Self, Error> {
-        let templates = synth::synthesize(app)?;
+        Self::synthesize_in(Place::HOME, app)
+    }
+
+    /// The same, as it is deployed somewhere else. The app finds the region in `STACK_REGION`.
+    ///
+    /// # Errors
+    /// Where the construct is not compiled or the app fails.
+    pub fn synthesize_in(place: Place, app: &Path) -> Result<Self, Error> {
+        let templates = synth::synthesize(app, place.region)?;
         let stacks = templates.into_iter().map(|(name, template)| {
             let stack = Stack {
                 name: name.clone(),
+                place,
                 template,
             };
             (name, stack)
@@ -154,16 +166,25 @@ impl TemplateAccount {
         })
     }
 
+    /// The roles of a stack, by ARN, with their policies.
+    ///
+    /// # Errors
+    /// Where a policy refers to something that this account does not know.
+    pub fn roles(&self, stack: &str) -> Result<BTreeMap<String, Vec<Value>>, Unresolved> {
+        let stack = &self.stacks[stack];
+        let roles = stack.resources("AWS::IAM::Role");
+        let roles = roles.map(|(id, _)| Ok((stack.arn_of(id)?, documents(stack, id)?)));
+        roles.collect()
+    }
+
     /// Every right that the policies of a stack give.
     ///
     /// # Errors
     /// Where a policy refers to something that this account does not know.
     pub fn rights(&self, stack: &str) -> Result<Vec<Right>, Unresolved> {
-        let stack = &self.stacks[stack];
         let mut rights = Vec::new();
-        for (id, _) in stack.resources("AWS::IAM::Role") {
-            let role = stack.arn_of(id)?;
-            for document in documents(stack, id)? {
+        for (role, documents) in self.roles(stack)? {
+            for document in documents {
                 for statement in list(&document["Statement"]) {
                     for action in list(&statement["Action"]) {
                         for resource in list(&statement["Resource"]) {

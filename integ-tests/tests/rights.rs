@@ -3,20 +3,25 @@
 
 mod support;
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use futures_util::{StreamExt, stream};
 use local_cloud::{
     answers::Answer,
+    authorization::{Calls, Case, calls, judge},
     codebuild::{Phase, Script, Status},
     faults::Gate,
     iam::Lasts,
     stage::{Event, Options, Provider, REPOSITORY, Scene},
-    template::Right,
+    template::{Place, Right, TemplateAccount},
 };
+use serde_json::{Value, json};
 use tokio::time::timeout;
 
-use support::{LIMIT, builds_of, scene, templates};
+use support::{LIMIT, builds_of, scene, templates, templates_in};
 
 /// The stacks with the most rights, where builds run by default; they have every right that there is.
 const USUAL: [&str; 2] = ["Destroy", "DestroyV1"];
@@ -175,6 +180,7 @@ async fn life(scene: &Scene, stack: &str) -> Done<()> {
 
 #[tokio::test]
 async fn the_rights_are_enough_and_all_are_used() {
+    let mut recorded = Vec::new();
     for stack in USUAL.into_iter().chain(ELSEWHERE) {
         let scene = scene().await;
         life(&scene, stack)
@@ -190,6 +196,67 @@ async fn the_rights_are_enough_and_all_are_used() {
         assert!(rights.len() > 20, "only {} rights", rights.len());
         rights.retain(|right| !used.contains(&(right.role.clone(), right.action.clone())));
         assert!(rights.is_empty(), "{stack} makes no use of {rights:#?}");
+        recorded.push((stack, calls(&scene.cloud.iam().record())));
+    }
+    let places = [Place::HOME, Place::CHINA, Place::GOVCLOUD];
+    let places = places.map(|place| (place, templates_in(place)));
+    let findings = judged_by_aws(&places, &recorded, |_| {});
+    assert!(findings.is_empty(), "{}", findings.join("\n"));
+    assert_that_the_judge_sees(&places, &recorded[..1]);
+}
+
+/// What AWS's authorization reference says of recorded calls and of the policies for them, in every partition.
+fn judged_by_aws(
+    places: &[(Place, TemplateAccount)],
+    recorded: &[(&str, Calls)],
+    change: impl Fn(&mut BTreeMap<String, Vec<Value>>),
+) -> Vec<String> {
+    let mut cases = Vec::new();
+    for (place, templates) in places {
+        for (stack, calls) in recorded {
+            let mut roles = templates.roles(stack).unwrap();
+            change(&mut roles);
+            cases.push(Case::new(stack, *place, &roles, calls));
+        }
+    }
+    let open: Vec<&str> = OPEN.into_iter().chain([IN_SUBNETS]).collect();
+    judge(&cases, &open).unwrap_or_else(|error| panic!("{}", support::chain(&error)))
+}
+
+/// A judge that finds nothing proves something only where it finds what is wrong: here, in the first stack, a right too few,
+/// one too many, one by a name that AWS does not have, and one for every repository.
+fn assert_that_the_judge_sees(places: &[(Place, TemplateAccount)], recorded: &[(&str, Calls)]) {
+    for (from, to, finding) in [
+        (
+            "ecr:PutImage",
+            "ecr:GetLifecyclePolicy",
+            "a call without a right: ecr:PutImage",
+        ),
+        (
+            "ecr:PutImage",
+            "ecr:GetLifecyclePolicy",
+            "a right without a call: ",
+        ),
+        (
+            "ecr:PutImage",
+            "ecr:PutImages",
+            "a call without a right: ecr:PutImage",
+        ),
+        (
+            ":repository/app",
+            ":repository/*",
+            "a right that reaches too far: ecr:PutImage",
+        ),
+    ] {
+        let findings = judged_by_aws(places, recorded, |roles| {
+            let changed = json!(roles).to_string().replace(from, to);
+            *roles = serde_json::from_str(&changed).unwrap();
+        });
+        let found = findings.iter().filter(|one| one.contains(finding)).count();
+        assert!(
+            found >= 3,
+            "{to} is not seen in every partition: {findings:#?}"
+        );
     }
 }
 

@@ -1,5 +1,6 @@
 //! AWS's JSON protocol (awsJson1.1), as CodeBuild and ECR speak it.
-//! In: requests. Out: a call's name, its caller and its JSON; answers and refusals. Knows no action.
+//! In: requests. Out: a call's name, its caller and its JSON; answers and refusals. Knows no action, but holds each, both ways,
+//! against AWS's model of it.
 
 use std::{future::Future, sync::Arc};
 
@@ -10,6 +11,7 @@ use serde_json::{Value, json};
 use crate::{
     faults::{Fault, Faults, Service},
     iam::{self, Caller, Iam},
+    model::{self, Misfit, Model},
 };
 
 /// Of any call; manifests are the largest thing in one.
@@ -63,8 +65,17 @@ impl Refused {
     pub(crate) fn broken(message: impl Into<String>) -> Self {
         Self {
             status: 500,
-            ..Self::new("ServerException", message)
+            ..Self::new("InternalFailure", message)
         }
+    }
+
+    /// A request that does not fit the service's model.
+    fn invalid(service: Service, misfit: &Misfit) -> Self {
+        let code = match service {
+            Service::CodeBuild => "InvalidInputException",
+            _ => "InvalidParameterException",
+        };
+        Self::new(code, format!("Invalid parameter: {misfit}"))
     }
 
     fn answer(&self) -> Response<Body> {
@@ -124,21 +135,47 @@ where
         Some(Fault::Cut | Fault::CutAfter(_)) => return None,
         _ => None,
     };
-    if let Some(refused) = refused {
-        faults.done(&received);
-        return Some(refused.answer());
-    }
+    let model = model(service);
     let call = Arc::new(Call {
         action,
         caller,
         input,
     });
-    let output = match act(call).await {
+    let action = &call.action;
+    let misfit = model.and_then(|model| model.check_request(action, &call.input).err());
+    if let (Some(misfit), Caller::Role { .. }) = (&misfit, &call.caller) {
+        faults.note_misfit(format!("{name} sent {misfit}"));
+    }
+    let result = match (refused, misfit) {
+        (Some(refused), _) => Err(refused),
+        (None, Some(misfit)) if model.is_some_and(|model| model.has(action)) => {
+            Err(Refused::invalid(service, &misfit))
+        }
+        (None, _) => act(call.clone()).await,
+    };
+    let checked = model.map_or(Ok(()), |model| match &result {
+        Ok(output) => model.check_answer(action, output),
+        Err(refused) => model.check_error(action, &refused.code),
+    });
+    if let Err(misfit) = checked {
+        faults.note_misfit(format!("this cloud answered {misfit}"));
+    }
+    let output = match result {
         Ok(output) => answer(200, &output),
         Err(refused) => refused.answer(),
     };
     faults.done(&received);
     (!answer_is_lost).then_some(output)
+}
+
+/// AWS's model of a service that has an API in JSON; [`Cloud::start`](super::Cloud::start) has read it.
+fn model(service: Service) -> Option<&'static Model> {
+    let service = match service {
+        Service::CodeBuild => model::Service::CodeBuild,
+        Service::Ecr => model::Service::Ecr,
+        Service::Registry | Service::Storage => return None,
+    };
+    Model::of(service).ok()
 }
 
 fn answer(status: u16, json: &Value) -> Response<Body> {

@@ -15,6 +15,11 @@ use crate::programs;
 const REQUIREMENTS: &str = include_str!("../../requirements.txt");
 const PACKAGE: &str = include_str!("../../apps/package.json");
 const LOCK: &str = include_str!("../../apps/package-lock.json");
+const JUDGE: [&str; 3] = [
+    include_str!("../../authorization/package.json"),
+    include_str!("../../authorization/package-lock.json"),
+    include_str!("../../authorization/judge.js"),
+];
 
 /// What is not ours and not a system package.
 #[derive(Clone, Debug)]
@@ -31,13 +36,37 @@ impl Tools {
     /// # Errors
     /// `pip` or `npm` is missing or failed.
     pub fn install() -> Result<Self, Error> {
-        let root = folder();
-        make(&root)?;
-        let lock = root.join("lock");
-        let held = File::create(&lock).and_then(|file| file.lock().map(|()| file));
-        let held = held.map_err(|source| Error::Write { path: lock, source })?;
+        let emulator = Self::python_packages()?;
+        let (root, _held) = locked()?;
+        let cdk = installed(&root, "cdk", &[PACKAGE, LOCK], |partial| {
+            npm_packages(partial, PACKAGE, LOCK)
+        })?;
+        Ok(Self {
+            emulator,
+            cdk: cdk.join("node_modules/aws-cdk/bin/cdk"),
+        })
+    }
 
-        let emulator = installed(&root, "emulator", &[REQUIREMENTS], |partial| {
+    /// Installs the judge of policies and AWS's authorization reference, where they are not there yet; their folder.
+    ///
+    /// # Errors
+    /// `npm` is missing or failed.
+    pub fn authorization() -> Result<PathBuf, Error> {
+        let (root, _held) = locked()?;
+        installed(&root, "authorization", &JUDGE, |partial| {
+            let [package, lock, script] = JUDGE;
+            write(&partial.join("judge.js"), script)?;
+            npm_packages(partial, package, lock)
+        })
+    }
+
+    /// Installs the emulator, and botocore with AWS's models, where they are not there yet; their folder.
+    ///
+    /// # Errors
+    /// `pip` is missing or failed.
+    pub fn python_packages() -> Result<PathBuf, Error> {
+        let (root, _held) = locked()?;
+        installed(&root, "emulator", &[REQUIREMENTS], |partial| {
             write(&partial.join("requirements.txt"), REQUIREMENTS)?;
             let target = partial.display().to_string();
             let mut pip = Command::new("python3");
@@ -45,26 +74,18 @@ impl Tools {
                 .args(["--disable-pip-version-check", "--root-user-action=ignore"])
                 .args(["--target", &target, "--requirement", "requirements.txt"]);
             done(pip.current_dir(partial))
-        })?;
-        let cdk = installed(&root, "cdk", &[PACKAGE, LOCK], |partial| {
-            write(&partial.join("package.json"), PACKAGE)?;
-            write(&partial.join("package-lock.json"), LOCK)?;
-            let mut npm = Command::new("npm");
-            npm.args([
-                "ci",
-                "--ignore-scripts",
-                "--no-audit",
-                "--no-fund",
-                "--loglevel=error",
-            ]);
-            done(npm.current_dir(partial))
-        })?;
-        drop(held);
-        Ok(Self {
-            emulator,
-            cdk: cdk.join("node_modules/aws-cdk/bin/cdk"),
         })
     }
+}
+
+/// The folder of all tools, and the lock that holds others off until it is dropped.
+fn locked() -> Result<(PathBuf, File), Error> {
+    let root = folder();
+    make(&root)?;
+    let lock = root.join("lock");
+    let held = File::create(&lock).and_then(|file| file.lock().map(|()| file));
+    let held = held.map_err(|source| Error::Write { path: lock, source })?;
+    Ok((root, held))
 }
 
 /// Where the local cloud keeps what outlives a run.
@@ -114,6 +135,21 @@ fn installed(
         Ok(()) => Ok(path),
         Err(source) => Err(Error::Write { path, source }),
     }
+}
+
+/// What a lock file names, in a folder.
+fn npm_packages(folder: &Path, package: &str, lock: &str) -> Result<(), Error> {
+    write(&folder.join("package.json"), package)?;
+    write(&folder.join("package-lock.json"), lock)?;
+    let mut npm = Command::new("npm");
+    npm.args([
+        "ci",
+        "--ignore-scripts",
+        "--no-audit",
+        "--no-fund",
+        "--loglevel=error",
+    ]);
+    done(npm.current_dir(folder))
 }
 
 fn done(command: &mut Command) -> Result<(), Error> {

@@ -13,6 +13,7 @@ use super::Shared;
 use crate::{
     account::Later,
     loopback::{Reply, Server},
+    model::{Model, Service},
 };
 
 /// What an asynchronous invocation may carry: 1 MiB since October 2025, 256 KiB before; the smaller is held to.
@@ -71,6 +72,13 @@ async fn answer(shared: &Arc<Shared>, request: Request<Bytes>) -> Reply {
             &format!("Function not found: {called}"),
         );
     }
+    if let Err(misfit) = check(&request) {
+        return refuse(
+            StatusCode::BAD_REQUEST,
+            "InvalidParameterValueException",
+            &misfit,
+        );
+    }
     let payload = request.body().clone();
     let kind = request.headers().get("x-amz-invocation-type").cloned();
     if let Err(message) = (function.allowed)(request, "lambda:InvokeFunction", arn).await {
@@ -120,6 +128,19 @@ async fn answer(shared: &Arc<Shared>, request: Request<Bytes>) -> Reply {
     }
     Shared::deliver(shared, payload);
     Reply::new(StatusCode::ACCEPTED, "")
+}
+
+/// Holds a request against AWS's model of it.
+fn check(request: &Request<Bytes>) -> Result<(), String> {
+    let model = Model::of(Service::Lambda).map_err(|error| error.to_string())?;
+    let header = |name: &str| {
+        let value = request.headers().get(name)?.to_str().ok()?;
+        Some(value.to_owned())
+    };
+    let (method, path) = (request.method().as_str(), request.uri().path());
+    let input = model.rest_input("Invoke", method, path, header);
+    let checked = input.and_then(|input| model.check_request("Invoke", &input));
+    checked.map_err(|misfit| misfit.to_string())
 }
 
 fn refuse(status: StatusCode, kind: &'static str, message: &str) -> Reply {

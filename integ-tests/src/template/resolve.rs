@@ -5,10 +5,56 @@ use serde_json::{Map, Value};
 
 use crate::account::{ACCOUNT_ID, REGION};
 
+/// A region, and how AWS is addressed there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The region.
+    pub region: &'static str,
+    /// The second part of every ARN.
+    pub partition: &'static str,
+    /// The end of host names.
+    pub suffix: &'static str,
+}
+
+impl Place {
+    /// Where the local cloud is.
+    pub const HOME: Self = Self {
+        region: REGION,
+        partition: "aws",
+        suffix: "amazonaws.com",
+    };
+    /// In China.
+    pub const CHINA: Self = Self {
+        region: "cn-north-1",
+        partition: "aws-cn",
+        suffix: "amazonaws.com.cn",
+    };
+    /// In GovCloud.
+    pub const GOVCLOUD: Self = Self {
+        region: "us-gov-west-1",
+        partition: "aws-us-gov",
+        suffix: "amazonaws.com",
+    };
+
+    /// What is said of [`Self::HOME`], said of this place.
+    pub fn translate(&self, text: &str) -> String {
+        let arns = format!("arn:{}:", self.partition);
+        text.replace("arn:aws:", &arns).replace(REGION, self.region)
+    }
+
+    fn arn(&self, service: &str, name: &str) -> String {
+        let Self {
+            region, partition, ..
+        } = self;
+        format!("arn:{partition}:{service}:{region}:{ACCOUNT_ID}:{name}")
+    }
+}
+
 /// A stack: a template that was deployed, as far as names go.
 #[derive(Clone, Debug)]
 pub(super) struct Stack {
     pub(super) name: String,
+    pub(super) place: Place,
     pub(super) template: Value,
 }
 
@@ -32,10 +78,8 @@ impl Stack {
 
     /// The ARN of the stack.
     pub(super) fn id(&self) -> String {
-        let name = &self.name;
-        format!(
-            "arn:aws:cloudformation:{REGION}:{ACCOUNT_ID}:stack/{name}/6b0a4f60-0000-11f0-8000-0e0000000001"
-        )
+        let name = format!("stack/{}/6b0a4f60-0000-11f0-8000-0e0000000001", self.name);
+        self.place.arn("cloudformation", &name)
     }
 
     /// The physical name of a resource.
@@ -68,19 +112,17 @@ impl Stack {
         let kind = self.template["Resources"][id]["Type"]
             .as_str()
             .unwrap_or_default();
+        let arn = |service: &str, what: &str| self.place.arn(service, &format!("{what}{name}"));
         Ok(match kind {
-            "AWS::IAM::Role" => format!("arn:aws:iam::{ACCOUNT_ID}:role/{name}"),
-            "AWS::Lambda::Function" => {
-                format!("arn:aws:lambda:{REGION}:{ACCOUNT_ID}:function:{name}")
+            "AWS::IAM::Role" => {
+                let partition = self.place.partition;
+                format!("arn:{partition}:iam::{ACCOUNT_ID}:role/{name}")
             }
-            "AWS::CodeBuild::Project" => {
-                format!("arn:aws:codebuild:{REGION}:{ACCOUNT_ID}:project/{name}")
-            }
+            "AWS::Lambda::Function" => arn("lambda", "function:"),
+            "AWS::CodeBuild::Project" => arn("codebuild", "project/"),
             // With the streams in it, as CloudFormation gives it.
-            "AWS::Logs::LogGroup" => {
-                format!("arn:aws:logs:{REGION}:{ACCOUNT_ID}:log-group:{name}:*")
-            }
-            _ => format!("arn:aws:ecr:{REGION}:{ACCOUNT_ID}:repository/{name}"),
+            "AWS::Logs::LogGroup" => arn("logs", "log-group:") + ":*",
+            _ => arn("ecr", "repository/"),
         })
     }
 
@@ -184,9 +226,9 @@ impl Stack {
     fn reference(&self, id: &str) -> Result<String, Unresolved> {
         Ok(match id {
             "AWS::AccountId" => ACCOUNT_ID.to_owned(),
-            "AWS::Region" => REGION.to_owned(),
-            "AWS::Partition" => "aws".to_owned(),
-            "AWS::URLSuffix" => "amazonaws.com".to_owned(),
+            "AWS::Region" => self.place.region.to_owned(),
+            "AWS::Partition" => self.place.partition.to_owned(),
+            "AWS::URLSuffix" => self.place.suffix.to_owned(),
             "AWS::StackName" => self.name.clone(),
             "AWS::StackId" => self.id(),
             _ => return self.name_of(id),
@@ -217,6 +259,7 @@ mod tests {
     fn stack() -> Stack {
         Stack {
             name: "S".to_owned(),
+            place: Place::HOME,
             template: json!({ "Resources": {
                 "Role": { "Type": "AWS::IAM::Role", "Properties": {} },
                 "Named": { "Type": "AWS::IAM::Role", "Properties": { "RoleName": { "Fn::Sub": "r-${AWS::Region}" } } },
@@ -246,6 +289,24 @@ mod tests {
             "plain": ["kept", 1, true, null],
         });
         assert_eq!(resolved, expected);
+    }
+
+    #[test]
+    fn elsewhere_arns_are_those_of_the_place() {
+        let place = Place::CHINA;
+        let value = json!({ "Fn::Join": ["|", [
+            { "Fn::GetAtt": ["Role", "Arn"] },
+            { "Fn::GetAtt": ["Logs", "Arn"] },
+            { "Ref": "AWS::URLSuffix" },
+        ] ] });
+        let stack = Stack { place, ..stack() };
+        let resolved = stack.resolve(&value).unwrap();
+        let expected = "arn:aws-cn:iam::000000000000:role/S-Role-L0CALSUFF1X0|\
+                        arn:aws-cn:logs:cn-north-1:000000000000:log-group:S-Logs-L0CALSUFF1X0:*|amazonaws.com.cn";
+        assert_eq!(resolved, expected);
+        let home = "arn:aws:ecr:us-east-1:000000000000:repository/app";
+        let there = "arn:aws-cn:ecr:cn-north-1:000000000000:repository/app";
+        assert_eq!(place.translate(home), there);
     }
 
     #[test]

@@ -45,7 +45,7 @@ pub enum Error {
 }
 
 /// The templates of an app's stacks, by the stacks' names.
-pub(super) fn synthesize(app: &Path) -> Result<BTreeMap<String, Value>, Error> {
+pub(super) fn synthesize(app: &Path, region: &str) -> Result<BTreeMap<String, Value>, Error> {
     let construct = programs::repository().join("cdk-construct");
     for needed in ["lib/index.js", "node_modules/aws-cdk-lib/package.json"] {
         let missing = construct.join(needed);
@@ -62,6 +62,7 @@ pub(super) fn synthesize(app: &Path) -> Result<BTreeMap<String, Value>, Error> {
     let output = Command::new("node")
         .arg(app)
         .env("CDK_OUTDIR", &outdir)
+        .env("STACK_REGION", region)
         .env("NODE_PATH", construct.join("node_modules"))
         .env("SOCI_INDEX_BUILD_PACKAGE", package.path())
         .env("JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION", "20")

@@ -11,7 +11,7 @@ use local_cloud::{
     faults::Gate,
     image::{Image, Layer, Types},
     stage::{Event, Options, Provider, REPOSITORY, Scene},
-    template::TemplateAccount,
+    template::{Place, TemplateAccount},
 };
 use serde_json::Value;
 
@@ -21,11 +21,13 @@ pub(crate) const LIMIT: Duration = Duration::from_secs(40);
 /// The templates; synthesized once in each test program.
 pub(crate) fn templates() -> TemplateAccount {
     static TEMPLATES: OnceLock<TemplateAccount> = OnceLock::new();
-    let templates = TEMPLATES.get_or_init(|| {
-        let app = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/app/app.js");
-        TemplateAccount::synthesize(&app).unwrap_or_else(|error| panic!("{error}"))
-    });
-    templates.fresh()
+    TEMPLATES.get_or_init(|| templates_in(Place::HOME)).fresh()
+}
+
+/// The same in another region.
+pub(crate) fn templates_in(place: Place) -> TemplateAccount {
+    let app = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/app/app.js");
+    TemplateAccount::synthesize_in(place, &app).unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// A scene with the image `app:v1` in it.

@@ -1,7 +1,7 @@
 // The app that the tests of the provider alone take their roles, policies, project and properties from. One stack for
 // each way of use; every stack names the same repository.
 
-const { App, DefaultStackSynthesizer, RemovalPolicy, Size, Stack } = require('aws-cdk-lib');
+const { App, Aws, DefaultStackSynthesizer, RemovalPolicy, Size, Stack } = require('aws-cdk-lib');
 const { SecurityGroup, Vpc } = require('aws-cdk-lib/aws-ec2');
 const { Repository } = require('aws-cdk-lib/aws-ecr');
 const { Role, ServicePrincipal } = require('aws-cdk-lib/aws-iam');
@@ -16,7 +16,7 @@ const app = new App({ analyticsReporting: false });
 
 function stack(id, define) {
   const scope = new Stack(app, id, {
-    env: { account: '000000000000', region: 'us-east-1' },
+    env: { account: '000000000000', region: process.env.STACK_REGION },
     synthesizer: new DefaultStackSynthesizer({ generateBootstrapVersionRule: false }),
   });
   define(scope, Repository.fromRepositoryName(scope, 'Repository', 'app'));
@@ -58,7 +58,8 @@ stack('Private', (scope, repository) => {
     removalPolicy: RemovalPolicy.DESTROY,
     vpc,
     securityGroups: ['sg-1', 'sg-2'].map((id) => SecurityGroup.fromSecurityGroupId(scope, id, id)),
-    encryptionKey: Key.fromKeyArn(scope, 'Key', 'arn:aws:kms:us-east-1:000000000000:key/one'),
+    // Of no region, so that the project has the same id in all of them.
+    encryptionKey: Key.fromKeyArn(scope, 'Key', `arn:${Aws.PARTITION}:kms:${Aws.REGION}:${Aws.ACCOUNT_ID}:key/one`),
     role: new Role(scope, 'Role', { assumedBy: new ServicePrincipal('codebuild.amazonaws.com') }),
     logGroup: new LogGroup(scope, 'Log'),
   });
