@@ -81,13 +81,13 @@ for (const { name, roles } of cases) {
     for (const call of calls) {
       const { unknown, allowed } = await judge(arn, statements, call);
       if (unknown) {
-        find(`AWS knows no such call (${unknown}): ${shown(call)}`);
+        find(`unknown to AWS (${unknown}): ${shown(call)}`);
       } else if (!allowed) {
-        find(`a call without a right: ${shown(call)}`);
+        find(`call without a permission: ${shown(call)}`);
       }
       for (const other of foreign(call)) {
         if ((await judge(arn, statements, other)).allowed) {
-          find(`a right that reaches too far: ${shown(other)}`);
+          find(`permission too broad: ${shown(other)}`);
         }
       }
     }
@@ -97,9 +97,9 @@ for (const { name, roles } of cases) {
         used ||= (await judge(arn, [right], call)).allowed === true;
       }
       if (!used) {
-        find(`a right without a call: ${JSON.stringify(right)}`);
+        find(`permission without a call: ${JSON.stringify(right)}`);
       }
     }
   }
 }
-console.error(`${judged} calls judged`);
+console.error(`${judged} calls evaluated`);

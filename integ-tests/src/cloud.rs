@@ -189,9 +189,12 @@ impl Cloud {
 impl Drop for Cloud {
     /// A test that has met a cloud unlike AWS, or has sent it what AWS would not take, proves nothing.
     fn drop(&mut self) {
-        let misfits = self.faults.misfits();
-        if !misfits.is_empty() && !std::thread::panicking() {
-            panic!("AWS's models do not fit:\n{}", misfits.join("\n"));
+        let mismatchs = self.faults.mismatchs();
+        if !mismatchs.is_empty() && !std::thread::panicking() {
+            panic!(
+                "requests or responses do not match AWS's models:\n{}",
+                mismatchs.join("\n")
+            );
         }
     }
 }

@@ -145,7 +145,7 @@ pub struct Faults(Mutex<State>);
 struct State {
     rules: Vec<Rule>,
     calls: Vec<Received>,
-    misfits: Vec<String>,
+    mismatchs: Vec<String>,
     hook: Option<Hook>,
 }
 
@@ -201,14 +201,14 @@ impl Faults {
         state.calls.iter().filter(|call| point.meets(call)).count()
     }
 
-    /// What did not fit AWS's models: what programs sent, and what this cloud answered.
-    pub fn misfits(&self) -> Vec<String> {
-        self.state().misfits.clone()
+    /// What did not match AWS's models: requests of programs, and responses of this cloud.
+    pub fn mismatchs(&self) -> Vec<String> {
+        self.state().mismatchs.clone()
     }
 
     /// Notes one.
-    pub(crate) fn note_misfit(&self, misfit: String) {
-        self.state().misfits.push(misfit);
+    pub(crate) fn note_mismatch(&self, mismatch: String) {
+        self.state().mismatchs.push(mismatch);
     }
 
     /// Notes a call, lets it wait where it is to, and says what else is to go wrong with it.

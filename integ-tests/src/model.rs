@@ -1,5 +1,5 @@
 //! AWS's models of its services, as botocore has them: what a request, an answer and an error may look like.
-//! In: an operation's name and JSON. Out: where it does not fit. Knows nothing of what operations do.
+//! In: an operation's name and JSON. Out: where it does not match. Knows nothing of what operations do.
 //!
 //! The models come out of the pinned wheel that the emulator brings; nothing of them is written here.
 
@@ -15,7 +15,7 @@ use std::{
 use flate2::read::GzDecoder;
 use serde_json::{Map, Value};
 
-pub use self::shape::Misfit;
+pub use self::shape::Mismatch;
 use self::shape::{Shapes, Side};
 use crate::control_plane::{self, Tools};
 
@@ -122,16 +122,16 @@ impl Model {
     /// Holds a request against its operation.
     ///
     /// # Errors
-    /// The first place where it does not fit.
-    pub fn check_request(&self, operation: &str, input: &Value) -> Result<(), Misfit> {
+    /// The first mismatch.
+    pub fn check_request(&self, operation: &str, input: &Value) -> Result<(), Mismatch> {
         self.check(operation, Side::Request, input)
     }
 
     /// Holds an answer against its operation.
     ///
     /// # Errors
-    /// The first place where it does not fit.
-    pub fn check_answer(&self, operation: &str, output: &Value) -> Result<(), Misfit> {
+    /// The first mismatch.
+    pub fn check_answer(&self, operation: &str, output: &Value) -> Result<(), Mismatch> {
         self.check(operation, Side::Answer, output)
     }
 
@@ -139,14 +139,14 @@ impl Model {
     ///
     /// # Errors
     /// Where the model does not have it.
-    pub fn check_error(&self, operation: &str, code: &str) -> Result<(), Misfit> {
+    pub fn check_error(&self, operation: &str, code: &str) -> Result<(), Mismatch> {
         let declared = self.operations.get(operation);
         let declared = declared.and_then(|operation| operation["errors"].as_array());
         let mut declared = declared.into_iter().flatten();
         let known = COMMON.contains(&code) || declared.any(|error| error["shape"] == code);
         known
             .then_some(())
-            .ok_or_else(|| Misfit::new(operation, format!("does not declare the error {code}")))
+            .ok_or_else(|| Mismatch::new(operation, format!("the error {code} is not declared")))
     }
 
     /// The input of a request over REST: members that stand in path, headers and body, by the model's `location`.
@@ -159,16 +159,16 @@ impl Model {
         method: &str,
         path: &str,
         header: impl Fn(&str) -> Option<String>,
-    ) -> Result<Value, Misfit> {
+    ) -> Result<Value, Mismatch> {
         let http = &self.operations[operation]["http"];
         let uri = http["requestUri"].as_str().unwrap_or_default();
         let labels = (http["method"] == method)
             .then(|| labels(uri, path))
             .flatten();
         let mut input = labels.ok_or_else(|| {
-            Misfit::new(
+            Mismatch::new(
                 operation,
-                format!("is {} {uri}, not {method} {path}", http["method"]),
+                format!("expected {} {uri}, got {method} {path}", http["method"]),
             )
         })?;
         let shape = self.operations[operation]["input"]["shape"].as_str();
@@ -183,9 +183,9 @@ impl Model {
         Ok(Value::Object(input))
     }
 
-    fn check(&self, operation: &str, side: Side, value: &Value) -> Result<(), Misfit> {
+    fn check(&self, operation: &str, side: Side, value: &Value) -> Result<(), Mismatch> {
         let Some(known) = self.operations.get(operation) else {
-            return Err(Misfit::new(operation, "is no operation"));
+            return Err(Mismatch::new(operation, "unknown operation"));
         };
         let part = match side {
             Side::Request => "input",
@@ -245,7 +245,7 @@ mod tests {
         for (bad, place) in [
             (
                 json!({ "repositoryName": "team/app" }),
-                "BatchGetImage has no imageIds",
+                "BatchGetImage: imageIds is required",
             ),
             (
                 json!({ "repositoryName": "Team", "imageIds": ids(1) }),
@@ -253,19 +253,19 @@ mod tests {
             ),
             (
                 json!({ "repositoryName": "team", "imageIds": ids(101) }),
-                "BatchGetImage.imageIds has 101",
+                "BatchGetImage.imageIds: 101 elements",
             ),
             (
                 json!({ "repositoryNam": "team", "imageIds": ids(1) }),
-                "BatchGetImage has no",
+                "BatchGetImage: repositoryName is required",
             ),
             (
                 json!({ "repositoryName": "team", "imageIds": [{ "tag": "v1" }] }),
-                "BatchGetImage.imageIds[0] has no member tag",
+                "BatchGetImage.imageIds[0]: unknown member tag",
             ),
         ] {
-            let misfit = ecr().check_request("BatchGetImage", &bad).unwrap_err();
-            assert!(misfit.to_string().starts_with(place), "{misfit}");
+            let mismatch = ecr().check_request("BatchGetImage", &bad).unwrap_err();
+            assert!(mismatch.to_string().starts_with(place), "{mismatch}");
         }
         let codebuild = Model::of(Service::CodeBuild).unwrap();
         let start = |kind: &str| {

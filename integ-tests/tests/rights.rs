@@ -230,22 +230,22 @@ fn assert_that_the_judge_sees(places: &[(Place, TemplateAccount)], recorded: &[(
         (
             "ecr:PutImage",
             "ecr:GetLifecyclePolicy",
-            "a call without a right: ecr:PutImage",
+            "call without a permission: ecr:PutImage",
         ),
         (
             "ecr:PutImage",
             "ecr:GetLifecyclePolicy",
-            "a right without a call: ",
+            "permission without a call: ",
         ),
         (
             "ecr:PutImage",
             "ecr:PutImages",
-            "a call without a right: ecr:PutImage",
+            "call without a permission: ecr:PutImage",
         ),
         (
             ":repository/app",
             ":repository/*",
-            "a right that reaches too far: ecr:PutImage",
+            "permission too broad: ecr:PutImage",
         ),
     ] {
         let findings = judged_by_aws(places, recorded, |roles| {

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::{
     faults::{Fault, Faults, Service},
     iam::{self, Caller, Iam},
-    model::{self, Misfit, Model},
+    model::{self, Mismatch, Model},
 };
 
 /// Of any call; manifests are the largest thing in one.
@@ -69,13 +69,13 @@ impl Refused {
         }
     }
 
-    /// A request that does not fit the service's model.
-    fn invalid(service: Service, misfit: &Misfit) -> Self {
+    /// A request that does not match the service's model.
+    fn invalid(service: Service, mismatch: &Mismatch) -> Self {
         let code = match service {
             Service::CodeBuild => "InvalidInputException",
             _ => "InvalidParameterException",
         };
-        Self::new(code, format!("Invalid parameter: {misfit}"))
+        Self::new(code, format!("Invalid parameter: {mismatch}"))
     }
 
     fn answer(&self) -> Response<Body> {
@@ -142,14 +142,14 @@ where
         input,
     });
     let action = &call.action;
-    let misfit = model.and_then(|model| model.check_request(action, &call.input).err());
-    if let (Some(misfit), Caller::Role { .. }) = (&misfit, &call.caller) {
-        faults.note_misfit(format!("{name} sent {misfit}"));
+    let mismatch = model.and_then(|model| model.check_request(action, &call.input).err());
+    if let (Some(mismatch), Caller::Role { .. }) = (&mismatch, &call.caller) {
+        faults.note_mismatch(format!("{name} sent {mismatch}"));
     }
-    let result = match (refused, misfit) {
+    let result = match (refused, mismatch) {
         (Some(refused), _) => Err(refused),
-        (None, Some(misfit)) if model.is_some_and(|model| model.has(action)) => {
-            Err(Refused::invalid(service, &misfit))
+        (None, Some(mismatch)) if model.is_some_and(|model| model.has(action)) => {
+            Err(Refused::invalid(service, &mismatch))
         }
         (None, _) => act(call.clone()).await,
     };
@@ -157,8 +157,8 @@ where
         Ok(output) => model.check_answer(action, output),
         Err(refused) => model.check_error(action, &refused.code),
     });
-    if let Err(misfit) = checked {
-        faults.note_misfit(format!("this cloud answered {misfit}"));
+    if let Err(mismatch) = checked {
+        faults.note_mismatch(format!("the local cloud responded {mismatch}"));
     }
     let output = match result {
         Ok(output) => answer(200, &output),

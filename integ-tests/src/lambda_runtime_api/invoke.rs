@@ -72,11 +72,11 @@ async fn answer(shared: &Arc<Shared>, request: Request<Bytes>) -> Reply {
             &format!("Function not found: {called}"),
         );
     }
-    if let Err(misfit) = check(&request) {
+    if let Err(mismatch) = check(&request) {
         return refuse(
             StatusCode::BAD_REQUEST,
             "InvalidParameterValueException",
-            &misfit,
+            &mismatch,
         );
     }
     let payload = request.body().clone();
@@ -140,7 +140,7 @@ fn check(request: &Request<Bytes>) -> Result<(), String> {
     let (method, path) = (request.method().as_str(), request.uri().path());
     let input = model.rest_input("Invoke", method, path, header);
     let checked = input.and_then(|input| model.check_request("Invoke", &input));
-    checked.map_err(|misfit| misfit.to_string())
+    checked.map_err(|mismatch| mismatch.to_string())
 }
 
 fn refuse(status: StatusCode, kind: &'static str, message: &str) -> Reply {

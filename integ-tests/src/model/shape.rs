@@ -1,19 +1,19 @@
 //! Shapes of a model, and JSON held against them: members, required ones, types, lengths, ranges, patterns, enums.
-//! In: a shape's name and a value. Out: the first place where the value does not fit.
+//! In: a shape's name and a value. Out: the first mismatch.
 
 use std::{collections::BTreeMap, fmt};
 
 use regex_lite::Regex;
 use serde_json::{Map, Value};
 
-/// A place that does not fit a model.
+/// Where a value does not match a model.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Misfit {
+pub struct Mismatch {
     place: String,
     what: String,
 }
 
-impl Misfit {
+impl Mismatch {
     pub(super) fn new(place: &str, what: impl Into<String>) -> Self {
         Self {
             place: place.to_owned(),
@@ -22,13 +22,13 @@ impl Misfit {
     }
 }
 
-impl fmt::Display for Misfit {
+impl fmt::Display for Mismatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.place, self.what)
+        write!(f, "{}: {}", self.place, self.what)
     }
 }
 
-impl std::error::Error for Misfit {}
+impl std::error::Error for Mismatch {}
 
 /// Whose words a value is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,9 +72,9 @@ impl Shapes {
         value: &Value,
         place: &str,
         side: Side,
-    ) -> Result<(), Misfit> {
+    ) -> Result<(), Mismatch> {
         let Some(shape) = self.shapes.get(name) else {
-            return Err(Misfit::new(place, format!("has the unknown shape {name}")));
+            return Err(Mismatch::new(place, format!("unknown shape {name}")));
         };
         let of = |part: &str| shape[part]["shape"].as_str().unwrap_or_default();
         match (shape["type"].as_str().unwrap_or_default(), value) {
@@ -99,12 +99,15 @@ impl Shapes {
                 let least = shape["min"].as_i64().unwrap_or(i64::MIN);
                 let most = shape["max"].as_i64().unwrap_or(i64::MAX);
                 ensure((least..=most).contains(&number), place, || {
-                    format!("is {number}, not {least} to {most}")
+                    format!("{number}, expected {least} to {most}")
                 })
             }
             // In JSON, seconds.
             ("timestamp" | "double" | "float", Value::Number(_)) => Ok(()),
-            (kind, value) => Err(Misfit::new(place, format!("is no {kind}: {value}"))),
+            (kind, value) => Err(Mismatch::new(
+                place,
+                format!("expected type {kind}, got {value}"),
+            )),
         }
     }
 
@@ -114,18 +117,16 @@ impl Shapes {
         object: &Map<String, Value>,
         place: &str,
         side: Side,
-    ) -> Result<(), Misfit> {
+    ) -> Result<(), Mismatch> {
         // Services and SDKs read null as not given.
         let given = |name: &str| object.get(name).is_some_and(|value| !value.is_null());
         let required = shape["required"].as_array().into_iter().flatten();
         for name in required.filter_map(Value::as_str) {
-            ensure(given(name), place, || {
-                format!("has no {name}, which is required")
-            })?;
+            ensure(given(name), place, || format!("{name} is required"))?;
         }
         for (name, value) in object {
             let Some(member) = shape["members"][name]["shape"].as_str() else {
-                return Err(Misfit::new(place, format!("has no member {name}")));
+                return Err(Mismatch::new(place, format!("unknown member {name}")));
             };
             if given(name) {
                 self.check(member, value, &format!("{place}.{name}"), side)?;
@@ -134,37 +135,40 @@ impl Shapes {
         Ok(())
     }
 
-    fn text(&self, name: &str, shape: &Value, text: &str, place: &str) -> Result<(), Misfit> {
+    fn text(&self, name: &str, shape: &Value, text: &str, place: &str) -> Result<(), Mismatch> {
         within(shape, text.chars().count(), "characters", place)?;
         let values = shape["enum"].as_array();
         let known = values.is_none_or(|values| values.iter().any(|value| value == text));
-        ensure(known, place, || format!("is {text:?}, which is no {name}"))?;
+        ensure(known, place, || {
+            format!("{text:?} is not a value of {name}")
+        })?;
         let Some(pattern) = shape["pattern"].as_str() else {
             return Ok(());
         };
-        let regex = self.patterns.get(name).ok_or_else(|| {
-            Misfit::new(place, format!("has a form that cannot be read: {pattern}"))
-        })?;
+        let regex = self
+            .patterns
+            .get(name)
+            .ok_or_else(|| Mismatch::new(place, format!("cannot read the pattern {pattern}")))?;
         ensure(regex.is_match(text), place, || {
-            format!("is {text:?}, not of the form {pattern}")
+            format!("{text:?} does not match {pattern}")
         })
     }
 }
 
 /// AWS's `min` and `max` of how many there are.
-fn within(shape: &Value, count: usize, what: &str, place: &str) -> Result<(), Misfit> {
+fn within(shape: &Value, count: usize, what: &str, place: &str) -> Result<(), Mismatch> {
     let least = shape["min"].as_u64().unwrap_or(0);
     let most = shape["max"].as_u64().unwrap_or(u64::MAX);
     ensure((least..=most).contains(&(count as u64)), place, || {
-        format!("has {count} {what}, not {least} to {most}")
+        format!("{count} {what}, expected {least} to {most}")
     })
 }
 
-fn ensure(fits: bool, place: &str, what: impl FnOnce() -> String) -> Result<(), Misfit> {
+fn ensure(fits: bool, place: &str, what: impl FnOnce() -> String) -> Result<(), Mismatch> {
     if fits {
         return Ok(());
     }
-    Err(Misfit::new(place, what()))
+    Err(Mismatch::new(place, what()))
 }
 
 #[cfg(test)]
@@ -192,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn what_fits_passes() {
+    fn values_that_match_pass() {
         for value in [
             json!({ "name": "ab" }),
             json!({ "name": "abcd", "status": "BAD", "tags": ["ab"], "minutes": 9, "at": 1.5 }),
@@ -209,64 +213,64 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_named() {
+    fn mismatches_are_named() {
         for (value, expected) in [
-            (json!({}), "it has no name, which is required"),
-            (json!({ "name": null }), "it has no name, which is required"),
-            (json!({ "name": "ab", "nam": 1 }), "it has no member nam"),
-            (json!({ "name": 1 }), "it.name is no string: 1"),
+            (json!({}), "it: name is required"),
+            (json!({ "name": null }), "it: name is required"),
+            (json!({ "name": "ab", "nam": 1 }), "it: unknown member nam"),
+            (json!({ "name": 1 }), "it.name: expected type string, got 1"),
             (
                 json!({ "name": "a" }),
-                "it.name has 1 characters, not 2 to 4",
+                "it.name: 1 characters, expected 2 to 4",
             ),
             (
                 json!({ "name": "aB" }),
-                "it.name is \"aB\", not of the form [a-z]+",
+                "it.name: \"aB\" does not match [a-z]+",
             ),
             (
                 json!({ "name": "ab", "status": "good" }),
-                "it.status is \"good\", which is no Status",
+                "it.status: \"good\" is not a value of Status",
             ),
             (
                 json!({ "name": "ab", "tags": ["ab", "x"] }),
-                "it.tags[1] has 1 characters, not 2 to 4",
+                "it.tags[1]: 1 characters, expected 2 to 4",
             ),
             (
                 json!({ "name": "ab", "tags": ["ab", "ab", "ab"] }),
-                "it.tags has 3 elements, not 1 to 2",
+                "it.tags: 3 elements, expected 1 to 2",
             ),
             (
                 json!({ "name": "ab", "minutes": 4 }),
-                "it.minutes is 4, not 5 to 9",
+                "it.minutes: 4, expected 5 to 9",
             ),
             (
                 json!({ "name": "ab", "minutes": 5.5 }),
-                "it.minutes is no integer: 5.5",
+                "it.minutes: expected type integer, got 5.5",
             ),
             (
                 json!({ "name": "ab", "at": "today" }),
-                "it.at is no timestamp: \"today\"",
+                "it.at: expected type timestamp, got \"today\"",
             ),
             (
                 json!({ "name": "ab", "notes": { "ab": 1 } }),
-                "it.notes.ab is no boolean: 1",
+                "it.notes.ab: expected type boolean, got 1",
             ),
-            (json!([]), "it is no structure: []"),
+            (json!([]), "it: expected type structure, got []"),
         ] {
-            let misfit = shapes()
+            let mismatch = shapes()
                 .check("Build", &value, "it", Side::Answer)
                 .unwrap_err();
-            assert_eq!(misfit.to_string(), expected);
+            assert_eq!(mismatch.to_string(), expected);
         }
     }
 
     #[test]
     fn only_a_service_sends_empty_lists() {
         let value = json!({ "name": "ab", "tags": [] });
-        let misfit = shapes()
+        let mismatch = shapes()
             .check("Build", &value, "it", Side::Request)
             .unwrap_err();
-        assert_eq!(misfit.to_string(), "it.tags has 0 elements, not 1 to 2");
+        assert_eq!(mismatch.to_string(), "it.tags: 0 elements, expected 1 to 2");
         assert_eq!(shapes().check("Build", &value, "it", Side::Answer), Ok(()));
     }
 }
