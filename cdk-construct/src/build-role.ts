@@ -8,10 +8,12 @@ import { IRole, Policy, PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-
 import { IKey } from 'aws-cdk-lib/aws-kms';
 import { ILogGroup } from 'aws-cdk-lib/aws-logs';
 import { Asset } from 'aws-cdk-lib/aws-s3-assets';
-import { Construct, IConstruct } from 'constructs';
+import { Construct, IConstruct, IDependable } from 'constructs';
 import { attachedPolicy } from './attached-policy';
-import { acceptFindings } from './nag';
-import { shortHash } from './short-hash';
+import { acceptFindings, resourceFinding } from './nag';
+import { policiesOf } from './resources-of';
+import { Right } from './rights-policy';
+import { RoleRights } from './role-rights';
 
 /** What CodeBuild does with the key for what it stores of a build (its user guide, "Configure encryption"). */
 const KEY_ACTIONS = [
@@ -23,6 +25,20 @@ const KEY_ACTIONS = [
   'kms:ReEncryptTo',
 ];
 
+/** Reading images, and pushing indexes. */
+const PUSH: Right = {
+  name: 'push',
+  actions: [
+    'ecr:BatchCheckLayerAvailability',
+    'ecr:BatchGetImage',
+    'ecr:CompleteLayerUpload',
+    'ecr:GetDownloadUrlForLayer',
+    'ecr:InitiateLayerUpload',
+    'ecr:PutImage',
+    'ecr:UploadLayerPart',
+  ],
+};
+
 /** What a build uses wherever it works. */
 export interface BuildNeeds {
   readonly logGroup: ILogGroup;
@@ -32,6 +48,9 @@ export interface BuildNeeds {
 
 export class BuildRole {
   public readonly role: IRole;
+  /** What every index has to depend on. A given role that takes no policies has to have its own. */
+  public readonly essentials: IDependable[];
+  private readonly rights: RoleRights;
 
   constructor(
     private readonly scope: Construct,
@@ -39,7 +58,7 @@ export class BuildRole {
     needs: BuildNeeds,
   ) {
     this.role = given ?? new Role(scope, 'Role', { assumedBy: new ServicePrincipal('codebuild.amazonaws.com') });
-    const policy = this.allow('Policy', statementsFor(needs));
+    const policy = this.allow(statementsFor(needs));
     acceptFindings(policy?.node.defaultChild, [
       {
         id: 'AwsSolutions-IAM5',
@@ -47,21 +66,13 @@ export class BuildRole {
         reason: 'The only right on * is ecr:GetAuthorizationToken, for which IAM knows no resource',
       },
     ]);
+    this.rights = new RoleRights(scope, 'Rights', { role: this.role });
+    this.essentials = [policiesOf(scope), ...(given === undefined || this.rights.isAttached ? [] : [policiesOf(given)])];
   }
 
   /** Lets builds read images of the repository and push indexes to it. */
   public useRepository(repository: IRepository): void {
-    const actions = [
-      'ecr:BatchCheckLayerAvailability',
-      'ecr:BatchGetImage',
-      'ecr:CompleteLayerUpload',
-      'ecr:GetDownloadUrlForLayer',
-      'ecr:InitiateLayerUpload',
-      'ecr:PutImage',
-      'ecr:UploadLayerPart',
-    ];
-    const { stack, repositoryArn } = repository;
-    this.allow(`Policy-${shortHash([stack.node.addr, stack.resolve(repositoryArn)])}`, [allow(actions, repositoryArn)]);
+    this.rights.allow(PUSH, { arn: repository.repositoryArn, owner: repository.stack });
   }
 
   /**
@@ -71,6 +82,7 @@ export class BuildRole {
   public useSubnets({ subnetIds }: SelectedSubnets): Policy {
     const arnOf = (resource: string, resourceName: string, account?: string): string =>
       Stack.of(this.scope).formatArn({ service: 'ec2', account, resource, resourceName });
+    const anyInterface = arnOf('network-interface', '*');
     const policy = attachedPolicy(this.role, this.scope, 'NetworkPolicy', [
       // The interfaces have no names before they are made, and what describes takes nothing but everything.
       allow(
@@ -87,7 +99,7 @@ export class BuildRole {
       ),
       new PolicyStatement({
         actions: ['ec2:CreateNetworkInterfacePermission'],
-        resources: [arnOf('network-interface', '*')],
+        resources: [anyInterface],
         conditions: {
           StringEquals: { 'ec2:AuthorizedService': 'codebuild.amazonaws.com' },
           // A subnet that is shared has the account of its owner, which is not known here; its id is unique.
@@ -98,17 +110,18 @@ export class BuildRole {
     acceptFindings(policy.node.defaultChild, [
       {
         id: 'AwsSolutions-IAM5',
+        appliesTo: ['Resource::*', resourceFinding(Stack.of(this.scope), anyInterface)],
         reason: "CodeBuild's user guide asks for these rights: interfaces have no names before they are made",
       },
     ]);
     return policy;
   }
 
-  /** In the policy by this id, or in the default policy of our own role. */
-  private allow(id: string, statements: PolicyStatement[]): IConstruct | undefined {
+  /** In the default policy of our own role, or in a policy of its own. */
+  private allow(statements: PolicyStatement[]): IConstruct | undefined {
     if (this.given !== undefined) {
       // The default policy would be in the stack of the role, and could not name what is in this one.
-      return attachedPolicy(this.given, this.scope, id, statements);
+      return attachedPolicy(this.given, this.scope, 'Policy', statements);
     }
     statements.forEach((statement) => this.role.addToPrincipalPolicy(statement));
     return this.role.node.tryFindChild('DefaultPolicy');

@@ -15,6 +15,7 @@ import { keyOf, logRetentionOf, machineOf } from './build-environment';
 import { SociIndexOptions } from './build-options';
 import { BuildRole } from './build-role';
 import { acceptFindings } from './nag';
+import { connectionsOf, rulesOf } from './resources-of';
 
 /** Part of the logical ids of deployed stacks: never changes. */
 const ID = 'SociIndexBuildProject';
@@ -51,7 +52,10 @@ export class BuilderProject extends Construct {
 
   public readonly projectName: string;
   public readonly projectArn: string;
-  /** What every index has to depend on: the rights and the network of a build must be there before it and until after. */
+  /**
+   * What every index has to depend on, beside the project: the rights and the network of a build must be there before it
+   * and until after.
+   */
   public readonly essentials: IDependable[];
   private readonly role: BuildRole;
 
@@ -98,8 +102,7 @@ export class BuilderProject extends Construct {
     this.projectName = project.ref;
     this.projectArn = project.attrArn;
 
-    const given = [options.vpc, ...(options.securityGroups ?? []), options.role, options.logGroup, encryptionKey];
-    this.essentials = [this, ...given.filter((resource) => resource !== undefined)];
+    this.essentials = [...this.role.essentials, ...(network?.essentials ?? [])];
   }
 
   /** Lets builds read images of the repository and push indexes to it. */
@@ -129,6 +132,7 @@ export class BuilderProject extends Construct {
     ];
     return {
       policy: this.role.useSubnets(subnets),
+      essentials: [...[vpc, ...subnets.subnets].map(connectionsOf), ...groups.map(rulesOf)],
       vpcConfig: {
         vpcId: vpc.vpcId,
         subnets: subnets.subnetIds,
@@ -140,6 +144,7 @@ export class BuilderProject extends Construct {
 
 interface Network {
   readonly policy: IDependable;
+  readonly essentials: IDependable[];
   readonly vpcConfig: CfnProject.VpcConfigProperty;
 }
 

@@ -1,14 +1,14 @@
 // Which image is which in a stack. In: where an image comes from. Out: the id of its index, which stays where only the content
 // changes, and is the same on every machine and in every stage.
 
-import { Stack, Stage, Token } from 'aws-cdk-lib';
+import { Stack, Token } from 'aws-cdk-lib';
 import { IRepository } from 'aws-cdk-lib/aws-ecr';
 import { DockerImageAssetOptions } from 'aws-cdk-lib/aws-ecr-assets';
-import { Construct } from 'constructs';
 import { defaultOutputTag } from './output-tag';
 import { plain } from './plain';
 import { shortHash } from './short-hash';
 import { SociIndexV2BuildOptions } from './soci-index-v2-build';
+import { pathFrom } from './stable-text';
 
 /** Part of the logical ids of deployed stacks: never changes. */
 const ID = 'SociImage';
@@ -35,13 +35,6 @@ export function idOf(stack: Stack, source: Source, options: SociIndexV2BuildOpti
   const kind = options.outputImageTag ?? defaultOutputTag(stack, { tag: '' }, options);
   const hash = shortHash(stack.resolve(plain([source.key, kind])));
   return [ID, source.name.slice(0, NAME_IN_ID), hash].filter((part) => part !== '').join('-');
-}
-
-/** What stands above the stack or its stage stays out: ids are the same in every stage. */
-export function pathFrom(stack: Stack, construct: Construct): string {
-  const owner = Stack.of(construct);
-  const above = owner === stack ? stack : Stage.of(owner);
-  return construct.node.path.slice(above?.node.path.length ?? 0);
 }
 
 /** The environment stays out where it is that of the stack. */

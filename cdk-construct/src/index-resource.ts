@@ -47,6 +47,8 @@ export class IndexResource {
     const provider = ProviderFunction.of(scope);
     const project = BuilderProject.of(scope, options);
     project.useRepository(repository);
+    provider.useRepository(repository, { isDestroyed });
+    provider.useProject(project.projectArn);
 
     waitForAsset(scope, repository);
 
@@ -80,13 +82,8 @@ export class IndexResource {
       },
     });
     // References alone do not wait for the policies of the two roles: without them the first calls would be denied. On
-    // delete, they keep the rights and the log groups until the resource is gone.
-    this.resource.node.addDependency(
-      ...project.essentials,
-      ...provider.essentials,
-      ...provider.rightsIn(repository, { isDestroyed }),
-      provider.rightsOn(project.projectArn),
-    );
+    // delete, they keep the rights until the resource is gone.
+    this.resource.node.addDependency(...project.essentials, ...provider.essentials);
   }
 
   /** The tag, known when the resource is there: who uses it waits. */

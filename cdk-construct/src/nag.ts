@@ -1,8 +1,12 @@
 // Findings of cdk-nag that are right as they are. In: a resource, the rule, and the reason. Out: the resource's metadata as
-// cdk-nag reads it, so that this library does not need it and its users have nothing to suppress.
+// cdk-nag 2 and 3 read it, so that this library does not need it and its users have nothing to suppress.
 
-import { CfnResource } from 'aws-cdk-lib';
+import { CfnResource, Stack } from 'aws-cdk-lib';
 import { IConstruct } from 'constructs';
+import { textOf } from './references';
+
+/** Version 3 reads this from the construct (`Validations.ACKNOWLEDGED_RULES_METADATA_KEY`, aws-cdk-lib 2.257 and newer). */
+const ACKNOWLEDGED_RULES = 'aws:cdk:acknowledged-rules';
 
 export interface Finding {
   readonly id: string;
@@ -19,4 +23,13 @@ export function acceptFindings(resource: IConstruct | undefined, findings: Findi
   resource.addMetadata('cdk_nag', {
     rules_to_suppress: findings.map(({ id, reason, appliesTo }) => ({ id, reason, applies_to: appliesTo })),
   });
+  const ids = findings.flatMap(({ id, reason, appliesTo }) =>
+    (appliesTo?.map((about) => `${id}[${about}]`) ?? [id]).map((each) => [each, reason]),
+  );
+  resource.node.addMetadata(ACKNOWLEDGED_RULES, Object.fromEntries(ids));
+}
+
+/** A resource of a policy, as `appliesTo` names it. */
+export function resourceFinding(stack: Stack, arn: string): string {
+  return `Resource::${textOf(stack.resolve(arn)).replace(/\$\{([^}]*)\}/g, '<$1>')}`;
 }

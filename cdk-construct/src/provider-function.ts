@@ -1,18 +1,39 @@
 // The function that answers CloudFormation: one per stack, whatever number of indexes the stack has. Gives out its
-// ARN, and the rights that each index needs. Knows nothing of the custom resource's properties.
+// ARN, and takes the repositories and projects that it works with. Knows nothing of the custom resource's properties.
 
 import { Duration, RemovalPolicy, Stack } from 'aws-cdk-lib';
 import { IRepository } from 'aws-cdk-lib/aws-ecr';
-import { Policy, PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
+import { PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import { Architecture, CfnFunction, Code, Function, Runtime, RuntimeFamily } from 'aws-cdk-lib/aws-lambda';
 import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
 import { Construct, IDependable } from 'constructs';
 import { programArchitecture, providerZip } from './assets';
 import { attachedPolicy } from './attached-policy';
-import { shortHash } from './short-hash';
+import { policiesOf } from './resources-of';
+import { Right } from './rights-policy';
+import { RoleRights, Target } from './role-rights';
 
 /** Part of the logical ids of deployed stacks: never changes. */
 const ID = 'SociIndexBuildProvider';
+
+/** Reading covers the referrers of an image too (ECR's API reference, ListImageReferrers). */
+const READ: Right = {
+  name: 'read',
+  actions: ['ecr:BatchCheckLayerAvailability', 'ecr:BatchGetImage', 'ecr:GetDownloadUrlForLayer'],
+};
+const READ_AND_DELETE: Right = {
+  name: 'delete',
+  actions: [...READ.actions, 'ecr:BatchDeleteImage', 'ecr:DescribeImages'],
+};
+const BUILD: Right = {
+  name: 'build',
+  actions: [
+    'codebuild:BatchGetBuilds',
+    'codebuild:ListBuildsForProject',
+    'codebuild:StartBuild',
+    'codebuild:StopBuild',
+  ],
+};
 
 export class ProviderFunction extends Construct {
   /** The function of the scope's stack; made where there is none yet. */
@@ -22,8 +43,9 @@ export class ProviderFunction extends Construct {
   }
 
   public readonly functionArn: string;
-  /** What every index has to depend on. */
+  /** What every index has to depend on, beside the function: the rights of it. */
   public readonly essentials: IDependable[];
+  private readonly rights: RoleRights;
   private readonly role: Role;
 
   private constructor(scope: Construct, id: string) {
@@ -59,45 +81,23 @@ export class ProviderFunction extends Construct {
     this.functionArn = handler.functionArn;
 
     // A policy of its own: the role's default policy is made before the function, and cannot name it.
-    const invokeItself = attachedPolicy(this.role, this, 'InvokeItself', [
+    attachedPolicy(this.role, this, 'InvokeItself', [
       new PolicyStatement({ actions: ['lambda:InvokeFunction'], resources: [this.functionArn] }),
     ]);
-    this.essentials = [logGroup, this.role, handler, invokeItself];
+    this.rights = new RoleRights(this, 'Rights', { role: this.role, isReplaced: true });
+    this.essentials = [policiesOf(this)];
   }
 
-  /**
-   * Lets the function read images of the repository, and see and delete indexes where that is wanted. The index must
-   * depend on what this returns: CloudFormation updates policies first and deletes what has left the template last, so a
-   * right that only this index needs has to stand in a policy that leaves with it.
-   */
-  public rightsIn(repository: IRepository, { isDestroyed }: { readonly isDestroyed: boolean }): IDependable[] {
-    const allow = (right: string, ...actions: string[]): IDependable =>
-      this.policy(right, repository.stack, repository.repositoryArn, actions);
-
-    // Reading covers the referrers of an image too (ECR's API reference, ListImageReferrers).
-    const rights = [
-      allow('Read', 'ecr:BatchCheckLayerAvailability', 'ecr:BatchGetImage', 'ecr:GetDownloadUrlForLayer'),
-    ];
-    if (isDestroyed) {
-      rights.push(allow('Delete', 'ecr:BatchDeleteImage', 'ecr:DescribeImages'));
+  /** Lets the function read images of the repository, and see and delete indexes where that is wanted. */
+  public useRepository(repository: IRepository, { isDestroyed }: { readonly isDestroyed: boolean }): void {
+    const target: Target = { arn: repository.repositoryArn, owner: repository.stack };
+    if (isDestroyed || !this.rights.has(READ_AND_DELETE, target)) {
+      this.rights.allow(isDestroyed ? READ_AND_DELETE : READ, target);
     }
-    return rights;
   }
 
-  /** Lets the function run builds of the project. The index must depend on what this returns, as for a repository. */
-  public rightsOn(projectArn: string): IDependable {
-    return this.policy('Build', Stack.of(this), projectArn, [
-      'codebuild:BatchGetBuilds',
-      'codebuild:ListBuildsForProject',
-      'codebuild:StartBuild',
-      'codebuild:StopBuild',
-    ]);
-  }
-
-  /** The policy that allows this on the resource; made where there is none yet. */
-  private policy(right: string, owner: Stack, arn: string, actions: string[]): Policy {
-    // An ARN may only name a logical id, and those of two stacks can be the same.
-    const id = `${right}-${shortHash([owner.node.addr, owner.resolve(arn)])}`;
-    return attachedPolicy(this.role, this, id, [new PolicyStatement({ actions, resources: [arn] })]);
+  /** Lets the function run builds of the project. */
+  public useProject(projectArn: string): void {
+    this.rights.allow(BUILD, { arn: projectArn, owner: Stack.of(this) });
   }
 }

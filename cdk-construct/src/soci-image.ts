@@ -8,12 +8,13 @@ import { DockerImageAsset, DockerImageAssetOptions, Platform } from 'aws-cdk-lib
 import { ContainerDefinition, ContainerImage, ContainerImageConfig } from 'aws-cdk-lib/aws-ecs';
 import { Construct, IConstruct } from 'constructs';
 import { pushedImage } from './image-asset';
-import { idOf, pathFrom, placeOf, Source, whatIsBuilt } from './image-id';
+import { idOf, placeOf, Source, whatIsBuilt } from './image-id';
 import { isSame, Settings, settingsOf, shown } from './image-settings';
 import { checkInputImage, InputImage, nameOf, tagOrDigestOf } from './input-image';
 import { checkValues } from './lookups';
 import { defaultOutputTag } from './output-tag';
 import { SociIndexV2Build, SociIndexV2BuildOptions, SociIndexV2BuildProps } from './soci-index-v2-build';
+import { pathFrom } from './stable-text';
 import { taskOf } from './task';
 import { checkTaskOfBuild } from './task-checks';
 import { checkOptions, checkTag } from './validate';

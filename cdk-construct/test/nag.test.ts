@@ -14,7 +14,11 @@ const ACCEPTED = [
   ['SociIndexBuildProject', 'AwsSolutions-CB4', undefined],
   ['SociIndexBuildProjectRoleDefaultPolicy', 'AwsSolutions-IAM5', ['Resource::*']],
   ['SociIndexBuildProjectRoleDefaultPolicy', 'AwsSolutions-IAM5', ['Resource::*']],
-  ['SociIndexBuildProjectNetworkPolicy', 'AwsSolutions-IAM5', undefined],
+  [
+    'SociIndexBuildProjectNetworkPolicy',
+    'AwsSolutions-IAM5',
+    ['Resource::*', 'Resource::arn:<AWS::Partition>:ec2:<AWS::Region>:<AWS::AccountId>:network-interface/*'],
+  ],
 ];
 
 /** A stack with all that the constructs can make. */

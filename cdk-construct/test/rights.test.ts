@@ -5,7 +5,7 @@ import { Template } from 'aws-cdk-lib/assertions';
 import { ComputeType } from 'aws-cdk-lib/aws-codebuild';
 import { Repository } from 'aws-cdk-lib/aws-ecr';
 import { SociIndexBuild, SociIndexOptions, SociIndexV2Build } from '../src';
-import { INDEX, repositoryIn, Resource, resourcesOf, Statement, statementsOf, templateOf } from './template';
+import { repositoryIn, Resource, resourcesOf, Statement, statementsOf, templateOf } from './template';
 
 const PROVIDER = 'lambda.amazonaws.com';
 const BUILDER = 'codebuild.amazonaws.com';
@@ -132,42 +132,48 @@ test('only the repository whose index is destroyed may lose images', () => {
 });
 
 describe('what a Delete needs stays until the index is deleted', () => {
-  // CloudFormation updates policies first and deletes what has left the template last. So an index may depend on no
-  // right that stands in a policy together with those that others need.
-  const template = templateOf((stack) => {
-    const repository = repositoryIn(stack);
-    const lost = { removalPolicy: RemovalPolicy.DESTROY, computeType: ComputeType.LARGE };
-    new SociIndexV2Build(stack, 'Kept', { repository, inputImageTag: 'kept' });
-    new SociIndexV2Build(stack, 'Lost', { repository, inputImageTag: 'lost', ...lost });
-    new SociIndexV2Build(stack, 'Elsewhere', { repository: repositoryIn(stack, 'other'), inputImageTag: 'v1' });
-  });
+  // CloudFormation changes policies first, and deletes what has left the template last. So a right that leaves has to take its
+  // policy along.
+  const templateWith = (...ids: string[]): Template =>
+    templateOf((stack) => {
+      const repository = repositoryIn(stack);
+      const lost = { removalPolicy: RemovalPolicy.DESTROY, computeType: ComputeType.LARGE };
+      const all: Record<string, () => unknown> = {
+        kept: () => new SociIndexV2Build(stack, 'Kept', { repository, inputImageTag: 'kept' }),
+        lost: () => new SociIndexV2Build(stack, 'Lost', { repository, inputImageTag: 'lost', ...lost }),
+        other: () => new SociIndexV2Build(stack, 'Other', { repository: repositoryIn(stack, 'other'), inputImageTag: 'v1' }),
+      };
+      ids.forEach((id) => all[id]());
+    });
 
-  function policiesOf(tag: string): Record<string, string> {
-    const [index] = Object.values(resourcesOf(template, INDEX)).filter(
-      ({ Properties }) => Properties['InputImageTag'] === tag,
-    );
+  function policiesOf(template: Template): Record<string, string> {
     const policies = Object.entries(resourcesOf(template, 'AWS::IAM::Policy'));
     return Object.fromEntries(
       policies
-        .filter(([id]) => index.DependsOn?.includes(id))
+        .filter(([id]) => id.startsWith('SociIndexBuildProviderRights'))
         .map(([id, policy]) => [id, JSON.stringify(statementsIn(policy))]),
     );
   }
 
-  test.each(['ecr:BatchDeleteImage', 'codebuild:StopBuild'])('%s', (action) => {
-    const allowing = Object.entries(policiesOf('lost')).filter(([, statements]) => statements.includes(action));
+  test.each([
+    ['that may delete', 'lost', 'ecr:BatchDeleteImage'],
+    ['of a project', 'lost', 'codebuild:StopBuild'],
+    ['of a repository', 'other', 'repository/other'],
+  ])('a right %s', (_, leaving, right) => {
+    const all = ['kept', 'lost', 'other'];
+    const before = policiesOf(templateWith(...all));
+    const after = policiesOf(templateWith(...all.filter((id) => id !== leaving)));
 
-    expect(allowing).toHaveLength(1);
-    expect(policiesOf('kept')).not.toHaveProperty(allowing[0][0]);
+    expect(JSON.stringify(before)).toContain(right);
+    expect(Object.keys(before)).toHaveLength(1);
+    expect(after).not.toHaveProperty(Object.keys(before)[0]);
+    // What stays has its rights before, too.
+    expect(Object.keys(after)).toHaveLength(1);
   });
 
-  test('the right to read is shared within a repository, and not beyond', () => {
-    const readers = ['kept', 'lost', 'v1'].map((tag) =>
-      Object.keys(policiesOf(tag)).filter((id) => id.startsWith('SociIndexBuildProviderRead')),
-    );
-    expect(readers[0]).toHaveLength(1);
-    expect(readers[1]).toEqual(readers[0]);
-    expect(readers[2]).not.toEqual(readers[0]);
+  test('whatever order the indexes come in, it is the same policy', () => {
+    const ids = (...order: string[]): string[] => Object.keys(policiesOf(templateWith(...order)));
+    expect(ids('kept', 'other')).toEqual(ids('other', 'kept'));
   });
 });
 
@@ -182,7 +188,7 @@ test('repositories of two stacks are two, even under the same logical id', () =>
   const reading = statementsOf(Template.fromStack(stack), PROVIDER).filter(({ Action }) =>
     Action.includes('ecr:BatchGetImage'),
   );
-  expect(reading.map(({ Resource: on }) => JSON.stringify(on))).toEqual([
+  expect(reading.flatMap(({ Resource: on }) => on).map((on) => JSON.stringify(on))).toEqual([
     expect.stringContaining('"A:ExportsOutput'),
     expect.stringContaining('"B:ExportsOutput'),
   ]);
