@@ -12,7 +12,8 @@ use std::{
 
 use bytes::Bytes;
 
-use super::{BlobsInUse, Edit, Files, OpenFile, lock::locked};
+use super::lock::locked;
+use crate::layout::{BlobsInUse, Edit, Files, OpenFile};
 
 pub(super) struct Directory {
     root: PathBuf,

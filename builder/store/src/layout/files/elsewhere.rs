@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::Layout;
+use crate::layout::Layout;
 use soci_format::{
     limits::Limits,
     oci::Place,

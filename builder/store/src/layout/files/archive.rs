@@ -22,7 +22,8 @@ use place::{Part, members};
 pub use rewrite::Rewrite;
 use rewrite::io_error;
 
-use super::{BlobsInUse, Edit, Files, OpenFile, lock::locked};
+use super::lock::locked;
+use crate::layout::{BlobsInUse, Edit, Files, OpenFile};
 
 const INDEX: &str = "index.json";
 
