@@ -34,7 +34,7 @@ export function checkTaskOfIndex(task: Task, platforms?: Platform[]): void {
     }
     return (
       `The task ${task.path} runs on ${architecture}, but its image is indexed for ${indexed.join(', ')} ` +
-      `only, so it would start without an index: add ${needed} to 'platforms', or change the task's 'runtimePlatform'`
+      `only, so it would start without an index: add ${needed} to 'platforms', or change the task's '${task.architectureProperty}'`
     );
   });
 }
@@ -50,7 +50,7 @@ export function checkTaskOfBuild(task: Task, { platform }: Platform): void {
     }
     return (
       `The task ${task.path} runs on ${architecture}, but its image is built for ${platform}, so ` +
-      `it could not start: build it for ${needed} ('platform'), or give the task a 'runtimePlatform' of ${other}`
+      `it could not start: build it for ${needed} ('platform'), or give the task a '${task.architectureProperty}' of ${other}`
     );
   });
 }

@@ -11,6 +11,8 @@ export interface Task {
   readonly container: Construct;
   readonly path: string;
   readonly mayBeFargate: boolean;
+  /** The property that says on which architecture it runs. */
+  readonly architectureProperty: string;
   /** To be asked when everything is defined: until then, the task can be changed by its resource. */
   runtime(): Runtime;
   obtainExecutionRole(): IRole;
@@ -32,6 +34,7 @@ export function taskOf(scope: Construct, container: { readonly taskDefinition?: 
       container: scope,
       path: taskDefinition.node.path,
       mayBeFargate: taskDefinition.isFargateCompatible,
+      architectureProperty: 'runtimePlatform',
       runtime: () => runtimeOf(taskDefinition),
       obtainExecutionRole: () => taskDefinition.obtainExecutionRole(),
     };
@@ -47,6 +50,7 @@ export function taskOf(scope: Construct, container: { readonly taskDefinition?: 
     path: scope.node.path,
     // The image is bound before the container has its properties; this is a method, and only EC2 has it.
     mayBeFargate: !('addUlimit' in scope),
+    architectureProperty: 'fargateCpuArchitecture',
     runtime: () => (isOfFargate(scope) ? runtimeOfJob(scope) : {}),
     obtainExecutionRole: taskDefinition.obtainExecutionRole,
   };

@@ -3,7 +3,7 @@
 
 import { join } from 'path';
 import { App, Aspects, Fn, Stack, Stage } from 'aws-cdk-lib';
-import { Annotations, Match } from 'aws-cdk-lib/assertions';
+import { Annotations, Match, Template } from 'aws-cdk-lib/assertions';
 import { Platform } from 'aws-cdk-lib/aws-ecr-assets';
 import {
   CfnTaskDefinition,
@@ -17,6 +17,8 @@ import {
   RuntimePlatform,
   TaskDefinition,
 } from 'aws-cdk-lib/aws-ecs';
+import { Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
+import { Construct } from 'constructs';
 import { SociImage, SociIndexBuild, SociIndexV2Build } from '../src';
 import { repositoryIn } from './template';
 
@@ -186,4 +188,14 @@ describe('a task that is not for Fargate', () => {
       expectSynth(builtFor(LINUX_ARM64), taskIn).not.toThrow();
     }
   });
+});
+
+test('a job of AWS Batch is told its own property', () => {
+  const stack = new Stack(new App(), 'Stack');
+  const role = new Role(stack, 'Role', { assumedBy: new ServicePrincipal('ecs-tasks.amazonaws.com') });
+  // As `EcsFargateContainerDefinition` is, which the oldest aws-cdk-lib does not have.
+  const job = Object.assign(new Construct(stack, 'Job'), { fargatePlatformVersion: 'LATEST', fargateCpuArchitecture: ARM64 });
+  const image = SociImage.fromEcrRepository(repositoryIn(stack), 'v1', { platforms: [LINUX_AMD64] });
+  image.bind(job, { taskDefinition: { obtainExecutionRole: () => role } } as never);
+  expect(() => Template.fromStack(stack)).toThrow("add linux/arm64 to 'platforms', or change the task's 'fargateCpuArchitecture'");
 });
