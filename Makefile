@@ -28,7 +28,7 @@ test: ## Run all tests: constructs (TypeScript, Python), packages as installed, 
 lint: setup-lint cdk-construct/node_modules/.package-lock.json ## Check formatting, lints and scripts
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
-	cd cdk-construct && npm run lint && npm run docgen:check && npm run rosetta:check && npm run integ:check && npm run templates:check
+	cd cdk-construct && npm run lint && npm run docgen:check && npm run rosetta:check && npm run integ:check && npm run templates:check && npm run nag:check
 	@$(S)/lint-scripts
 
 deny: ## Check licences and origins of every dependency (advisories need GitHub: .ci/deny advisories)
