@@ -48,9 +48,15 @@ export function placeOf(stack: Stack, { repositoryName, stack: owner, env }: IRe
   ];
 }
 
-/** The options that make another image: a cache or a name does not. */
+/**
+ * The options that make another image: a cache does not. Build arguments tell images of one directory apart, unless a name
+ * does: then they may change with each build.
+ */
 export function whatIsBuilt(options: DockerImageAssetOptions): unknown {
-  const others = ['assetName', 'cacheDisabled', 'cacheFrom', 'cacheTo', 'displayName', 'invalidation'];
-  const entries = Object.entries(options).filter(([name, value]) => !others.includes(name) && value !== undefined);
+  const others = ['cacheDisabled', 'cacheFrom', 'cacheTo', 'displayName', 'invalidation'];
+  const isNamed = 'assetName' in options && options.assetName !== undefined;
+  const entries = Object.entries(options).filter(
+    ([name, value]) => value !== undefined && !others.includes(name) && !(isNamed && name === 'buildArgs'),
+  );
   return plain(Object.fromEntries(entries.sort(([one], [other]) => (one < other ? -1 : 1))));
 }

@@ -8,8 +8,9 @@ import { Template } from 'aws-cdk-lib/assertions';
 import { ComputeType } from 'aws-cdk-lib/aws-codebuild';
 import { Repository } from 'aws-cdk-lib/aws-ecr';
 import { DockerImageAsset, Platform } from 'aws-cdk-lib/aws-ecr-assets';
+import { ContainerImage } from 'aws-cdk-lib/aws-ecs';
 import { Construct } from 'constructs';
-import { SociImage, SociIndexV2BuildOptions, WhenNotIndexed } from '../src';
+import { SociImage, SociImageAssetProps, SociIndexV2BuildOptions, WhenNotIndexed } from '../src';
 import { DIRECTORY, indexesOfContainers, task } from './task-images';
 import { INDEX, onlyResource, repositoryIn, resourcesOf, templateOf } from './template';
 
@@ -90,6 +91,23 @@ describe('ids', () => {
     });
     const alone = templateOf((stack) => task(stack, 'A', SociImage.fromAsset(DIRECTORY, { cacheTo: { type: 'gha' } })));
     expect(onlyResource(alone, INDEX).id).toBe(onlyResource(template, INDEX).id);
+  });
+
+  describe('with a name for the asset', () => {
+    // A property of newer aws-cdk-libs.
+    const named = (assetName: string, props: SociImageAssetProps = {}): ContainerImage =>
+      SociImage.fromAsset(DIRECTORY, { ...props, assetName } as SociImageAssetProps);
+    const idOf = (image: ContainerImage): string => onlyResource(templateOf((stack) => task(stack, 'Task', image)), INDEX).id;
+
+    test('stay where only build arguments change', () => {
+      const [before, after] = ['a', 'b'].map((SHA) => idOf(named('app', { buildArgs: { SHA } })));
+      expect(after).toBe(before);
+      expect(idOf(named('app', { target: 'other' }))).not.toBe(before);
+    });
+
+    test('are others for another name, which can be another repository', () => {
+      expect(idOf(named('one'))).not.toBe(idOf(named('two')));
+    });
   });
 
   test('are the same in every stage and environment', () => {
