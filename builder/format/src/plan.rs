@@ -5,7 +5,7 @@ use std::{collections::HashMap, fmt};
 
 use crate::{
     digest::Digest,
-    index::{BUILD_TOOL, DISABLE_XATTRS, LAYER_DIGEST, LAYER_MEDIA_TYPE, SPAN_SIZE, ZTOC},
+    index::{BUILD_TOOL, LAYER_DIGEST, SPAN_SIZE, Version, ZTOC, soci_index, ztoc_descriptor},
     oci::{Descriptor, ImageManifest, LayerEncoding},
     plural::bytes,
 };
@@ -101,45 +101,33 @@ pub fn layer_plan(layer: &Descriptor, is_there: bool, options: &IndexOptions) ->
     }
 }
 
-/// Whether `soci_index` is what we would build of `image` by `plans`, one for each of its layers, as far as manifests can tell. Where
-/// they cannot (marks and prefetch artifacts come from the ztocs' contents), the answer is no.
+/// Whether `found` is the index of `version` that we would build of an image by `plans`, one for each of its layers. It is built anew
+/// from the ztocs that `found` names, and must come out with the same digest: so nothing that an index says is forgotten here. Where
+/// manifests cannot tell (marks and prefetch artifacts come from the ztocs' contents), the answer is no.
 pub fn is_wanted_index(
-    soci_index: &ImageManifest,
-    image: &ImageManifest,
+    found: (Digest, &ImageManifest),
+    version: Version,
+    image: (&Descriptor, &ImageManifest),
     plans: &[LayerPlan],
     options: &IndexOptions,
 ) -> bool {
-    let planned = image.layers.iter().zip(plans);
-    let wanted = planned.filter_map(|(layer, plan)| match plan {
-        LayerPlan::Index(_) => Some(layer),
-        LayerPlan::Skip(_) => None,
-    });
-    !options.optimize_xattrs
-        && options.prefetch_files.is_empty()
-        && !soci_index.layers.is_empty()
-        && soci_index.annotations.get(BUILD_TOOL) == Some(&options.build_tool)
-        && soci_index
-            .layers
-            .iter()
-            .all(|ztoc| !ztoc.annotations.contains_key(DISABLE_XATTRS))
-        && wanted.map(Some).eq(soci_index.layers.iter().map(|ztoc| {
-            image
-                .layers
-                .iter()
-                .find(|layer| is_ztoc_of(ztoc, layer, options))
-        }))
-}
-
-fn is_ztoc_of(ztoc: &Descriptor, layer: &Descriptor, options: &IndexOptions) -> bool {
-    let says = |key, value: &str| {
-        ztoc.annotations
-            .get(key)
-            .is_some_and(|found| found == value)
-    };
-    ztoc.media_type == ZTOC
-        && says(LAYER_DIGEST, &layer.digest.to_string())
-        && says(LAYER_MEDIA_TYPE, &layer.media_type)
-        && says(SPAN_SIZE, &options.span_size.to_string())
+    if options.optimize_xattrs || !options.prefetch_files.is_empty() {
+        return false;
+    }
+    let planned = image.1.layers.iter().zip(plans);
+    let wanted = planned.filter(|(_, plan)| matches!(plan, LayerPlan::Index(_)));
+    let ztocs: Option<Vec<_>> = wanted
+        .map(|(layer, _)| {
+            let digest = layer.digest.to_string();
+            let mut blobs = found.1.layers.iter();
+            let ztoc = blobs.find(|blob| blob.annotations.get(LAYER_DIGEST) == Some(&digest))?;
+            Some(ztoc_descriptor(layer, ztoc, options.span_size, false))
+        })
+        .collect();
+    ztocs.is_some_and(|ztocs| {
+        let (built, _) = soci_index(version, ztocs, image.0, &options.build_tool);
+        built.digest == found.0
+    })
 }
 
 /// The ztocs of `soci_index` that were built with the same options, by the digest of their layer.
@@ -165,4 +153,105 @@ pub fn reusable_ztocs(
             ))
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        index::{DISABLE_XATTRS, PREFETCH},
+        oci::{media_type, to_go_json},
+    };
+
+    fn options() -> IndexOptions {
+        IndexOptions {
+            min_layer_size: 0,
+            span_size: DEFAULT_SPAN_SIZE,
+            prefetch_files: Vec::new(),
+            optimize_xattrs: false,
+            build_tool: "us".to_owned(),
+        }
+    }
+
+    fn image() -> ImageManifest {
+        let layer = |bytes: &[u8]| Descriptor::of("application/vnd.oci.image.layer.v1.tar", bytes);
+        ImageManifest {
+            schema_version: 2,
+            media_type: media_type::OCI_MANIFEST.to_owned(),
+            artifact_type: None,
+            config: Descriptor::of(media_type::OCI_CONFIG, b"config"),
+            layers: vec![layer(b"one"), layer(b"two")],
+            subject: None,
+            annotations: Default::default(),
+        }
+    }
+
+    /// The index of `image`, after `change`.
+    fn index(version: Version, change: impl Fn(&mut ImageManifest)) -> ImageManifest {
+        let image = image();
+        let subject = Descriptor::of(media_type::OCI_MANIFEST, &to_go_json(&image));
+        let ztoc = |layer| {
+            let ztoc = Descriptor::of(ZTOC, b"ztoc");
+            ztoc_descriptor(layer, &ztoc, DEFAULT_SPAN_SIZE, false)
+        };
+        let ztocs = image.layers.iter().map(ztoc).collect();
+        let (_, bytes) = soci_index(version, ztocs, &subject, "us");
+        let mut index: ImageManifest = serde_json::from_slice(&bytes).unwrap();
+        change(&mut index);
+        index
+    }
+
+    fn is_wanted(version: Version, index: &ImageManifest, options: &IndexOptions) -> bool {
+        let image = image();
+        let descriptor = Descriptor::of(media_type::OCI_MANIFEST, &to_go_json(&image));
+        let layers = image.layers.iter();
+        let plans: Vec<_> = layers
+            .map(|layer| layer_plan(layer, true, options))
+            .collect();
+        let found = (Digest::of(&to_go_json(index)), index);
+        is_wanted_index(found, version, (&descriptor, &image), &plans, options)
+    }
+
+    #[test]
+    fn an_index_is_wanted_as_we_would_build_it_and_not_otherwise() {
+        for version in [Version::V1, Version::V2] {
+            let ours = index(version, |_| {});
+            assert!(is_wanted(version, &ours, &options()));
+            let changes: [fn(&mut ImageManifest); 8] = [
+                |index| {
+                    index.annotations.insert("new".to_owned(), "1".to_owned());
+                },
+                |index| index.annotations.clear(),
+                |index| index.layers.reverse(),
+                |index| index.layers.truncate(1),
+                |index| index.layers.push(Descriptor::of(PREFETCH, b"{}")),
+                |index| {
+                    let marks = &mut index.layers[0].annotations;
+                    marks.insert(DISABLE_XATTRS.to_owned(), "true".to_owned());
+                },
+                |index| {
+                    let spans = &mut index.layers[1].annotations;
+                    spans.insert(SPAN_SIZE.to_owned(), "1".to_owned());
+                },
+                |index| index.config.size = 3,
+            ];
+            for (number, change) in changes.into_iter().enumerate() {
+                let changed = index(version, change);
+                assert!(!is_wanted(version, &changed, &options()), "change {number}");
+            }
+        }
+        let v1 = index(Version::V1, |_| {});
+        assert!(!is_wanted(Version::V2, &v1, &options()));
+    }
+
+    #[test]
+    fn what_manifests_cannot_tell_is_not_wanted() {
+        let ours = index(Version::V2, |_| {});
+        let mut prefetching = options();
+        prefetching.prefetch_files = vec!["etc/passwd".to_owned()];
+        assert!(!is_wanted(Version::V2, &ours, &prefetching));
+        let mut marking = options();
+        marking.optimize_xattrs = true;
+        assert!(!is_wanted(Version::V2, &ours, &marking));
+    }
 }

@@ -33,7 +33,7 @@ impl Existing {
 struct Found {
     descriptor: Descriptor,
     manifest: Box<ImageManifest>,
-    /// The platform, version 2; the subject says it otherwise.
+    /// The platform, version 2.
     platform: Option<Platform>,
 }
 
@@ -87,21 +87,14 @@ pub(super) async fn wanted(
     let mut indexes = HashMap::new();
     for target in run.targets.iter().filter(|target| target.has_work()) {
         let found = existing.indexes.iter().find(|found| {
-            let is_for_it = match request.version {
-                Version::V1 => found
-                    .manifest
-                    .subject
-                    .as_ref()
-                    .is_some_and(|of| of.digest == target.descriptor.digest),
-                Version::V2 => found
-                    .platform
-                    .as_ref()
-                    .is_some_and(|platform| platform.same_as(target.platform)),
-            };
+            // Version 1 says it by its subject, which its digest covers.
+            let of = found.platform.as_ref();
+            let is_for_it = of.is_none_or(|platform| platform.same_as(target.platform));
             is_for_it
                 && is_wanted_index(
-                    &found.manifest,
-                    target.manifest,
+                    (found.descriptor.digest, &found.manifest),
+                    request.version,
+                    (target.descriptor, target.manifest),
                     &target.plans,
                     &request.options,
                 )
