@@ -7,6 +7,7 @@ import { Platform } from 'aws-cdk-lib/aws-ecr-assets';
 import { IRole } from 'aws-cdk-lib/aws-iam';
 import { IKey } from 'aws-cdk-lib/aws-kms';
 import { ILogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
+import { IDependable } from 'constructs';
 
 /**
  * What to do with an image that gets no index.
@@ -205,4 +206,11 @@ export interface SociIndexOptions {
    * @default RetentionDays.ONE_MONTH
    */
   readonly logRetention?: RetentionDays;
+
+  /**
+   * What has to be there before the index is built, such as a custom resource that pushes the image.
+   *
+   * @default - the index waits for nothing else
+   */
+  readonly dependencies?: IDependable[];
 }

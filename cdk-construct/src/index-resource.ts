@@ -83,7 +83,7 @@ export class IndexResource {
     });
     // References alone do not wait for the policies of the two roles: without them the first calls would be denied. On
     // delete, they keep the rights until the resource is gone.
-    this.resource.node.addDependency(...project.essentials, ...provider.essentials);
+    this.resource.node.addDependency(...project.essentials, ...provider.essentials, ...(options.dependencies ?? []));
   }
 
   /** The tag, known when the resource is there: who uses it waits. */

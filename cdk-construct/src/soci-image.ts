@@ -213,6 +213,7 @@ const INDEX_OPTIONS: Record<keyof SociIndexV2BuildOptions, true> = {
   role: true,
   logGroup: true,
   logRetention: true,
+  dependencies: true,
 };
 
 function split(props: SociImageAssetProps): { asset: DockerImageAssetOptions; index: SociIndexV2BuildOptions } {

@@ -1,6 +1,6 @@
 // What an index waits for: single resources, whatever else is in a construct that is given, and each once.
 
-import { App, Duration, NestedStack, Stack } from 'aws-cdk-lib';
+import { App, CfnResource, Duration, NestedStack, Stack } from 'aws-cdk-lib';
 import { Template } from 'aws-cdk-lib/assertions';
 import { InterfaceVpcEndpoint, IVpc, PrivateSubnet, SecurityGroup, SubnetType, Vpc } from 'aws-cdk-lib/aws-ec2';
 import { Repository } from 'aws-cdk-lib/aws-ecr';
@@ -182,4 +182,21 @@ test.each<[string, (stack: Stack) => SociIndexOptions]>([
       expect(new Set(DependsOn).size).toBe(DependsOn.length);
     }
   }
+});
+
+test('an index waits for what it is told to, whoever made it', () => {
+  const stack = new Stack(new App(), 'Stack');
+  const pushed = new CfnResource(stack, 'Pushed', { type: 'Custom::Pushed' });
+  const repository = repositoryIn(stack);
+  const dependencies = [pushed];
+  const taskDefinition = new FargateTaskDefinition(stack, 'Task');
+  // Two containers share the index.
+  for (const name of ['one', 'two']) {
+    taskDefinition.addContainer(name, { image: SociImage.fromEcrRepository(repository, 'v1', { dependencies }) });
+  }
+  new SociIndexV2Build(stack, 'V2', { repository, inputImageTag: 'v2', dependencies });
+  new SociIndexBuild(stack, 'V1', { repository, imageTag: 'v1', dependencies });
+
+  const indexes = Object.values(resourcesOf(Template.fromStack(stack), INDEX));
+  expect(indexes.map(({ DependsOn }) => DependsOn?.includes('Pushed'))).toEqual([true, true, true]);
 });

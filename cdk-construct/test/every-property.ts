@@ -1,7 +1,7 @@
 // Every property of every construct: a value, and where it must be seen in the template. The types of the tables have all
 // properties, so that the compiler (`npm run lint`) asks for a row where there is one more.
 
-import { Arn, Duration, RemovalPolicy, Size, Stack } from 'aws-cdk-lib';
+import { Arn, CfnWaitConditionHandle, Duration, RemovalPolicy, Size, Stack } from 'aws-cdk-lib';
 import { Match } from 'aws-cdk-lib/assertions';
 import { ComputeType } from 'aws-cdk-lib/aws-codebuild';
 import { IVpc, SecurityGroup, Vpc } from 'aws-cdk-lib/aws-ec2';
@@ -96,6 +96,12 @@ export const OPTIONS: Table<SociIndexOptions> = {
     given: { logRetention: RetentionDays.ONE_YEAR },
     type: 'AWS::Logs::LogGroup',
     properties: { RetentionInDays: 365 },
+  },
+  // Not a property of any resource; that the index waits is in dependencies.test.ts.
+  dependencies: {
+    given: (scope) => ({ dependencies: [new CfnWaitConditionHandle(scope, 'Pushed')] }),
+    type: 'AWS::CloudFormation::WaitConditionHandle',
+    properties: {},
   },
 };
 
