@@ -11,6 +11,11 @@ mod text;
 
 use askama::Template;
 use base64::{Engine, engine::general_purpose::STANDARD};
+use soci_format::{
+    digest::Digest,
+    index::{BUILD_TOOL, Version},
+    printable::printable,
+};
 
 use crate::{
     reader::{Access, Outline},
@@ -19,11 +24,7 @@ use crate::{
 use comparison::Comparison;
 use files::{FileRow, Files, MissingRow};
 use layers::Layers;
-use soci_format::{
-    digest::Digest,
-    index::{BUILD_TOOL, Version},
-};
-use text::{count, counted, percent, share, shown, size, sum};
+use text::{count, counted, percent, share, size, sum};
 
 const STYLE: &str = include_str!("../templates/page.css");
 
@@ -106,8 +107,8 @@ pub fn write(subject: &Subject<'_>) -> Result<String, Unwritable> {
         style: STYLE,
         style_digest: style_digest(),
         version: env!("CARGO_PKG_VERSION"),
-        reference: shown(subject.reference.as_bytes()),
-        platform: shown(image.platform.to_string().as_bytes()),
+        reference: printable(subject.reference),
+        platform: printable(&image.platform.to_string()),
         root_digest: outline.root.digest.to_string(),
         manifest_digest: image.descriptor.digest.to_string(),
         index: image.index.as_ref().map(|index| IndexView {
@@ -120,7 +121,7 @@ pub fn write(subject: &Subject<'_>) -> Result<String, Unwritable> {
                 .manifest
                 .annotations
                 .get(BUILD_TOOL)
-                .map_or_else(String::new, |tool| shown(tool.as_bytes())),
+                .map_or_else(String::new, |tool| printable(tool)),
         }),
         overview: Overview::of(outline, files.count),
         start: start.map(|start| StartView::of(outline, start, subject.network)),

@@ -19,6 +19,15 @@ mod spans;
 use std::sync::{Arc, atomic::Ordering};
 
 use futures_util::{StreamExt, TryStreamExt, stream};
+use soci_format::{
+    oci::{Platform, Reference},
+    tar::Kind,
+    tree::{NodeId, Tree},
+};
+use soci_store::{
+    load::load,
+    store::{ReadImages, Store},
+};
 
 pub use error::Error;
 pub use file::FileReader;
@@ -29,15 +38,6 @@ pub use spans::{Span, SpanError, Spans, UnusableSpans};
 
 use cache::Cache;
 use layer::Layer;
-use soci_format::{
-    oci::{Platform, Reference},
-    tar::Kind,
-    tree::{NodeId, Tree},
-};
-use soci_store::{
-    load::load,
-    store::{ReadImages, Store},
-};
 
 /// Layers that are prepared at once.
 const LAYERS_AT_ONCE: usize = 4;

@@ -7,12 +7,13 @@ use std::{
     ops::{Add, Range},
 };
 
-use crate::reader::{Access, Outline};
 use soci_format::{
     oci::Descriptor,
     tar::Kind,
     tree::{NodeId, NotFound},
 };
+
+use crate::reader::{Access, Outline};
 
 /// The start of a container that opens certain files.
 pub struct Start {

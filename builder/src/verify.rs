@@ -15,11 +15,6 @@ use std::collections::HashMap;
 
 use futures_util::{StreamExt, stream};
 use serde::Serialize;
-
-pub use compare::differences;
-
-use crate::reader::FoundIndex;
-use layer::Task;
 use soci_format::{
     digest::Digest,
     image::{Image, Missing, NoSuchPlatform, OfPlatform, Role},
@@ -31,6 +26,11 @@ use soci_store::{
     load::{self, Presence, load},
     store::{self, ReadImages, Store},
 };
+
+pub use compare::differences;
+
+use crate::reader::FoundIndex;
+use layer::Task;
 
 /// Layers that are read at once; each keeps two threads busy.
 const LAYERS_AT_ONCE: usize = 2;

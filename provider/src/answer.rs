@@ -4,7 +4,9 @@
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::{event::Sender, log::one_line, physical_id::PhysicalId, verdict::Done};
+use soci_format::printable::one_line;
+
+use crate::{event::Sender, physical_id::PhysicalId, verdict::Done};
 
 /// CloudFormation's limit for the body.
 pub const BYTES_MAX: usize = 4_096;

@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+use soci_format::printable::one_line;
+
 /// Writes lines that begin with the same words.
 #[derive(Clone, Debug)]
 pub struct Log {
@@ -24,11 +26,4 @@ impl Log {
     pub fn say(&self, what: impl fmt::Display) {
         eprintln!("{} {}", self.of, one_line(&what.to_string()));
     }
-}
-
-/// `text` without control characters, so that nobody can forge a line.
-#[must_use]
-pub fn one_line(text: &str) -> String {
-    let plain = |c: char| if c.is_control() { ' ' } else { c };
-    text.chars().map(plain).collect()
 }

@@ -2,8 +2,9 @@
 
 use std::sync::{Arc, atomic::AtomicU64};
 
-use crate::report::LayerState;
 use soci_format::digest::Digest;
+
+use crate::report::LayerState;
 
 /// Listens to a run. Called from several threads.
 pub trait Progress: Send + Sync {

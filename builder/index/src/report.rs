@@ -3,7 +3,6 @@
 use std::{collections::HashSet, fmt};
 
 use serde::{Deserialize, Serialize};
-
 use soci_format::{digest::Digest, image::Missing};
 
 /// How a run ended.

@@ -16,16 +16,6 @@ mod target;
 
 use std::{sync::Arc, time::Instant};
 
-pub use error::{Error, LayerError, chain};
-
-use crate::{
-    progress::Progress,
-    report::{IndexReport, LayerCounts, LayerState, Outcome, Report},
-};
-use existing::Existing;
-use layers::{Layer, Layers};
-use names::Names;
-use publish::{Named, Publication};
 use soci_format::{
     digest::Digest,
     image::Image,
@@ -39,6 +29,17 @@ use soci_store::{
     registry::Client,
     store::{self, ReadImages, Store, Transaction},
 };
+
+pub use error::{Error, LayerError, chain};
+
+use crate::{
+    progress::Progress,
+    report::{IndexReport, LayerCounts, LayerState, Outcome, Report},
+};
+use existing::Existing;
+use layers::{Layer, Layers};
+use names::Names;
+use publish::{Named, Publication};
 use target::Target;
 
 /// What to do with an image that gets no index.

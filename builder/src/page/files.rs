@@ -1,12 +1,14 @@
 //! The files on the page: the largest of the image, and those that a start opens.
 //! In: an outline, and a start. Out: rows of tables.
 
-use super::text::{counted, shown, size, span_range};
+use soci_format::printable::{printable, printable_bytes};
+use soci_format::tar::Kind;
+
+use super::text::{counted, size, span_range};
 use crate::{
     reader::{Access, Outline},
     start::{Place, Start},
 };
-use soci_format::tar::Kind;
 
 /// How many of the largest files are shown.
 const LARGEST: usize = 100;
@@ -86,7 +88,7 @@ impl FileRow {
             (kind, ..) => format!("none: it is a {}", kind_name(kind)),
         };
         Self {
-            path: shown(path),
+            path: printable_bytes(path),
             size: size(place.size),
             layer: place.layer + 1,
             spans,
@@ -111,8 +113,8 @@ pub(super) fn of_start(outline: &Outline, start: &Start) -> (Vec<FileRow>, Vec<M
         match &file.place {
             Ok(place) => found.push(FileRow::of(outline, &file.path, place)),
             Err(reason) => missing.push(MissingRow {
-                path: shown(&file.path),
-                reason: shown(reason.to_string().as_bytes()),
+                path: printable_bytes(&file.path),
+                reason: printable(&reason.to_string()),
             }),
         }
     }

@@ -3,7 +3,9 @@
 
 use std::collections::BTreeSet;
 
-use super::text::{counted, shown, size, span_range, sum};
+use soci_format::printable::printable;
+
+use super::text::{counted, size, span_range, sum};
 use crate::{
     reader::{Access, LayerOutline, Outline, Span},
     start::Start,
@@ -87,7 +89,7 @@ impl Layers {
             list.push(LayerView {
                 number: at + 1,
                 digest: layer.descriptor.digest.to_string(),
-                media_type: shown(layer.descriptor.media_type.as_bytes()),
+                media_type: printable(&layer.descriptor.media_type),
                 size: size(layer.descriptor.size),
                 is_known: !matches!(layer.access, Access::Whole { is_known: false }),
                 spans,

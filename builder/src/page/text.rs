@@ -1,37 +1,7 @@
-//! Names and figures as the page shows them. What comes from an image may hold anything: what does not print is spelled out here,
-//! and markup is escaped by the templates.
+//! Figures as the page shows them.
 
 use bytesize::ByteSize;
-
 use soci_format::plural::word;
-
-/// A name as a page may show it.
-pub(super) fn shown(name: &[u8]) -> String {
-    let mut shown = String::with_capacity(name.len());
-    for chunk in name.utf8_chunks() {
-        for c in chunk.valid().chars() {
-            if c.is_control() || is_invisible(c) {
-                shown.extend(c.escape_default());
-            } else {
-                shown.push(c);
-            }
-        }
-        for byte in chunk.invalid() {
-            shown.push_str(&format!("\\x{byte:02x}"));
-        }
-    }
-    shown
-}
-
-/// What changes the direction of the text around it, or shows as nothing (Unicode's format characters, as far as names could
-/// deceive with them).
-fn is_invisible(c: char) -> bool {
-    matches!(
-        c,
-        '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
-            | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}'
-    )
-}
 
 /// Sizes are what manifests and ztocs claim, and may be anything.
 pub(super) fn sum(sizes: impl Iterator<Item = u64>) -> u64 {
@@ -96,20 +66,6 @@ pub(super) fn span_range(first: usize, end: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_does_not_print_is_spelled_out() {
-        for (name, text) in [
-            (&b"usr/lib"[..], "usr/lib"),
-            ("größe \u{1f600}".as_bytes(), "größe \u{1f600}"),
-            (b"a\x1b[2Jb\n", r"a\u{1b}[2Jb\n"),
-            (b"\xff\xc3", r"\xff\xc3"),
-            ("exe\u{202e}gpj".as_bytes(), r"exe\u{202e}gpj"),
-            ("\u{200b}\u{e0041}".as_bytes(), r"\u{200b}\u{e0041}"),
-        ] {
-            assert_eq!(shown(name), text);
-        }
-    }
 
     #[test]
     fn figures_are_short() {

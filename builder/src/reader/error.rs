@@ -2,7 +2,6 @@
 
 use std::io;
 
-use super::{SpanError, UnusableSpans};
 use soci_format::{
     digest::{Digest, NotADigest},
     image,
@@ -13,6 +12,8 @@ use soci_format::{
     ztoc::NotAZtoc,
 };
 use soci_store::{load, store};
+
+use super::{SpanError, UnusableSpans};
 
 /// Why an image cannot be read.
 #[derive(Debug, thiserror::Error)]

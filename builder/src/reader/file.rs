@@ -3,13 +3,13 @@
 use std::{ops::Range, sync::Arc};
 
 use bytes::Bytes;
+use soci_format::tar::HEADER_BYTES;
 use tokio::sync::mpsc;
 
 use super::{
     Error, Shared,
     layer::{Layer, Plain},
 };
-use soci_format::tar::HEADER_BYTES;
 
 /// Spans that are fetched ahead of the one being read.
 const AHEAD: usize = 2;

@@ -7,9 +7,6 @@ use std::{
 };
 
 use bytes::Bytes;
-use tokio::{sync::mpsc, task::spawn_blocking};
-
-use super::{Error, PlatformImage, Shared, Span, Spans, ranges::Ranges};
 use soci_format::{
     digest::Digest,
     layer::{self, Options},
@@ -18,6 +15,9 @@ use soci_format::{
     ztoc::{DEFAULT_BUILD_TOOL, Toc, Ztoc},
 };
 use soci_store::store::ReadImages;
+use tokio::{sync::mpsc, task::spawn_blocking};
+
+use super::{Error, PlatformImage, Shared, Span, Spans, ranges::Ranges};
 
 /// Plain bytes between two checkpoints of a layer that has none yet.
 const SPAN_SIZE: u64 = 4 << 20;

@@ -1,7 +1,6 @@
 //! Where an image's index is: the annotation of its manifest (version 2), or its referrers (version 1).
 //! In: an image. Out: one platform's manifest, and the index that belongs to it.
 
-use super::Error;
 use soci_format::{
     digest::Digest,
     image::Image,
@@ -9,6 +8,8 @@ use soci_format::{
     oci::{Descriptor, ImageManifest, Manifest, Platform, Selector},
 };
 use soci_store::store::{ReadImages, Store};
+
+use super::Error;
 
 /// The image of one platform, and its index.
 pub struct PlatformImage {

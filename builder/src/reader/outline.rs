@@ -4,8 +4,6 @@
 use std::{collections::HashSet, sync::Arc};
 
 use futures_util::{StreamExt, TryStreamExt, stream};
-
-use super::{Error, LAYERS_AT_ONCE, PlatformImage, Shared, Spans, layer::Layer};
 use soci_format::{
     oci::{Descriptor, LayerEncoding, Platform, Reference},
     tree::Tree,
@@ -15,6 +13,8 @@ use soci_store::{
     load::load,
     store::{ReadImages, Store},
 };
+
+use super::{Error, LAYERS_AT_ONCE, PlatformImage, Shared, Spans, layer::Layer};
 
 /// An image, seen through its index.
 pub struct Outline {

@@ -7,11 +7,12 @@ use std::{
     ops::Range,
 };
 
-use super::Error;
 use soci_format::{
     tar::{HEADER_BYTES, regular_size},
     ztoc::{FileMetadata, Toc},
 };
+
+use super::Error;
 
 /// What is remarkable in a layer, by the plain byte where a file's payload starts; of most layers nothing is.
 #[derive(Default)]

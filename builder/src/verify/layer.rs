@@ -7,10 +7,6 @@ use std::{
 };
 
 use bytes::{Buf, Bytes};
-use tokio::task::spawn_blocking;
-
-use super::{LayerReport, cut, differences, spans};
-use crate::reader::Spans;
 use soci_format::{
     digest::Digest,
     index::SPAN_SIZE,
@@ -22,6 +18,10 @@ use soci_format::{
 };
 use soci_index::run::chain;
 use soci_store::store::{ReadImages, Store};
+use tokio::task::spawn_blocking;
+
+use super::{LayerReport, cut, differences, spans};
+use crate::reader::Spans;
 
 /// Bytes handed on at once, and how many such pieces may wait.
 const PIECE: usize = 256 << 10;

@@ -1,7 +1,5 @@
 //! What ties an index to its image: annotations, subjects, descriptors.
 
-use super::is_ztoc;
-use crate::reader::FoundIndex;
 use soci_format::{
     digest::Digest,
     image::Image,
@@ -15,6 +13,9 @@ use soci_format::{
 };
 use soci_index::run::chain;
 use soci_store::store::{ReadImages, Store};
+
+use super::is_ztoc;
+use crate::reader::FoundIndex;
 
 /// One platform's image.
 type Of<'a> = (&'a Descriptor, &'a Platform, &'a ImageManifest);

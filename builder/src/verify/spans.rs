@@ -7,9 +7,9 @@ use std::{
 };
 
 use flate2::write::MultiGzDecoder;
+use soci_index::run::chain;
 
 use crate::reader::{Span, Spans};
-use soci_index::run::chain;
 
 /// Stored bytes that both inflaters get at once: deflate makes 1,032 times as many of them at most, and the one that is ahead
 /// keeps them.

@@ -22,18 +22,18 @@ use std::{
 };
 
 use bytes::Bytes;
-
-#[cfg(feature = "layouts")]
-pub use files::archive;
-pub use transaction::Transaction;
-
-use find::listed;
 use soci_format::{
     digest::{Digest, Hasher},
     limits::Limits,
     oci::{Descriptor, Manifest, Place, media_type},
     plural::bytes,
 };
+
+#[cfg(feature = "layouts")]
+pub use files::archive;
+pub use transaction::Transaction;
+
+use find::listed;
 
 /// Bytes that are read and hashed at once.
 const PIECE_BYTES: usize = 1 << 17;

@@ -4,15 +4,16 @@
 mod presence;
 mod walk;
 
-pub use presence::Presence;
-
-use crate::store::{self, ReadImages};
 use soci_format::{
     digest::Digest,
     image::{Entry, Image, Missing, Role},
     limits::Limits,
     oci::{ImageManifest, Manifest, StoredManifest, media_type},
 };
+
+pub use presence::Presence;
+
+use crate::store::{self, ReadImages};
 use walk::{Walk, platform_of};
 
 /// A reference that names something else than an image.

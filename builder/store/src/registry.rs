@@ -33,6 +33,7 @@ use std::{
 };
 
 use reqwest::{Method, header::HeaderMap};
+use soci_format::limits::Limits;
 use url::Url;
 
 pub use credentials::{Environment, Origin};
@@ -48,8 +49,6 @@ use auth::Scope;
 use credentials::Keyring;
 use exchange::{Call, Registry};
 use transport::Transport;
-
-use soci_format::limits::Limits;
 
 /// How to reach registries.
 #[derive(Clone, Debug, Default)]

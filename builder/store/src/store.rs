@@ -8,6 +8,12 @@ mod transaction;
 
 use std::{ops::Range, sync::Arc};
 
+use soci_format::{
+    digest::Digest,
+    limits::Limits,
+    oci::{Descriptor, NotAManifest, Reference, StoredManifest},
+};
+
 pub use absent::{absent_where_damaged, absent_where_denied, missing_when_asked_twice};
 pub use read::{REQUESTS_AT_ONCE, ReadImages, parsed};
 pub use reader::LayerReader;
@@ -16,11 +22,6 @@ pub use transaction::Transaction;
 use crate::{
     layout::{self, Layout},
     registry::{self, Client, Repository},
-};
-use soci_format::{
-    digest::Digest,
-    limits::Limits,
-    oci::{Descriptor, NotAManifest, Reference, StoredManifest},
 };
 
 /// An image's home.

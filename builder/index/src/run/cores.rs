@@ -9,13 +9,12 @@ use std::{
     },
 };
 
+use soci_format::layer::SpareCore;
+use soci_store::store::LayerReader;
 use tokio::{
     runtime::Handle,
     sync::{OwnedSemaphorePermit, Semaphore},
 };
-
-use soci_format::layer::SpareCore;
-use soci_store::store::LayerReader;
 
 /// Layers that are read at once at most, however many cores there are: each takes about 3 MiB and its checkpoints. More of them
 /// than cores, because a registry sends one layer more slowly than a core inflates it.

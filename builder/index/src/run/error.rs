@@ -2,11 +2,12 @@
 
 use std::io;
 
-use crate::report::NotPrefetched;
 use soci_format::{
     choice::Mistaken, digest::Digest, image, layer::Unindexable, printable::printable,
 };
 use soci_store::{layout, load, store};
+
+use crate::report::NotPrefetched;
 
 /// Why a run failed.
 #[derive(Debug, thiserror::Error)]

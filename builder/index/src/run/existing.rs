@@ -3,8 +3,6 @@
 
 use std::collections::HashMap;
 
-use super::{Error, Request, Run, chain, publish};
-use crate::progress::Progress;
 use soci_format::{
     convert::convert,
     digest::Digest,
@@ -14,6 +12,9 @@ use soci_format::{
     plan::{is_wanted_index, reusable_ztocs},
 };
 use soci_store::store::{ReadImages, absent_where_damaged, absent_where_denied};
+
+use super::{Error, Request, Run, chain, publish};
+use crate::progress::Progress;
 
 /// SOCI indexes that are in the store.
 #[derive(Default)]

@@ -10,16 +10,6 @@ use std::{
 };
 
 use bytes::Bytes;
-use tokio::{
-    sync::SemaphorePermit,
-    task::{JoinSet, spawn_blocking},
-};
-
-use super::{
-    Error, LayerError, LayerPlan, LayerState, Request, Skip, Target, chain,
-    cores::{Cores, WithCore},
-};
-use crate::progress::Progress;
 use soci_format::{
     digest::Digest,
     index::ZTOC,
@@ -30,6 +20,16 @@ use soci_format::{
     ztoc::{Toc, Ztoc, flat_bytes_max},
 };
 use soci_store::store::{ReadImages, Store, Transaction};
+use tokio::{
+    sync::SemaphorePermit,
+    task::{JoinSet, spawn_blocking},
+};
+
+use super::{
+    Error, LayerError, LayerPlan, LayerState, Request, Skip, Target, chain,
+    cores::{Cores, WithCore},
+};
+use crate::progress::Progress;
 
 /// What became of the layers of a run.
 pub(super) struct Layers {

@@ -5,9 +5,6 @@
 use std::{collections::HashMap, sync::atomic::Ordering};
 
 use futures_util::{StreamExt, stream};
-use tokio::task::spawn_blocking;
-
-use super::{Layer, Layers, Request, Target, layers::has_room_for};
 use soci_format::{
     digest::Digest,
     layer::{self, Options},
@@ -15,6 +12,9 @@ use soci_format::{
     ztoc::{DEFAULT_BUILD_TOOL, Toc},
 };
 use soci_store::store::{ReadImages, Store};
+use tokio::task::spawn_blocking;
+
+use super::{Layer, Layers, Request, Target, layers::has_room_for};
 
 /// Plain bytes between checkpoints that nobody needs.
 const SPAN_SIZE: u64 = 1 << 40;

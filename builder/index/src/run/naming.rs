@@ -1,11 +1,12 @@
 //! What the result is named, and what names the images beside it. In: the request and the image's own name. Out: names.
 
-use super::{Error, Request};
 use soci_format::{
     index::Version,
     oci::{Place, Reference, is_tag},
 };
 use soci_store::{layout::image_name::output_name, store::Store};
+
+use super::{Error, Request};
 
 /// Refuses what no run can do, before anything is asked.
 pub(super) fn check(request: &Request) -> Result<(), Error> {

@@ -3,14 +3,15 @@
 
 use std::collections::HashMap;
 
-use super::{Error, Layer, Layers, Request, Target, chain, layers::Contents, names::Names};
-use crate::{progress::Progress, report::NotPrefetched};
 use soci_format::{
     index::{SpanRange, prefetch_artifact},
     oci::Descriptor,
     tar::Kind,
     tree::{NotFound, Tree},
 };
+
+use super::{Error, Layer, Layers, Request, Target, chain, layers::Contents, names::Names};
+use crate::{progress::Progress, report::NotPrefetched};
 
 /// What of the files asked for a platform's index prefetches.
 #[derive(Default)]

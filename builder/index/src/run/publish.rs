@@ -5,11 +5,6 @@ use std::collections::{BTreeSet, HashMap};
 
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
-
-use super::{
-    Error, Layer, Layers, Request, Target, index::EMPTY_CONFIG, index::V1, index::V2, soci_index,
-    ztoc_descriptor,
-};
 use soci_format::{
     convert::convert,
     digest::Digest,
@@ -22,6 +17,11 @@ use soci_store::{
     load::Presence,
     registry,
     store::{self, REQUESTS_AT_ONCE, ReadImages, Store, Transaction},
+};
+
+use super::{
+    Error, Layer, Layers, Request, Target, index::EMPTY_CONFIG, index::V1, index::V2, soci_index,
+    ztoc_descriptor,
 };
 
 /// A SOCI index to be pushed.

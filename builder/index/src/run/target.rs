@@ -1,7 +1,5 @@
 //! What is to be done for each platform of an image. In: its manifests and the request. Out: targets, and what a report says of them.
 
-use super::{Error, Request};
-use crate::report::{IndexReport, LayerReport, LayerState};
 use soci_format::{
     digest::Digest,
     image::Image,
@@ -13,6 +11,9 @@ use soci_store::{
     load::{Presence, leave_out_incomplete},
     store::ReadImages,
 };
+
+use super::{Error, Request};
+use crate::report::{IndexReport, LayerReport, LayerState};
 
 /// One platform's image, and what is to become of its layers.
 pub(super) struct Target<'a> {

@@ -1,12 +1,13 @@
 //! An image of a layout by its name or digest.
 
-use super::{
-    Error, Layout,
-    names::{Found, Kind, Names, Unclear},
-};
 use soci_format::{
     digest::Digest,
     oci::{Descriptor, LayoutImage, Manifest, Platform, media_type},
+};
+
+use super::{
+    Error, Layout,
+    names::{Found, Kind, Names, Unclear},
 };
 
 /// Names that an error lists, of thousands.

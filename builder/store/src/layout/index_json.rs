@@ -2,12 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use soci_format::oci::{Annotations, Descriptor, to_go_json};
 
 use super::{
     image_name::parts,
     names::{IMAGE_NAME, REF_NAME, name_of},
 };
-use soci_format::oci::{Annotations, Descriptor, to_go_json};
 
 /// `index.json`, with its entries whole: what others put there stays.
 #[derive(Serialize, Deserialize)]

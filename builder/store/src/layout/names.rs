@@ -4,11 +4,12 @@
 //! Tools name an entry in two ways: skopeo, buildah and podman write the whole name as `org.opencontainers.image.ref.name`,
 //! or whatever else they were asked for; docker and containerd write only the tag there, and the whole name beside it.
 
-use super::image_name::short;
 use soci_format::{
     digest::Digest,
     oci::{Annotations, Descriptor, ImageIndex, Platform, media_type, to_go_json},
 };
+
+use super::image_name::short;
 
 /// The annotation that names an image in a layout.
 pub(super) const REF_NAME: &str = "org.opencontainers.image.ref.name";

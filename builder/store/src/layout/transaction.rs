@@ -11,13 +11,13 @@ use std::{
 };
 
 use bytes::Bytes;
-
-use super::{Error, Layout, blob_name, index_json, read_whole};
 use soci_format::{
     digest::Digest,
     limits::Limits,
     oci::{Descriptor, Manifest},
 };
+
+use super::{Error, Layout, blob_name, index_json, read_whole};
 
 /// Changes of a layout that are not part of it yet. A layout has one at a time.
 pub struct Transaction {

@@ -3,12 +3,12 @@
 use std::collections::{BTreeSet, HashMap};
 
 use futures_util::{StreamExt, stream};
-
-use crate::store::{REQUESTS_AT_ONCE, ReadImages, missing_when_asked_twice};
 use soci_format::{
     digest::Digest,
     oci::{ImageManifest, is_foreign},
 };
+
+use crate::store::{REQUESTS_AT_ONCE, ReadImages, missing_when_asked_twice};
 
 /// Sizes of the blobs that were asked for; `None` for those that are missing. Where the store's answer was an error, nothing is
 /// known: whoever needs the blob meets the error again, and can say what for.

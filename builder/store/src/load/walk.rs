@@ -1,9 +1,6 @@
 //! A walk through an image index and the indexes within it. In: the index. Out: its entries, flat and in order, with their roles.
 
 use serde::Deserialize;
-
-use super::{Error, is_image};
-use crate::store::{ReadImages, missing_when_asked_twice};
 use soci_format::{
     digest::Digest,
     image::{Entry, Role},
@@ -14,6 +11,9 @@ use soci_format::{
         StoredManifest, media_type,
     },
 };
+
+use super::{Error, is_image};
+use crate::store::{ReadImages, missing_when_asked_twice};
 
 /// What BuildKit says on the entry of an attestation, also where a tool has dropped its platform.
 const REFERENCE_TYPE: &str = "vnd.docker.reference.type";

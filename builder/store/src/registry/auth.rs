@@ -9,6 +9,7 @@ use reqwest::{
     header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue},
 };
 use serde::Deserialize;
+use soci_format::limits::Limits;
 use tokio::sync::Mutex;
 use url::{Url, form_urlencoded};
 
@@ -20,7 +21,6 @@ use super::{
     secret::Secret,
     transport::{Answer, Transport},
 };
-use soci_format::limits::Limits;
 
 /// What a request does to which repository; the service that gives out tokens wants to know.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

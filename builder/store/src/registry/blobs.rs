@@ -8,6 +8,7 @@ use reqwest::{
     Method, StatusCode,
     header::{CONTENT_RANGE, CONTENT_TYPE, HeaderName, LOCATION, RANGE},
 };
+use soci_format::{digest::Digest, oci::Descriptor};
 use url::Url;
 
 use super::{
@@ -18,7 +19,6 @@ use super::{
     stream::BlobStream,
     transport::Answer,
 };
-use soci_format::{digest::Digest, oci::Descriptor};
 
 /// Bytes that are counted where a registry does not tell a blob's size: more than a config or most ztocs have.
 const COUNTED_MAX: u64 = 16 << 20;

@@ -10,10 +10,10 @@ use std::{
 };
 
 use reqwest::{Certificate, ClientBuilder, Identity};
+use soci_format::limits::Limits;
 use url::Url;
 
 use super::endpoint::is_docker_hub;
-use soci_format::limits::Limits;
 
 /// Where directories of hosts are looked for.
 #[derive(Clone, Debug)]

@@ -4,15 +4,15 @@
 use std::{error::Error as StdError, fmt, io, time::Duration};
 
 use reqwest::{Method, StatusCode};
+use soci_format::{
+    digest::Digest,
+    plural::{bytes, counted},
+};
 use url::Url;
 
 use super::{
     credentials::Origin,
     endpoint::{Redacted, RedactedHost},
-};
-use soci_format::{
-    digest::Digest,
-    plural::{bytes, counted},
 };
 
 /// A failed request, or an answer that cannot be used.

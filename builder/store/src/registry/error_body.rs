@@ -2,6 +2,7 @@
 //! In: the body. Out: its code and message, each one line of bounded length. Pure, and public for the fuzz targets.
 
 use serde::Deserialize;
+use soci_format::printable::one_line;
 
 /// Enough of a message for any registry's sentence.
 pub const MESSAGE_MAX: usize = 500;
@@ -27,22 +28,19 @@ pub fn told(body: &[u8]) -> (String, String) {
         let code = one.code.unwrap_or_default();
         // AWS prefixes some names with a namespace.
         let code = code.rsplit('#').next().unwrap_or_default();
-        (printable(code), printable(&one.message.unwrap_or_default()))
+        (
+            bounded_line(code),
+            bounded_line(&one.message.unwrap_or_default()),
+        )
     })
     .unwrap_or_default()
 }
 
 /// One line of bounded length, whatever the registry sent.
-pub fn printable(text: &str) -> String {
-    let mut line: String = text
-        .chars()
-        .map(|found| if found.is_control() { ' ' } else { found })
-        .take(MESSAGE_MAX)
-        .collect();
-    if line.len() < text.len() {
-        line.push('…');
-    }
-    line.trim().to_owned()
+pub fn bounded_line(text: &str) -> String {
+    let start: String = text.chars().take(MESSAGE_MAX).collect();
+    let more = if start.len() < text.len() { "…" } else { "" };
+    format!("{}{more}", one_line(&start).trim())
 }
 
 #[cfg(test)]
@@ -52,7 +50,7 @@ mod tests {
     #[test]
     fn both_forms_of_error_are_read() {
         let oci = br#"{"errors":[{"code":"DENIED","message":"no\u0007\nway","detail":{"a":1}},{"code":"OTHER"}]}"#;
-        assert_eq!(told(oci), ("DENIED".to_owned(), "no  way".to_owned()));
+        assert_eq!(told(oci), ("DENIED".to_owned(), r"no\u{7} way".to_owned()));
         let aws = br#"{"__type":"com.amazonaws#ThrottlingException","Message":"Rate exceeded"}"#;
         assert_eq!(
             told(aws),
@@ -65,7 +63,7 @@ mod tests {
 
     #[test]
     fn a_long_message_is_cut() {
-        let line = printable(&"é".repeat(10_000));
+        let line = bounded_line(&"é".repeat(10_000));
         assert_eq!(line.chars().count(), MESSAGE_MAX + 1);
     }
 }

@@ -7,12 +7,14 @@ use reqwest::{
     header::{ACCEPT, CONTENT_TYPE, HeaderName},
 };
 use serde::Deserialize;
-
-use super::{Repository, error::Error, error_body::printable, exchange::Call, transport::Answer};
 use soci_format::{
     digest::Digest,
     limits::Limits,
     oci::{Descriptor, Selector, media_type},
+};
+
+use super::{
+    Repository, error::Error, error_body::bounded_line, exchange::Call, transport::Answer,
 };
 
 const DOCKER_CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
@@ -183,7 +185,7 @@ fn manifest_type(answer: &Answer, bytes: &[u8]) -> Result<String, Error> {
         "" => "the registry answered without a media type, not with a manifest".to_owned(),
         other => format!(
             "the registry answered {}, not a manifest that can be read",
-            printable(other)
+            bounded_line(other)
         ),
     }))
 }

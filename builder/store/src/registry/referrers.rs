@@ -10,16 +10,16 @@ use reqwest::{
 };
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
+use soci_format::{
+    digest::Digest,
+    limits::Limits,
+    oci::{Descriptor, ImageIndex, Selector, media_type},
+};
 
 use super::{
     Repository,
     error::{Error, Request},
     link::next_page,
-};
-use soci_format::{
-    digest::Digest,
-    limits::Limits,
-    oci::{Descriptor, ImageIndex, Selector, media_type},
 };
 
 /// How often the referrers tag is written before we give way to others.

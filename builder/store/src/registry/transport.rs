@@ -14,6 +14,7 @@ use reqwest::{
     header::{CONTENT_LENGTH, HeaderMap, HeaderName, RETRY_AFTER},
     redirect,
 };
+use soci_format::limits::Limits;
 use url::Url;
 
 use super::{
@@ -24,7 +25,6 @@ use super::{
     error_body::told,
     log::{Log, chain},
 };
-use soci_format::limits::Limits;
 
 /// Longer than any healthy handshake, far shorter than a build.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);

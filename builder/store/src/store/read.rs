@@ -4,16 +4,16 @@
 use std::future::Future;
 
 use bytes::Bytes;
+use soci_format::{
+    digest::Digest,
+    limits::Limits,
+    oci::{Descriptor, Selector, StoredManifest, to_go_json},
+};
 
 use super::{Error, Store};
 use crate::{
     layout::{Layout, names::Found},
     registry,
-};
-use soci_format::{
-    digest::Digest,
-    limits::Limits,
-    oci::{Descriptor, Selector, StoredManifest, to_go_json},
 };
 
 /// Requests for blobs that are sent at once; ECR allows hundreds a second.

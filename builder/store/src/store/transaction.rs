@@ -7,14 +7,14 @@ use std::sync::{
 };
 
 use bytes::Bytes;
-use tokio::task::spawn_blocking;
-
-use super::{Error, ReadImages, Store, absent_where_damaged, absent_where_denied};
-use crate::{layout, registry::Repository};
 use soci_format::{
     digest::Digest,
     oci::{Descriptor, Selector},
 };
+use tokio::task::spawn_blocking;
+
+use super::{Error, ReadImages, Store, absent_where_damaged, absent_where_denied};
+use crate::{layout, registry::Repository};
 
 /// Through which a store is written to. Its clones are the same one, for tasks that put what they made.
 #[derive(Clone)]

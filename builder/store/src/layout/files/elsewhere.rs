@@ -1,13 +1,13 @@
 //! What a place without an OCI layout may hold instead, and how to make one of it.
 
 use serde::Deserialize;
-
-use crate::layout::Layout;
 use soci_format::{
     limits::Limits,
     oci::Place,
     shell::{copy_to_oci, quoted},
 };
+
+use crate::layout::Layout;
 
 /// An image of a docker archive, as its `manifest.json` has it.
 #[derive(Deserialize)]

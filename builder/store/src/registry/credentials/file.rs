@@ -13,10 +13,10 @@ use base64::{
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
 };
 use serde::Deserialize;
+use soci_format::limits::Limits;
 
 use super::{Credentials, helper};
 use crate::registry::{endpoint::is_docker_hub, log::Log, secret::Secret};
-use soci_format::limits::Limits;
 
 /// The key under which docker and its helpers keep Docker Hub's credentials.
 const DOCKER_HUB_KEY: &str = "https://index.docker.io/v1/";

@@ -8,6 +8,7 @@ use std::{
 };
 
 use serde::Deserialize;
+use soci_format::limits::Limits;
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWriteExt},
     process::Command,
@@ -15,7 +16,6 @@ use tokio::{
 
 use super::Credentials;
 use crate::registry::log::Log;
-use soci_format::limits::Limits;
 
 /// Enough for one that asks its user for a password; far more than any that asks a service.
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -9,12 +9,12 @@ use std::{
 };
 
 use bytes::Bytes;
+use soci_format::tar::{Content, Member, Members, NoMembers};
 
 use super::{
     names::clean,
     place::{Places, members},
 };
-use soci_format::tar::{Content, Member, Members, NoMembers};
 
 const BLOCK_BYTES: usize = 512;
 
