@@ -18,7 +18,7 @@ build: ## Build the programs (release) and the constructs with them
 test: ## Run all tests: constructs (TypeScript, Python), packages as installed, then every Rust part, whole deployments included
 	@$(S)/setup test
 	integ-tests/scripts/prepare debug
-	cd cdk-construct && npm test
+	cd cdk-construct && npm test && npm run test:newest
 	cdk-construct/scripts/package ../target/packages
 	cdk-construct/scripts/check-sbom ../target/packages
 	cdk-construct/scripts/test-python ../target/packages

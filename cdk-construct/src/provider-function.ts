@@ -72,9 +72,11 @@ export class ProviderFunction extends Construct {
       memorySize: 128,
       timeout: Duration.minutes(15),
       role: this.role,
+      // Newer than the oldest aws-cdk-lib that we work with. Without it, a feature flag makes a second group, which stays.
+      ...{ logGroup },
     });
-    // The construct's own property for this is newer than the oldest aws-cdk-lib that we work with. A group named after
-    // the function could not be named in the role, on which the function depends.
+    // For an older aws-cdk-lib. A group named after the function could not be named in the role, on which the function
+    // depends.
     (handler.node.defaultChild as CfnFunction).addPropertyOverride('LoggingConfig', {
       LogGroup: logGroup.logGroupName,
     });

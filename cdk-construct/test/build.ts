@@ -28,7 +28,13 @@ export function templateWith(options: Options): Template {
 export function vpcIn(stack: Stack, ...types: SubnetType[]): Vpc {
   const subnets: VpcProps =
     types.length === 0 ? {} : { subnetConfiguration: types.map((subnetType) => ({ name: subnetType, subnetType })) };
-  return new Vpc(stack, 'Vpc', { ipAddresses: IpAddresses.cidr('10.0.0.0/16'), maxAzs: 2, ...subnets });
+  return new Vpc(stack, 'Vpc', {
+    ipAddresses: IpAddresses.cidr('10.0.0.0/16'),
+    maxAzs: 2,
+    // With the newest flags it would bring a function and a role of the CDK's own.
+    restrictDefaultSecurityGroup: false,
+    ...subnets,
+  });
 }
 
 export function idsOf(template: Template, type: string, part = ''): string[] {

@@ -16,7 +16,7 @@ import {
 import { CodePipeline, CodePipelineSource, ShellStep } from 'aws-cdk-lib/pipelines';
 import { SociImage } from '../src';
 import { DIRECTORY, dockerImagesOf, expectOneIndexFor, indexesOfContainers, task } from './task-images';
-import { INDEX, onlyResource, resourcesOf, templateOf } from './template';
+import { INDEX, onlyResource, resourcesOf, templateOf, valueOf } from './template';
 
 describe('works in', () => {
   const image = (): ContainerImage => SociImage.fromAsset(DIRECTORY);
@@ -98,8 +98,8 @@ describe('works in', () => {
       Actions: { Name: string }[];
     }[];
     expect(stages.map(({ Name }) => Name).slice(-2)).toEqual(['Assets', 'Prod']);
-    const published = stages.find(({ Name }) => Name === 'Assets')?.Actions.map(({ Name }) => Name);
-    expect(published).toEqual(expect.arrayContaining(['DockerAsset1', 'FileAsset1', 'FileAsset2']));
+    // An image and two programs, whatever their names: those differ between versions of aws-cdk-lib.
+    expect(stages.find(({ Name }) => Name === 'Assets')?.Actions).toHaveLength(3);
     expectOneIndexFor(Template.fromStack(service), 1);
   });
 
@@ -117,6 +117,6 @@ describe('works in', () => {
     expect(b).toBe(a);
     expect(ofOther).not.toBe(a);
     const indexes = resourcesOf(template, INDEX);
-    expect(JSON.stringify(indexes[a as string].Properties['RepositoryUri'])).toContain('{"Fn::ImportValue":"Images:');
+    expect(JSON.stringify(indexes[a as string].Properties['RepositoryUri'])).toMatch(valueOf('Images'));
   });
 });

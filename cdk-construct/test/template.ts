@@ -67,5 +67,10 @@ export function statementsOf(template: Template, service: string): Statement[] {
     .flatMap((policy) => (policy.Properties['PolicyDocument'] as { Statement: Statement[] }).Statement);
 }
 
+/** What a template says where it takes a value of another stack: that stack's export or, with the newest flags, its output. */
+export function valueOf(stackName: string): RegExp {
+  return new RegExp(`"Fn::ImportValue":"${stackName}:|"Fn::GetStackOutput":\\{"StackName":"${stackName}"`);
+}
+
 /** The type of our custom resource. */
 export const INDEX = 'Custom::SociIndexBuild';
