@@ -6,8 +6,10 @@ mod api;
 pub mod build;
 pub mod buildspec;
 mod credentials;
+mod lengths;
 mod machine;
 pub mod project;
+mod queue;
 mod rights;
 mod run;
 pub mod script;
@@ -35,13 +37,14 @@ use crate::{
     iam::Iam,
 };
 use credentials::Desk;
+use queue::Queue;
 
 /// What can be chosen.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// A factor on the projects' timeouts.
     pub pace: f64,
-    /// How many builds may run at once; none: any number.
+    /// How many builds may run at once, and five times as many wait; none: any number.
     pub concurrent_builds: Option<usize>,
     /// How long an idempotency token holds.
     pub idempotency_window: Duration,
@@ -77,13 +80,13 @@ struct State {
     /// What every build has in its environment: how it reaches this cloud.
     environment: BTreeMap<String, String>,
     builds: Mutex<Vec<Started>>,
+    queue: Queue,
     wishes: Mutex<Wishes>,
 }
 
 struct Wishes {
     next: VecDeque<Script>,
     always: Script,
-    limit: Option<usize>,
 }
 
 /// A build, and the call that started it.
@@ -118,10 +121,6 @@ impl State {
         let next = wishes.next.pop_front();
         next.unwrap_or_else(|| wishes.always.clone())
     }
-
-    fn limit(&self) -> Option<usize> {
-        self.wishes().limit
-    }
 }
 
 impl CodeBuild {
@@ -139,10 +138,10 @@ impl CodeBuild {
             credentials: Desk::open(options.credentials).await?,
             environment,
             builds: Mutex::default(),
+            queue: Queue::new(options.concurrent_builds),
             wishes: Mutex::new(Wishes {
                 next: VecDeque::new(),
                 always: Script::new(),
-                limit: options.concurrent_builds,
             }),
             options,
         });
@@ -184,9 +183,9 @@ impl CodeBuild {
         self.state.wishes().always = script;
     }
 
-    /// How many builds may run at once; none: any number.
+    /// How many builds may run at once, and five times as many wait; none: any number.
     pub fn limit(&self, limit: Option<usize>) {
-        self.state.wishes().limit = limit;
+        self.state.queue.limit(limit);
     }
 
     /// All idempotency tokens' windows are over.

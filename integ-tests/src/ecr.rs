@@ -185,6 +185,23 @@ impl Ecr {
         })
     }
 
+    /// A lifecycle rule deletes the image of a tag, with all of its tags.
+    pub fn expire_image(&self, repository: &str, tag: &str) {
+        self.state.with(repository, |contents| {
+            let digest = contents.tagged(tag).map(str::to_owned);
+            digest.and_then(|digest| contents.delete(&digest))
+        });
+    }
+
+    /// A lifecycle rule archives the image of a tag: the API refuses it. The registry host is not played so.
+    pub fn archive_image(&self, repository: &str, tag: &str) {
+        self.state.with(repository, |contents| {
+            if let Some(digest) = contents.tagged(tag).map(str::to_owned) {
+                contents.archive(&digest);
+            }
+        });
+    }
+
     /// For `AWS_ENDPOINT_URL_ECR`.
     pub fn endpoint(&self) -> String {
         format!("http://{}", self.api.address())

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
 use serde_json::{Value, json};
 
-use super::{Started, State, build::Build, run};
+use super::{Started, State, build::Build, lengths, queue::Full, run};
 use crate::{
     account::{ACCOUNT_ID, Project, REGION},
     cloud::call::{Call, Refused},
@@ -82,14 +82,12 @@ async fn start(state: &Arc<State>, call: &Call) -> Result<Value, Refused> {
             };
         }
     }
-    let running = builds.iter().filter(|one| one.build.status().is_none());
-    let running = running.count();
-    if let Some(limit) = state.limit().filter(|&limit| running >= limit) {
-        return Err(Refused::new(
+    let place = state.queue.join().map_err(|Full { limit }| {
+        Refused::new(
             "AccountLimitExceededException",
             format!("Cannot have more than {limit} builds in queue for the account"),
-        ));
-    }
+        )
+    })?;
     let of_project = builds.iter().filter(|one| one.build.project_name() == name);
     let number = of_project.count() as u64 + 1;
     let initiator = match &call.caller {
@@ -98,7 +96,7 @@ async fn start(state: &Arc<State>, call: &Call) -> Result<Value, Refused> {
     };
     let build = Build::new(project, number, initiator, environment);
     let build = Arc::new(build.map_err(|error| Refused::broken(error.to_string()))?);
-    let run = run::run(state.clone(), build.clone(), state.script());
+    let run = run::run(state.clone(), build.clone(), place, state.script());
     builds.push(Started {
         build: build.clone(),
         token: call.input["idempotencyToken"].as_str().map(str::to_owned),
@@ -116,7 +114,8 @@ fn environment(project: &Project, overrides: &Value) -> Result<BTreeMap<String, 
     for one in overrides.as_array().into_iter().flatten() {
         let kind = one["type"].as_str().unwrap_or("PLAINTEXT");
         match (one["name"].as_str(), one["value"].as_str()) {
-            (Some(name), Some(value)) if kind == "PLAINTEXT" && !name.is_empty() => {
+            (Some(name), Some(value)) if kind == "PLAINTEXT" => {
+                lengths::check_variable(name, value)?;
                 environment.insert(name.to_owned(), value.to_owned());
             }
             _ => {

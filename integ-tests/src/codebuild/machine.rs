@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use super::lengths::BUILDSPEC_CHARS;
 use crate::account::Project;
 
 /// CodeBuild's own bounds, where a project names none.
@@ -55,6 +56,26 @@ pub(super) fn refusal(project: &Project) -> Option<String> {
     if own.is_some_and(|name| name.contains("-lambda-") != is_lambda(project)) {
         return Some(format!("Invalid image {image} for environment type {kind}"));
     }
+    if project.buildspec.chars().count() > BUILDSPEC_CHARS {
+        return Some(format!(
+            "Invalid buildspec: it has more than {BUILDSPEC_CHARS} characters"
+        ));
+    }
+    let minutes = |given: Option<Duration>| given.map_or(5, |given| given.as_secs() / 60);
+    for (name, given, most) in [
+        ("timeoutInMinutes", minutes(project.timeout), 2_160),
+        (
+            "queuedTimeoutInMinutes",
+            minutes(project.queued_timeout),
+            480,
+        ),
+    ] {
+        if !(5..=most).contains(&given) {
+            return Some(format!(
+                "Invalid {name}: {given} is not within 5 and {most}"
+            ));
+        }
+    }
     if !is_lambda(project) {
         return None;
     }
@@ -90,7 +111,27 @@ mod tests {
         assert_eq!(refusal(&project("p", "")), None);
         assert_eq!(refusal(&lambda()), None);
         type Case = (&'static str, fn() -> Project, fn(&mut Project));
-        let changes: [Case; 9] = [
+        let changes: [Case; 13] = [
+            (
+                "buildspec",
+                || project("p", ""),
+                |it| it.buildspec = "#".repeat(25_601),
+            ),
+            (
+                "timeoutInMinutes",
+                || project("p", ""),
+                |it| it.timeout = Some(Duration::from_secs(4 * 60)),
+            ),
+            (
+                "timeoutInMinutes",
+                || project("p", ""),
+                |it| it.timeout = Some(Duration::from_secs(2_161 * 60)),
+            ),
+            (
+                "queuedTimeoutInMinutes",
+                || project("p", ""),
+                |it| it.queued_timeout = Some(Duration::from_secs(481 * 60)),
+            ),
             (
                 "compute type",
                 || project("p", ""),
@@ -145,7 +186,7 @@ mod tests {
         let given = project("p", "");
         assert_eq!(
             (timeout(&given), queued_timeout(&given)),
-            (minutes(45), minutes(5))
+            (minutes(20), minutes(30))
         );
         assert_eq!(timeout(&lambda()), minutes(15));
         let mut silent = given;

@@ -9,6 +9,7 @@ use super::{
     buildspec::{Buildspec, Commands},
     credentials::Credentials,
     machine,
+    queue::Place,
     rights::{self, Needed},
     script::{Death, Exports, Phase, Script, Status},
     shell::Shell,
@@ -33,7 +34,7 @@ fn failed(code: &str, message: impl Into<String>) -> Death {
 }
 
 /// Runs a build to its end.
-pub(super) async fn run(state: Arc<State>, build: Arc<Build>, script: Script) {
+pub(super) async fn run(state: Arc<State>, build: Arc<Build>, mut place: Place, script: Script) {
     build.enter(Phase::Submitted);
     build.leave(Ok(()));
     let run = Run {
@@ -49,7 +50,7 @@ pub(super) async fn run(state: Arc<State>, build: Arc<Build>, script: Script) {
     };
     let runs = async {
         let queued_timeout = pace(machine::queued_timeout(&build.project));
-        tokio::time::timeout(queued_timeout, run.through(Phase::Queued))
+        tokio::time::timeout(queued_timeout, run.queued(&mut place))
             .await
             .unwrap_or_else(|_| Err(timed_out()))?;
         let timeout = pace(machine::timeout(&build.project));
@@ -65,6 +66,8 @@ pub(super) async fn run(state: Arc<State>, build: Arc<Build>, script: Script) {
             message: "Build was stopped".to_owned(),
         }),
     };
+    // Whoever sees its end finds the room that it made.
+    drop(place);
     let status = match &ended {
         Ok(status) => *status,
         Err(death) => {
@@ -98,6 +101,14 @@ impl Run<'_> {
             Some(death) => Err(death.clone()),
             None => Ok(()),
         }
+    }
+
+    /// Waits for its turn.
+    async fn queued(&self, place: &mut Place) -> Result<(), Death> {
+        self.enter(Phase::Queued).await?;
+        place.turn().await;
+        self.build.leave(Ok(()));
+        Ok(())
     }
 
     /// A phase in which nothing else happens.

@@ -1,5 +1,6 @@
 //! A build's commands: each in a process of its own, with the environment and the directory that the one before it left.
-//! In: commands. Out: exit codes; what is printed goes to the log. Shell variables that are not exported do not survive.
+//! In: commands. Out: exit codes; what is printed goes to the log. Shell variables that are not exported do not survive, nor do those
+//! of a command that failed.
 
 use std::{
     collections::BTreeMap,
@@ -100,7 +101,11 @@ impl Shell {
         let group = child.id().map(Group);
         let status = child.wait().await?;
         drop(group);
-        if let Ok(left) = fs::read(&environment) {
+        // What a command that failed has set or exported is lost, as in a public re-implementation of CodeBuild; CodeBuild's own
+        // documentation says nothing of it.
+        if let Ok(left) = fs::read(&environment)
+            && status.success()
+        {
             self.environment = parse(&left);
         }
         if let Ok(left) = fs::read_to_string(&directory) {

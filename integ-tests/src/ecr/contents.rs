@@ -15,6 +15,8 @@ use crate::image::digest;
 pub(crate) struct Contents {
     images: BTreeMap<String, Image>,
     tags: BTreeMap<String, String>,
+    /// Digests of images that nobody can have until they are restored.
+    archived: BTreeSet<String>,
 }
 
 /// A manifest of any kind, as far as others must know it.
@@ -180,6 +182,23 @@ impl Contents {
                 && (types.is_empty() || has_type.is_some_and(|one| types.contains(one)))
         };
         self.images().filter(wanted).collect()
+    }
+
+    /// Moves an image to the archive.
+    pub(crate) fn archive(&mut self, digest: &str) {
+        self.archived.insert(digest.to_owned());
+    }
+
+    /// Whether an image is in the archive.
+    pub(crate) fn is_archived(&self, digest: &str) -> bool {
+        self.archived.contains(digest)
+    }
+
+    /// Whether a blob is in the archive: only images that are there need it.
+    pub(crate) fn is_blob_archived(&self, blob: &str) -> bool {
+        let has = |image: &&Image| image.blobs.iter().any(|one| one == blob);
+        let mut all = self.images().filter(has).peekable();
+        all.peek().is_some() && all.all(|image| self.is_archived(&image.digest))
     }
 
     /// Whether some image needs this blob.

@@ -121,22 +121,13 @@ async fn starts_can_be_refused() {
             .unwrap_err()
             .is_account_limit_exceeded_exception()
     );
-    let gate = Gate::closed();
-    world.cloud.codebuild().limit(Some(1));
-    world
-        .cloud
-        .codebuild()
-        .next_build(Script::new().held_in(Phase::Build, &gate));
-    let id = world.start().await;
-    assert!(
-        start()
-            .await
-            .unwrap_err()
-            .is_account_limit_exceeded_exception()
+    world.cloud.codebuild().limit(Some(0));
+    let refused = start().await.unwrap_err();
+    assert!(refused.is_account_limit_exceeded_exception());
+    assert_eq!(
+        refused.message(),
+        Some("Cannot have more than 0 builds in queue for the account")
     );
-    gate.open();
-    world.finish(&id).await;
-    start().await.unwrap();
     world.cloud.codebuild().limit(None);
 
     // Started, though nobody is told.
@@ -167,6 +158,83 @@ async fn starts_can_be_refused() {
             .into_service_error()
             .is_resource_not_found_exception()
     );
+}
+
+#[tokio::test]
+async fn builds_over_the_quota_wait_for_their_turn_and_then_are_refused() {
+    let world = World::with(&["true"]).await;
+    let codebuild = world.cloud.codebuild();
+    codebuild.limit(Some(1));
+    let gate = Gate::closed();
+    codebuild.next_build(Script::new().held_in(Phase::Build, &gate));
+    let mut ids = Vec::new();
+    for _ in 0..6 {
+        ids.push(world.start().await);
+    }
+    let seventh = world.client.start_build().project_name("p").send().await;
+    let seventh = seventh.unwrap_err().into_service_error();
+    assert!(seventh.is_account_limit_exceeded_exception(), "{seventh:?}");
+    gate.reached().await;
+    for id in &ids[1..] {
+        let build = world.get(id).await;
+        assert_eq!(build.build_status(), Some(&StatusType::InProgress));
+        assert!(matches!(
+            build.current_phase(),
+            Some("SUBMITTED" | "QUEUED")
+        ));
+    }
+    // One that is stopped leaves the queue.
+    world.client.stop_build().id(&ids[5]).send().await.unwrap();
+    assert_eq!(
+        world.finish(&ids[5]).await.build_status(),
+        Some(&StatusType::Stopped)
+    );
+    ids[5] = world.start().await;
+    gate.open();
+    for id in &ids {
+        assert_eq!(
+            world.finish(id).await.build_status(),
+            Some(&StatusType::Succeeded)
+        );
+    }
+}
+
+#[tokio::test]
+async fn variables_are_as_long_as_codebuild_takes_them() {
+    let world = World::with(&["printf %s \"${#LONG}\""]).await;
+    let start = async |name: &str, value: &str| {
+        let start = world.client.start_build().project_name("p");
+        let started = start
+            .environment_variables_override(variable(name, value))
+            .send()
+            .await;
+        started.map_err(|error| error.into_service_error())
+    };
+    for (name, value, words) in [
+        (
+            "LONG",
+            "x".repeat(4_097),
+            "EnvironmentVariable should be at most 4096 characters",
+        ),
+        (
+            "LINES",
+            "a\nb".to_owned(),
+            "a line break in the variable LINES",
+        ),
+        (
+            "CODEBUILD_X",
+            "x".to_owned(),
+            "cannot start with CODEBUILD_",
+        ),
+    ] {
+        let refused = start(name, &value).await.unwrap_err();
+        assert!(refused.message().unwrap().contains(words), "{refused:?}");
+    }
+    let started = start("LONG", &"ü".repeat(4_096)).await.unwrap();
+    let build = world
+        .finish(started.build_value().unwrap().id().unwrap())
+        .await;
+    assert_eq!(build.build_status(), Some(&StatusType::Succeeded));
 }
 
 #[tokio::test]

@@ -67,6 +67,16 @@ async fn a_failed_command_ends_its_phase() {
 }
 
 #[tokio::test]
+async fn what_a_failed_command_exports_is_lost() {
+    let world = World::with(&["export OUT=lost; false"]).await;
+    let build = world.run().await;
+    assert_eq!(build.build_status(), Some(&StatusType::Failed));
+    assert_eq!(exported(&build), Some(""));
+    let world = World::with(&["export OUT=kept", "false"]).await;
+    assert_eq!(exported(&world.run().await), Some("kept"));
+}
+
+#[tokio::test]
 async fn every_end_comes_when_it_is_told() {
     let world = World::with(&["echo ran; export OUT=result"]).await;
     let codebuild = world.cloud.codebuild();
@@ -184,13 +194,13 @@ async fn a_build_has_only_so_much_time() {
     let build = world.run().await;
     assert_eq!(build.build_status(), Some(&StatusType::TimedOut));
     assert_eq!(failure(&build).0, "BUILD");
-    assert_eq!(build.timeout_in_minutes(), Some(45));
+    assert_eq!(build.timeout_in_minutes(), Some(20));
     let script = Script::new().held_in(Phase::Queued, &Gate::closed());
     world.cloud.codebuild().next_build(script);
     let build = world.run().await;
     assert_eq!(build.build_status(), Some(&StatusType::TimedOut));
     assert_eq!(failure(&build).0, "QUEUED");
-    assert_eq!(build.queued_timeout_in_minutes(), Some(5));
+    assert_eq!(build.queued_timeout_in_minutes(), Some(30));
 }
 
 #[tokio::test]

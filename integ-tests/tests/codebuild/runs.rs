@@ -24,12 +24,12 @@ phases:
   build:
     commands:
       - |
-        mapfile -t arguments <<<"$SOCI_ARGUMENTS"
+        IFS=, read -ra arguments <<<"$SOCI_ARGUMENTS"
         chmod +x "$CODEBUILD_SRC_DIR/soci-builder"
-        SOCI_RESULT=$("$CODEBUILD_SRC_DIR/soci-builder" "${arguments[@]}")
-        status=$?
-        export SOCI_RESULT
-        (exit "$status")
+        status=0
+        SOCI_RESULT=$("$CODEBUILD_SRC_DIR/soci-builder" "${arguments[@]}") || status=$?
+        export SOCI_RESULT SOCI_STATUS=$status
+      - (exit "$SOCI_STATUS")
 "#;
 
 #[tokio::test]
@@ -71,7 +71,7 @@ async fn the_real_builder_runs_in_a_build() {
         let image = Image::of(Types::Docker, &[Layer::noise(1, 500_000)]);
         let reference = image.push(&world.cloud, "app", "v1").await.unwrap();
         let arguments = format!(
-            "index\n{reference}\n--index-version=v2\n--output-tag=it's $(odd)\n--json\n--min-layer-size=0"
+            "index,{reference},--index-version=v2,--output-tag=it's $(odd),--json,--min-layer-size=0"
         );
         let refused = start_with(&world, &arguments).await;
         assert_eq!(
@@ -135,7 +135,7 @@ async fn a_build_tells_all_of_itself() {
         .client
         .start_build()
         .project_name("p")
-        .environment_variables_override(variable("OVERRIDDEN", "two words\nand a line"))
+        .environment_variables_override(variable("OVERRIDDEN", "two words, and more"))
         .send()
         .await
         .unwrap();
@@ -201,13 +201,13 @@ async fn a_build_tells_all_of_itself() {
         .collect();
     assert_eq!(
         shown,
-        [("KEPT", "1"), ("OVERRIDDEN", "two words\nand a line")]
+        [("KEPT", "1"), ("OVERRIDDEN", "two words, and more")]
     );
 
     let log = world.log(&build);
     for line in [
         "KEPT=1",
-        "OVERRIDDEN=two words\nand a line",
+        "OVERRIDDEN=two words, and more",
         "hello from the source",
         "CODEBUILD_BUILD_ID=p:",
         "AWS_REGION=us-east-1",

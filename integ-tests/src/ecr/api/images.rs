@@ -57,6 +57,11 @@ pub(super) async fn get(state: &State, call: &Call) -> Result<Value, Refused> {
             let not_found = ("ImageNotFound", "Requested image not found");
             fits.then_some(image).ok_or(not_found)
         });
+        let found = found.and_then(|image| {
+            let is_archived = state.with(name, |contents| contents.is_archived(&image.digest));
+            let inaccessible = ("ImageInaccessible", "Requested image is archived");
+            (!is_archived).then_some(image).ok_or(inaccessible)
+        });
         match found {
             Ok(image) => {
                 let upstream = &state.upstream;
@@ -186,6 +191,10 @@ pub(super) async fn layers(state: &State, call: &Call) -> Result<Value, Refused>
                 "failureCode": "InvalidLayerDigest",
                 "failureReason": "Invalid request parameters: the layer digest is invalid",
             }));
+            continue;
+        }
+        if state.with(name, |contents| contents.is_blob_archived(&digest)) {
+            layers.push(json!({"layerDigest": digest, "layerAvailability": "ARCHIVED"}));
             continue;
         }
         layers.push(match state.upstream.blob_size(name, &digest).await? {
