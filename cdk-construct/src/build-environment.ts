@@ -8,7 +8,7 @@ import { IConstruct } from 'constructs';
 import { ProgramArchitecture } from './assets';
 import { SociIndexOptions } from './build-options';
 import { shortHash } from './short-hash';
-import { DEFAULT_QUEUED_TIMEOUT, DEFAULT_TIMEOUT, isLambdaCompute } from './validate-build';
+import { isLambdaCompute, timeoutsOf } from './validate-build';
 
 /** Amazon Linux 2023. The builder asks nothing of it but bash and glibc 2.34. */
 const MACHINES = {
@@ -35,11 +35,12 @@ export function machineOf(options: SociIndexOptions, architecture: ProgramArchit
   if (isLambdaCompute(options)) {
     return { ...LAMBDA_MACHINES[architecture], computeType };
   }
+  const { build, queue } = timeoutsOf(options);
   return {
     ...MACHINES[architecture],
     computeType,
-    timeoutInMinutes: (options.timeout ?? DEFAULT_TIMEOUT).toMinutes(),
-    queuedTimeoutInMinutes: (options.queuedTimeout ?? DEFAULT_QUEUED_TIMEOUT).toMinutes(),
+    timeoutInMinutes: build,
+    queuedTimeoutInMinutes: queue,
   };
 }
 
@@ -56,7 +57,10 @@ export function keyOf(
   options: SociIndexOptions,
   architecture: ProgramArchitecture,
 ): string | undefined {
-  const defaults = new Map(Object.entries(settingsOf(stack, {}, 'x86_64')));
+  const { timeoutInMinutes, queuedTimeoutInMinutes } = machineOf({}, architecture);
+  const defaults = new Map(
+    Object.entries({ ...settingsOf(stack, {}, 'x86_64'), timeoutInMinutes, queuedTimeoutInMinutes }),
+  );
   const settings = Object.entries(settingsOf(stack, options, architecture)).filter(
     ([name, value]) => value !== undefined && value !== defaults.get(name),
   );
@@ -69,13 +73,15 @@ function settingsOf(
   options: SociIndexOptions,
   architecture: ProgramArchitecture,
 ): Record<string, unknown> {
-  const { computeType, timeoutInMinutes, queuedTimeoutInMinutes } = machineOf(options, architecture);
+  const { computeType } = machineOf(options, architecture);
+  const { timeout, queuedTimeout } = options;
   const { vpc, subnetSelection, securityGroups, encryptionKey, role, logGroup } = options;
   const name = (owner: IConstruct | undefined, text: string | undefined): unknown => nameIn(stack, owner, text);
   return {
     computeType,
-    timeoutInMinutes,
-    queuedTimeoutInMinutes,
+    // Only what is given: a time that follows from the other one would change with our defaults.
+    timeoutInMinutes: timeout?.toMinutes(),
+    queuedTimeoutInMinutes: queuedTimeout?.toMinutes(),
     vpc: name(vpc, vpc?.vpcId),
     subnets: vpc?.selectSubnets(subnetSelection).subnets.map((subnet) => name(subnet, subnet.subnetId)),
     securityGroups: securityGroups?.map((group) => name(group, group.securityGroupId)),

@@ -82,7 +82,8 @@ export interface SociIndexOptions {
   readonly spanSize?: Size;
 
   /**
-   * Paths inside the image that the container needs at once. Readers that know of this list fetch them first.
+   * Paths inside the image that the container needs at once. Readers that know of this list fetch them first. All of them
+   * together may have 28,000 characters; a character that is not a letter, a digit or one of `-._/:@=` counts as three or more.
    *
    * @default - no list; files are fetched when they are read
    */
@@ -142,14 +143,15 @@ export interface SociIndexOptions {
    * How long the build may take, in whole minutes, at least 5. Together with `queuedTimeout` it must be below 55
    * minutes, because CloudFormation waits for one hour.
    *
-   * @default Duration.minutes(45), and 15 minutes with Lambda compute
+   * @default Duration.minutes(20), or what `queuedTimeout` leaves of 54 minutes; 15 minutes with Lambda compute
    */
   readonly timeout?: Duration;
 
   /**
-   * How long the build may wait for a machine, in whole minutes, at least 5.
+   * How long the build may wait in the queue of CodeBuild, in whole minutes, at least 5. An account's quota may let only one
+   * build run at a time: the indexes of a stack then wait for each other.
    *
-   * @default Duration.minutes(5)
+   * @default Duration.minutes(30), or what `timeout` leaves of 54 minutes
    */
   readonly queuedTimeout?: Duration;
 

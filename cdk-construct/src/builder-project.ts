@@ -21,9 +21,10 @@ import { connectionsOf, rulesOf } from './resources-of';
 const ID = 'SociIndexBuildProject';
 
 /**
- * Starts the builder with one argument per line of `SOCI_ARGUMENTS`, and exports what it prints. It is one command,
- * because an array does not survive from one command of a buildspec to the next. No argument is ever read by the
- * shell as anything but a string.
+ * Starts the builder with the arguments in `SOCI_ARGUMENTS` and, where they are longer than one variable may be,
+ * `SOCI_ARGUMENTS_2` and so on: percent-encoded, with commas in between. No argument is ever read by the shell as anything
+ * but a string. What the builder prints is exported by a command that succeeds, because CodeBuild does not promise to keep
+ * what a failed one exports; the next command fails where the builder did.
  */
 export const BUILDSPEC = `version: 0.2
 env:
@@ -33,12 +34,21 @@ phases:
   build:
     commands:
       - |
-        mapfile -t arguments <<<"$SOCI_ARGUMENTS"
+        encoded=$SOCI_ARGUMENTS
+        for ((part = 2; ; part++)); do
+          name=SOCI_ARGUMENTS_$part
+          [[ -v $name ]] || break
+          encoded+=\${!name}
+        done
+        IFS=, read -ra arguments <<<"$encoded"
+        for at in "\${!arguments[@]}"; do
+          printf -v "arguments[at]" %b "\${arguments[at]//%/\\\\x}"
+        done
         chmod +x "$CODEBUILD_SRC_DIR/soci-builder"
         status=0
         SOCI_RESULT=$("$CODEBUILD_SRC_DIR/soci-builder" "\${arguments[@]}") || status=$?
-        export SOCI_RESULT
-        (exit "$status")
+        export SOCI_RESULT SOCI_STATUS=$status
+      - (exit "$SOCI_STATUS")
 `;
 
 export class BuilderProject extends Construct {

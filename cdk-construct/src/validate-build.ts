@@ -15,9 +15,12 @@ const TIMEOUT_MIN_MINUTES = 5;
 /** The provider answers 55 minutes after the event, whatever the build does. */
 const TIMEOUTS_BELOW_MINUTES = 55;
 
-/** Both as build-environment.ts sets them where nothing is given. */
-export const DEFAULT_TIMEOUT = Duration.minutes(45);
-export const DEFAULT_QUEUED_TIMEOUT = Duration.minutes(5);
+/**
+ * Where neither is given. A build takes minutes; an account's quota may let only one run at a time, and the builds of a stack
+ * then wait for each other.
+ */
+export const DEFAULT_TIMEOUT = Duration.minutes(20);
+export const DEFAULT_QUEUED_TIMEOUT = Duration.minutes(30);
 
 const LAMBDA = 'BUILD_LAMBDA_';
 
@@ -114,12 +117,33 @@ function checkLambdaCompute(options: SociIndexOptions): void {
   }
 }
 
-function checkTimeouts({ timeout = DEFAULT_TIMEOUT, queuedTimeout = DEFAULT_QUEUED_TIMEOUT }: SociIndexOptions): void {
-  if (timeout.isUnresolved() || queuedTimeout.isUnresolved()) {
-    return;
+/** Both times, in minutes: the default of one that is not given is what the other leaves of it. */
+export function timeoutsOf({ timeout, queuedTimeout }: SociIndexOptions): { build: number; queue: number } {
+  const build = timeout?.toMinutes();
+  const queue = queuedTimeout?.toMinutes();
+  return {
+    build: build ?? whatIsLeft(DEFAULT_TIMEOUT, queue),
+    queue: queue ?? whatIsLeft(DEFAULT_QUEUED_TIMEOUT, build),
+  };
+}
+
+function whatIsLeft(wanted: Duration, other?: number): number {
+  const minutes = wanted.toMinutes();
+  if (other === undefined || Token.isUnresolved(other)) {
+    return minutes;
   }
-  const build = wholeMinutes('timeout', timeout);
-  const queue = wholeMinutes('queuedTimeout', queuedTimeout);
+  return Math.max(TIMEOUT_MIN_MINUTES, Math.min(minutes, TIMEOUTS_BELOW_MINUTES - 1 - other));
+}
+
+function checkTimeouts(options: SociIndexOptions): void {
+  for (const property of ['timeout', 'queuedTimeout'] as const) {
+    const given = options[property];
+    if (given?.isUnresolved()) {
+      return;
+    }
+    checkWholeMinutes(property, given);
+  }
+  const { build, queue } = timeoutsOf(options);
   if (build + queue >= TIMEOUTS_BELOW_MINUTES) {
     throw new Error(
       `'timeout' and 'queuedTimeout' together must be below ${TIMEOUTS_BELOW_MINUTES} minutes, ` +
@@ -128,12 +152,11 @@ function checkTimeouts({ timeout = DEFAULT_TIMEOUT, queuedTimeout = DEFAULT_QUEU
   }
 }
 
-function wholeMinutes(property: string, duration: Duration): number {
-  const minutes = duration.toMinutes({ integral: false });
-  if (!Number.isInteger(minutes) || minutes < TIMEOUT_MIN_MINUTES) {
+function checkWholeMinutes(property: string, duration?: Duration): void {
+  const minutes = duration?.toMinutes({ integral: false });
+  if (minutes !== undefined && (!Number.isInteger(minutes) || minutes < TIMEOUT_MIN_MINUTES)) {
     throw new Error(`'${property}' must be whole minutes and at least ${TIMEOUT_MIN_MINUTES}, got ${minutes} minutes`);
   }
-  return minutes;
 }
 
 function checkLog({ logGroup, logRetention }: SociIndexOptions): void {

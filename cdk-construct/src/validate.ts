@@ -7,6 +7,12 @@ import { SociIndexOptions } from './build-options';
 /** The longest tag that a registry takes. */
 export const TAG_MAX = 128;
 
+/**
+ * What fits the variables of a build: eight of 4,096 characters in the provider, less the image, the tags, the platforms and
+ * what else the builder is told.
+ */
+const PREFETCH_FILES_MAX = 28_000;
+
 const TAG = /^[A-Za-z0-9_][A-Za-z0-9._-]*$/;
 const DIGEST = /^sha256:[0-9a-f]{64}$/;
 const PLATFORM = /^[^/\s]+\/[^/\s]+(\/[^/\s]+)?$/;
@@ -82,6 +88,19 @@ function checkPrefetchFiles(paths: string[] = []): void {
       throw new Error(`'prefetchFiles' must be paths of one line, got ${quoted(path)}`);
     }
   }
+  const length = paths.map(encodedLength).reduce((sum, one) => sum + one, 0);
+  if (length > PREFETCH_FILES_MAX) {
+    throw new Error(
+      `'prefetchFiles' may have ${PREFETCH_FILES_MAX} characters together, because they reach a build in its variables, got ` +
+        `${length} in ${paths.length} paths: give fewer or shorter ones`,
+    );
+  }
+}
+
+/** As the provider encodes an argument of the builder for a variable of the build: everything else takes three characters a byte. */
+function encodedLength(path: string): number {
+  const plain = Token.isUnresolved(path) ? '' : path.replace(/[^A-Za-z0-9._/:@=-]/gu, (other) => '%00'.repeat(Buffer.byteLength(other)));
+  return ',--prefetch-file='.length + plain.length;
 }
 
 function checkRemovalPolicy(policy?: RemovalPolicy): void {

@@ -1,6 +1,6 @@
 // Where an index is built: Lambda compute, the log, a project for each setting, and what reaches all that is made.
 
-import { App, Aspects, Stack } from 'aws-cdk-lib';
+import { App, Aspects, Duration, Stack } from 'aws-cdk-lib';
 import { Template } from 'aws-cdk-lib/assertions';
 import { ComputeType } from 'aws-cdk-lib/aws-codebuild';
 import { SecurityGroup, Vpc } from 'aws-cdk-lib/aws-ec2';
@@ -38,6 +38,18 @@ describe('with Lambda compute', () => {
     for (const [named, value] of sizes) {
       expect(value).toBe(named);
     }
+  });
+});
+
+test.each<[string, SociIndexOptions, [number, number]]>([
+  ['20 and 30 minutes', {}, [20, 30]],
+  ['what the build leaves', { timeout: Duration.minutes(45) }, [45, 9]],
+  ['what the queue leaves', { queuedTimeout: Duration.minutes(40) }, [14, 40]],
+  ['the usual queue for a short build', { timeout: Duration.minutes(5) }, [5, 30]],
+])('the times are %s', (_, options, [build, queue]) => {
+  expect(onlyResource(templateWith(options), PROJECT).Properties).toMatchObject({
+    TimeoutInMinutes: build,
+    QueuedTimeoutInMinutes: queue,
   });
 });
 
@@ -104,6 +116,7 @@ describe('each setting is another project', () => {
 
   test('what is written out and is the default is none', () => {
     expect(idOf({ logRetention: RetentionDays.ONE_MONTH })).toBe(idOf({}));
+    expect(idOf({ timeout: Duration.minutes(20), queuedTimeout: Duration.minutes(30) })).toBe(idOf({}));
   });
 
   test('two roles of other stacks are two, also where they have one logical id', () => {

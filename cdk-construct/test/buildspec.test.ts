@@ -40,16 +40,16 @@ test('the project runs it on a small machine without privileges, and ends before
     Artifacts: { Type: 'NO_ARTIFACTS' },
     Environment: { ComputeType: 'BUILD_GENERAL1_SMALL', PrivilegedMode: false, Type: 'LINUX_CONTAINER' },
     LogsConfig: { CloudWatchLogs: { Status: 'ENABLED', GroupName: { Ref: expect.any(String) as unknown } } },
-    QueuedTimeoutInMinutes: 5,
-    TimeoutInMinutes: 45,
+    QueuedTimeoutInMinutes: 30,
+    TimeoutInMinutes: 20,
   });
 });
 
-test('it is one command of bash that exports one variable', () => {
+test('it exports one variable in a command of bash that succeeds, and fails in the next', () => {
   expect(buildspec).toEqual({
     version: 0.2,
     env: { shell: 'bash', 'exported-variables': ['SOCI_RESULT'] },
-    phases: { build: { commands: [expect.any(String)] } },
+    phases: { build: { commands: [expect.any(String), '(exit "$SOCI_STATUS")'] } },
   });
 });
 
@@ -71,26 +71,48 @@ describe.each([
     rmSync(directory, { recursive: true });
   });
 
-  function build(argumentLines: string[], status = 0): { status: number | null; stderr: string; result?: string } {
-    const seen = join(directory, 'environment');
-    // What a later command of the build would find in its environment.
-    const script = `trap 'status=$?; env -0 >"$SEEN"; exit "$status"' EXIT\n${buildspec.phases.build.commands[0]}`;
-    const run = spawnSync('bash', [...flags, '-c', script], {
-      cwd: directory,
-      encoding: 'utf8',
-      stdio: ['ignore', 'pipe', 'pipe'],
-      env: {
-        PATH: process.env['PATH'],
-        CODEBUILD_SRC_DIR: directory,
-        SEEN: seen,
-        SOCI_ARGUMENTS: argumentLines.join('\n'),
-        STAND_IN_STATUS: String(status),
-      },
-    });
-    const variables = readFileSync(seen, 'utf8').split('\0');
-    const name = 'SOCI_RESULT=';
-    const result = variables.find((variable) => variable.startsWith(name))?.slice(name.length);
-    return { status: run.status, stderr: run.stderr, result };
+  interface Built {
+    readonly status: number | null;
+    readonly stderr: string;
+    readonly result?: string;
+  }
+
+  /** Runs the commands as CodeBuild does: one after the other, each with what the one before it has exported, if that succeeded. */
+  function build(given: string[], status = 0): Built {
+    let environment: Record<string, string | undefined> = {
+      PATH: process.env['PATH'],
+      CODEBUILD_SRC_DIR: directory,
+      STAND_IN_STATUS: String(status),
+      ...variablesOf(given),
+    };
+    let stderr = '';
+    for (const command of buildspec.phases.build.commands) {
+      const seen = join(directory, 'environment');
+      const script = `trap 'status=$?; env -0 >"$SEEN"; exit "$status"' EXIT\n${command}`;
+      const run = spawnSync('bash', [...flags, '-c', script], {
+        cwd: directory,
+        encoding: 'utf8',
+        stdio: ['ignore', 'pipe', 'pipe'],
+        env: { ...environment, SEEN: seen },
+      });
+      stderr += run.stderr;
+      if (run.status !== 0) {
+        return { status: run.status, stderr, result: environment['SOCI_RESULT'] };
+      }
+      const left = readFileSync(seen, 'utf8').split('\0').filter((variable) => variable !== '');
+      environment = Object.fromEntries(left.map((variable) => variable.split(/=(.*)/su).slice(0, 2) as [string, string]));
+    }
+    return { status: 0, stderr, result: environment['SOCI_RESULT'] };
+  }
+
+  /** As the provider does it: percent-encoded, with commas in between, at most 4,096 characters a variable. */
+  function variablesOf(given: string[]): Record<string, string> {
+    const other = /[^A-Za-z0-9._/:@=-]/gu;
+    const encode = (text: string): string =>
+      [...Buffer.from(text)].map((byte) => `%${byte.toString(16).toUpperCase().padStart(2, '0')}`).join('');
+    const text = given.map((argument) => argument.replace(other, encode)).join(',');
+    const parts = text.match(/.{1,4096}/gu) ?? [];
+    return Object.fromEntries(parts.map((part, at) => [at === 0 ? 'SOCI_ARGUMENTS' : `SOCI_ARGUMENTS_${at + 1}`, part]));
   }
 
   test('every argument is only a string', () => {
@@ -103,8 +125,7 @@ describe.each([
       '--prefetch-file=\\n \\',
       '--prefetch-file=; touch harm & | > harm',
       '--prefetch-file= leading, trailing\t ',
-      '--prefetch-file=Grüße',
-      '',
+      '--prefetch-file=Grüße, %41 %',
       '--json',
     ];
 
@@ -117,6 +138,13 @@ describe.each([
 
   test.each([0, 1, 2, 3, 101])('exit status %d is the build’s, and the result is exported all the same', (status) => {
     expect(build(['index'], status)).toEqual({ status, stderr: 'for the log only\n', result: '1[index]' });
+  });
+
+  test('as many arguments as the variables of a build hold', () => {
+    const given = ['index', ...Array.from({ length: 700 }, (_, at) => `--prefetch-file=/a file/of ${at}`), '--json'];
+
+    expect(Object.keys(variablesOf(given))).toContain('SOCI_ARGUMENTS_6');
+    expect(build(given).result).toBe(`${given.length}${given.map((argument) => `[${argument}]`).join('')}`);
   });
 
   test('a builder that is not there fails the build', () => {

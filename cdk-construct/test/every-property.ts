@@ -74,7 +74,7 @@ export const OPTIONS: Table<SociIndexOptions> = {
   waitForIndex: inIndex({ waitForIndex: false }, { WaitForIndex: 'false' }),
   computeType: inProject({ computeType: ComputeType.LARGE }, { Environment: { ComputeType: 'BUILD_GENERAL1_LARGE' } }),
   lambdaComputeType: inProject({ lambdaComputeType: LambdaComputeType.LAMBDA_2GB }, { Environment: LAMBDA }),
-  timeout: inProject({ timeout: Duration.minutes(20) }, { TimeoutInMinutes: 20 }),
+  timeout: inProject({ timeout: Duration.minutes(25) }, { TimeoutInMinutes: 25 }),
   queuedTimeout: inProject({ queuedTimeout: Duration.minutes(8) }, { QueuedTimeoutInMinutes: 8 }),
   vpc: inProject((scope) => ({ vpc: vpcIn(scope) }), {
     VpcConfig: { VpcId: VPC, Subnets: SUBNETS },

@@ -92,6 +92,16 @@ const refused: [string, SociIndexOptions, string][] = [
   ['half minutes', { timeout: Duration.seconds(330) }, "'timeout' must be whole minutes and at least 5, got 5.5 minutes"],
   ['a short queue', { queuedTimeout: Duration.minutes(4) }, "'queuedTimeout' must be whole minutes and at least 5"],
   [
+    'more files than the variables of a build hold',
+    { prefetchFiles: Array.from({ length: 1000 }, (_, at) => `/app/node_modules/${at}`) },
+    `'prefetchFiles' may have 28000 characters together, because they reach a build in its variables, got 37890 in 1000 paths`,
+  ],
+  [
+    'longer files than the variables of a build hold',
+    { prefetchFiles: ['ü'.repeat(4700)] },
+    `got 28217 in 1 paths: give fewer or shorter ones`,
+  ],
+  [
     'timeouts longer than CloudFormation waits',
     { timeout: Duration.minutes(50) },
     "'timeout' and 'queuedTimeout' together must be below 55 minutes, because CloudFormation waits for one hour, got 50 and 5",

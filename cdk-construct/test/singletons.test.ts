@@ -19,7 +19,7 @@ function projectsOf(template: Template): unknown[] {
 test('two indexes share the function and the project, whatever their version', () => {
   const template = templateOf((stack) => {
     index(stack, 'a');
-    index(stack, 'b', { computeType: ComputeType.SMALL, timeout: Duration.minutes(45) });
+    index(stack, 'b', { computeType: ComputeType.SMALL, timeout: Duration.minutes(20) });
     new SociIndexBuild(stack, 'c', { repository: repositoryIn(stack, 'c'), imageTag: 'v1' });
   });
 

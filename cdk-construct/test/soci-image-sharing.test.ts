@@ -60,8 +60,8 @@ describe('one image is one index', () => {
         removalPolicy: RemovalPolicy.RETAIN,
         waitForIndex: true,
         computeType: ComputeType.SMALL,
-        timeout: Duration.seconds(45 * 60),
-        queuedTimeout: Duration.minutes(5),
+        timeout: Duration.seconds(20 * 60),
+        queuedTimeout: Duration.minutes(30),
       };
       task(stack, 'B', image('v1', defaults), image('v2', { platforms: [LINUX_ARM64, LINUX_AMD64, LINUX_ARM64] }));
     });
@@ -100,7 +100,7 @@ describe('refuses', () => {
     ['machines', { computeType: ComputeType.LARGE }, `got "BUILD_GENERAL1_LARGE" after "BUILD_GENERAL1_SMALL"`],
     ['ways to wait', { waitForIndex: false }, `got false after true`],
     ['kinds of compute', { lambdaComputeType: LambdaComputeType.LAMBDA_1GB }, `got "BUILD_LAMBDA_1GB" after nothing`],
-    ['timeouts', { timeout: Duration.minutes(20) }, `got 20 after 45`],
+    ['timeouts', { timeout: Duration.minutes(25) }, `got 25 after 20`],
   ])('two %s for one image in a stack', (_, options, message) => {
     const stack = new Stack();
     task(stack, 'A', SociImage.fromAsset(DIRECTORY));

@@ -348,3 +348,32 @@ fn what_keeps_its_index_may_delete_nothing() {
         }
     }
 }
+
+#[test]
+fn the_readme_of_the_provider_lists_its_rights() {
+    let readme = local_cloud::programs::repository().join("provider/README.md");
+    let readme = std::fs::read_to_string(readme).unwrap();
+    let (_, section) = readme.split_once("\n## Rights\n").unwrap();
+    let section = section.split("\n## ").next().unwrap();
+    let rows = section.lines().filter(|line| line.starts_with("| `"));
+    let mut listed = BTreeSet::new();
+    for row in rows {
+        let actions = row.split('|').nth(1).unwrap();
+        for action in actions.split(',') {
+            let action = action.trim().trim_matches('`').to_owned();
+            assert!(listed.insert(action.clone()), "{action} is listed twice");
+        }
+    }
+    let templates = templates();
+    let mut given = BTreeSet::new();
+    for stack in USUAL {
+        let role = templates.resource(stack).unwrap().function_role;
+        let rights = templates.rights(stack).unwrap().into_iter();
+        given.extend(
+            rights
+                .filter(|right| right.role == role)
+                .map(|right| right.action),
+        );
+    }
+    assert_eq!(listed, given);
+}

@@ -4,6 +4,7 @@
 use serde_json::{Value, json};
 use soci_provider::{
     answer::Answer,
+    arguments,
     build::{End, Ending},
     event::{Incoming, Kind, Resumed},
     properties::{self, Properties},
@@ -49,7 +50,16 @@ pub(crate) fn event(bytes: &[u8]) {
                 Kind::Create(_) | Kind::Delete(_) => None,
             };
             let arguments = properties.arguments(old.as_deref());
-            assert!(arguments.lines().count() >= 2);
+            assert!(arguments.len() >= 2);
+            let variables = arguments::encode(&arguments);
+            assert!(variables.len() <= arguments::VARIABLES_MAX);
+            for variable in variables {
+                assert!(variable.len() <= arguments::VARIABLE_CHARS);
+                assert!(
+                    variable.bytes().all(|byte| byte.is_ascii_graphic()),
+                    "{variable}"
+                );
+            }
             let _ = properties.image();
             let _ = properties.request();
         }
@@ -83,6 +93,8 @@ pub(crate) fn result(bytes: &[u8]) {
                 result: Some(text.clone()),
                 phase: None,
                 log_link: None,
+                attempt: 1,
+                at: None,
             };
             match verdict::on_build(&properties, "builder:1", &ending) {
                 Ok(done) => {

@@ -43,7 +43,12 @@ impl Answer {
         let attributes = [
             ("OutputImageTag", done.output_tag.clone()),
             ("OutputImageDigest", done.output.to_string()),
-            ("InputImageDigest", done.input.to_string()),
+            (
+                "InputImageDigest",
+                done.input
+                    .map(|digest| digest.to_string())
+                    .unwrap_or_default(),
+            ),
             ("Outcome", done.outcome.clone()),
             ("BuildId", done.build_id.clone().unwrap_or_default()),
             ("LayersIndexed", done.layers.indexed.to_string()),

@@ -46,6 +46,14 @@ impl CallError {
         }
     }
 
+    /// One that the service refuses in an answer that is else well, by a code.
+    pub fn refused(operation: &'static str, code: &str, why: impl Into<String>) -> Self {
+        Self {
+            code: code.to_owned(),
+            ..Self::new(operation, why)
+        }
+    }
+
     /// The same, where trying again may help.
     pub fn busy(operation: &'static str, why: impl Into<String>) -> Self {
         Self {
@@ -58,6 +66,18 @@ impl CallError {
     #[must_use]
     pub fn hope(&self) -> Hope {
         self.hope
+    }
+
+    /// Whether the service has no room for it now, and may have later.
+    #[must_use]
+    pub fn is_refused_for_now(&self) -> bool {
+        matches!(self.hope, Hope::Quota | Hope::Calm)
+    }
+
+    /// Whether the image is there, and nobody can have it: it was archived.
+    #[must_use]
+    pub fn is_inaccessible(&self) -> bool {
+        self.code == "ImageInaccessible"
     }
 
     /// Whether the service said that what was asked about does not exist.

@@ -4,7 +4,7 @@ use std::fmt;
 
 use soci_index::run;
 
-use crate::{call::CallError, properties::Refused};
+use crate::{call::CallError, kept::NotKept, properties::Refused};
 
 /// Why a request failed.
 #[derive(Debug, thiserror::Error)]
@@ -21,6 +21,16 @@ pub enum Error {
         /// Its whole name.
         image: String,
         /// Why.
+        source: Box<run::Error>,
+    },
+    /// The image is gone, and there is no index of it that could stand for it.
+    #[error("cannot read the image {image}, {why}")]
+    Gone {
+        /// Its whole name.
+        image: String,
+        /// What is under the output tag.
+        why: Box<NotKept>,
+        /// Why it cannot be read.
         source: Box<run::Error>,
     },
     /// A right that is missing where nothing else fails.
@@ -49,9 +59,9 @@ pub enum Error {
     },
     /// The build was not started, and would have been in another account.
     #[error(
-        "cannot start a build of the project {project}: the account's CodeBuild quota of concurrently running builds is used up; \
-         deploy again when other builds have ended, or ask for more under Service Quotas, AWS CodeBuild, \"Concurrently \
-         running builds\""
+        "cannot start a build of the project {project}: the account's CodeBuild quota of concurrently running builds is used up \
+         or 0; deploy again when other builds have ended, or request an increase under Service Quotas, AWS CodeBuild, \
+         \"Concurrently running builds\""
     )]
     Quota {
         /// The project.

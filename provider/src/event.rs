@@ -78,6 +78,8 @@ pub struct Resumed {
     pub answer_by: SystemTime,
     /// Until when to be patient with what must become ready.
     pub patient_until: SystemTime,
+    /// Until when to ask for a build that is refused, while none of the project runs.
+    pub start_by: SystemTime,
 }
 
 /// A payload that cannot be read.
@@ -133,6 +135,8 @@ impl Incoming {
                 why: "the continuation has no deadline".to_owned(),
             });
         };
+        // One of an earlier version of this function has none.
+        let start_by = time("startBy").unwrap_or(patient_until);
         let build_id = continuation.get("buildId").and_then(Value::as_str);
         Ok(Self {
             event,
@@ -141,6 +145,7 @@ impl Incoming {
                 made,
                 answer_by,
                 patient_until,
+                start_by,
             }),
         })
     }
@@ -210,6 +215,7 @@ impl Event {
             "made": millis(resumed.made),
             "answerBy": millis(resumed.answer_by),
             "patientUntil": millis(resumed.patient_until),
+            "startBy": millis(resumed.start_by),
         } })
     }
 

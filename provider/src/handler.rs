@@ -1,11 +1,7 @@
 //! The guard: one invocation in, one answer or one hand-over out, whatever happens inside.
 //! In: a payload and when the invocation's time is over. Out: nothing, once the answer is delivered or the next invocation started.
 
-use std::{
-    any::Any,
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::{any::Any, sync::Arc, time::SystemTime};
 
 use serde_json::Value;
 use soci_index::run::chain;
@@ -17,21 +13,21 @@ use tokio::{
 use crate::{
     answer::Answer,
     app::App,
-    call::{CallError, patiently},
+    call::patiently,
     delivery::{Undelivered, deliver},
     error::Error,
     event::{Incoming, Resumed, Sender},
     hand_over::hand_over,
+    job::{Job, Noted},
     log::Log,
     pace::Patience,
     plan::{self, Asked},
     properties,
     schedule::{RESUMED_PATIENCE, Schedule, first, instant},
-    work::{Job, Outcome, Watched, work},
+    start::refused,
+    stops::{STOP_TIMEOUT, Stops, said, stop},
+    work::{Outcome, work},
 };
-
-/// For stopping a build that nobody watches any more.
-const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Handles an invocation that may run until `deadline`.
 ///
@@ -75,11 +71,13 @@ pub async fn handle(
         None => {
             let known = Resumed {
                 build_id: job.build.get(),
+                start_by: job.start_by.get(),
                 ..resumed
             };
             match hand_over(app, &job.event, &known, schedule.hand_over_end, &job.log).await {
                 Ok(()) => {
                     job.log.say("handed over to the next invocation");
+                    finish_stops(&job, schedule).await;
                     return Ok(());
                 }
                 Err(error) => {
@@ -89,7 +87,19 @@ pub async fn handle(
             }
         }
     };
-    send(app, sender, &answer, schedule, &job.log).await
+    let sent = send(app, sender, &answer, schedule, &job.log).await;
+    finish_stops(&job, schedule).await;
+    sent
+}
+
+/// What is begun beside the work ends with the invocation.
+async fn finish_stops(job: &Job, schedule: Schedule) {
+    if timeout_at(schedule.delivery_end, job.stops.finish())
+        .await
+        .is_err()
+    {
+        job.log.say("stopping older builds takes too long");
+    }
 }
 
 fn job(app: &App, incoming: Incoming, resumed: &Resumed, log: Log) -> Job {
@@ -98,16 +108,18 @@ fn job(app: &App, incoming: Incoming, resumed: &Resumed, log: Log) -> Job {
         request_id: sender.request_id.clone(),
         resource: sender.resource(),
         made: resumed.made,
+        attempt: 1,
     };
     let patient_until =
         instant(resumed.patient_until).max(Instant::now() + app.pace.of(RESUMED_PATIENCE));
-    let build = Watched::default();
-    build.set(resumed.build_id.clone());
     Job {
         asked,
         patience: Patience::new(app.pace, patient_until),
         log,
-        build,
+        build: Noted::new(resumed.build_id.clone()),
+        start_by: Noted::new(resumed.start_by),
+        refused: Noted::new(None),
+        stops: Stops::default(),
         event: incoming.event,
     }
 }
@@ -144,47 +156,61 @@ async fn guard(
             let since = SystemTime::now()
                 .duration_since(resumed.made)
                 .unwrap_or_default();
-            let build = job.build.get();
-            let stopped = build.map(|build| format!("; the build {build} was stopped"));
-            Error::OutOfTime {
-                minutes: since.as_secs() / 60,
-                stopped: stopped.unwrap_or_default(),
-            }
+            let stopped = stop_own(app, job, true).await;
+            let project = properties::project(job.event.properties());
+            let error = match job.refused.get() {
+                Some(why) => refused(project.unwrap_or_default(), why),
+                None => Error::OutOfTime {
+                    minutes: since.as_secs() / 60,
+                    stopped,
+                },
+            };
+            return Some(failure(sender, &error));
         }
     };
-    let was_dropped = matches!(error, Error::Panic(_) | Error::OutOfTime { .. });
-    stop_own(app, job, was_dropped).await;
+    stop_own(app, job, matches!(error, Error::Panic(_))).await;
     Some(failure(sender, &error))
 }
 
-/// Stops the request's build, known or not, where it may still run: nobody will watch it.
-async fn stop_own(app: &App, job: &Job, was_dropped: bool) {
+/// Stops the request's build, known or not, where it may still run: nobody will watch it. Says what became of it, to follow a
+/// sentence.
+async fn stop_own(app: &App, job: &Job, was_dropped: bool) -> String {
     let Some(project) = properties::project(job.event.properties()) else {
-        return;
+        return String::new();
     };
     let builds = app.builds(project);
-    let patience = Patience::new(app.pace, Instant::now() + STOP_TIMEOUT);
-    let stopped = timeout(STOP_TIMEOUT, async {
-        let own = match job.build.get() {
-            Some(known) => vec![known],
-            // It may have been started in the moment that the work was dropped.
-            None if was_dropped => {
-                let known = patiently(&patience, &job.log, || builds.latest()).await?;
-                plan::own_running(&job.asked, &known)
+    let own = match job.build.get() {
+        Some(known) => vec![known],
+        // It may have been started in the moment that the work was dropped.
+        None if was_dropped => {
+            let patience = Patience::new(app.pace, Instant::now() + STOP_TIMEOUT);
+            let known = patiently(&patience, &job.log, || builds.latest());
+            match timeout(STOP_TIMEOUT, known).await {
+                Ok(Ok(known)) => plan::own_running(&job.asked, &known),
+                Ok(Err(error)) => {
+                    job.log
+                        .say(format_args!("cannot look for a build to stop: {error}"));
+                    Vec::new()
+                }
+                Err(_) => {
+                    job.log.say("looking for a build to stop takes too long");
+                    Vec::new()
+                }
             }
-            None => Vec::new(),
-        };
-        for build in own {
-            job.log.say(format_args!("stopping the build {build}"));
-            patiently(&patience, &job.log, || builds.stop(&build)).await?;
         }
-        Ok::<_, CallError>(())
-    });
-    match stopped.await {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => job.log.say(format_args!("cannot stop the build: {error}")),
-        Err(_) => job.log.say("stopping the build takes too long"),
+        None => Vec::new(),
+    };
+    let mut all = String::new();
+    for build in own {
+        let what = match stop(app.pace, &builds, &build, &job.log).await {
+            Ok(state) => said(&state),
+            Err(error) => format!("could not be stopped and may still run: {error}"),
+        };
+        let sentence = format!("the build {build} {what}");
+        job.log.say(&sentence);
+        all += &format!("; {sentence}");
     }
+    all
 }
 
 fn failure(sender: &Sender, error: &Error) -> Answer {
@@ -225,6 +251,8 @@ fn story(died: JoinError) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use aws_config::{BehaviorVersion, SdkConfig};
 
     use super::*;

@@ -3,6 +3,7 @@
 //! signed address.
 
 use std::{
+    collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -48,6 +49,8 @@ pub struct Images {
     /// Tells of tries.
     pub log: Log,
     denied: Arc<Mutex<Option<CallError>>>,
+    /// What tags were found to name.
+    tags: Arc<Mutex<BTreeMap<String, Digest>>>,
 }
 
 impl ReadImages for Images {
@@ -56,6 +59,10 @@ impl ReadImages for Images {
         let Some((descriptor, bytes)) = self.known(got)? else {
             return Ok(None);
         };
+        if let Selector::Tag(tag) = selector {
+            let mut tags = self.tags.lock().unwrap_or_else(PoisonError::into_inner);
+            tags.insert(tag.clone(), descriptor.digest);
+        }
         parsed(descriptor, bytes).map(Some)
     }
 
@@ -98,7 +105,15 @@ impl Images {
             patience,
             log,
             denied: Arc::default(),
+            tags: Arc::default(),
         }
+    }
+
+    /// What a tag named when it was last read; nothing is asked.
+    #[must_use]
+    pub fn digest_of(&self, tag: &str) -> Option<Digest> {
+        let tags = self.tags.lock().unwrap_or_else(PoisonError::into_inner);
+        tags.get(tag).copied()
     }
 
     /// The right that was missing for a call, if any. The builder's comparison takes what cannot be read for not being there,
@@ -145,8 +160,9 @@ impl Images {
                     code => {
                         let code = code.map_or("no code", ImageFailureCode::as_str);
                         let reason = failure.failure_reason().unwrap_or_default();
-                        Err(CallError::new(
+                        Err(CallError::refused(
                             OPERATION,
+                            code,
                             format!("{selector}: {code}: {reason}"),
                         ))
                     }

@@ -1,8 +1,8 @@
 //! Answers CloudFormation when a SOCI index is in ECR: an event in, one answer out.
 //!
 //! ```text
-//! event ─▶ work: facts (image, build) ─▶ plan ─▶ build ─▶ verdict ─▶ answer ─▶ delivery
-//!                properties                     removal
+//! event ─▶ work: start: facts (image, build) ─▶ plan ─▶ build ─▶ verdict ─▶ answer ─▶ delivery
+//!                       properties               stops   kept, removal
 //! handler: the guard around it that always answers, and hands over before its time is up
 //! ```
 //!
@@ -10,6 +10,7 @@
 
 pub mod answer;
 pub mod app;
+pub mod arguments;
 pub mod build;
 pub mod call;
 pub mod delivery;
@@ -18,6 +19,8 @@ pub mod event;
 pub mod hand_over;
 pub mod handler;
 pub mod image;
+pub mod job;
+pub mod kept;
 pub mod log;
 pub mod pace;
 pub mod physical_id;
@@ -27,5 +30,7 @@ pub mod removal;
 pub mod repository;
 pub mod response_url;
 pub mod schedule;
+pub mod start;
+pub mod stops;
 pub mod verdict;
 pub mod work;

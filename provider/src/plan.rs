@@ -15,6 +15,8 @@ pub struct Asked {
     pub resource: String,
     /// When the request was made.
     pub made: SystemTime,
+    /// The least of the request's builds that counts: 2 once the first one is known to be of no use.
+    pub attempt: u8,
 }
 
 /// A build of the project.
@@ -26,6 +28,8 @@ pub struct KnownBuild {
     pub request_id: Option<String>,
     /// The resource of that request.
     pub resource: Option<String>,
+    /// 1 for the request's first build.
+    pub attempt: u8,
     /// When it was started.
     pub started: Option<SystemTime>,
     /// Whether it has not ended yet.
@@ -57,7 +61,9 @@ pub struct Plan {
 /// What to do about a Create or an Update.
 #[must_use]
 pub fn plan(asked: &Asked, builds: &[KnownBuild], index_is_there: bool) -> Plan {
-    let own = builds.iter().find(|build| is_own(build, asked));
+    let own = builds.iter().filter(|build| is_own(build, asked));
+    let own = own.max_by_key(|build| build.attempt);
+    let own = own.filter(|build| build.attempt >= asked.attempt);
     // The own build first: an event that comes again must be answered as it was.
     let step = match own {
         Some(own) => Step::Watch(own.id.clone()),
@@ -130,6 +136,7 @@ mod tests {
             request_id: "now".to_owned(),
             resource: "stack/Index".to_owned(),
             made: at(0),
+            attempt: 1,
         }
     }
 
@@ -148,6 +155,7 @@ mod tests {
             id: id.to_owned(),
             request_id: Some(request.to_owned()),
             resource: Some(resource.to_owned()),
+            attempt: 1,
             started: Some(at(started)),
             is_running,
             is_waited_for: true,
@@ -188,6 +196,28 @@ mod tests {
             assert_eq!(planned.step, step, "{builds:?}");
             assert_eq!(planned.stop, stop, "{builds:?}");
         }
+    }
+
+    #[test]
+    fn the_last_attempt_counts() {
+        let first = build("first", "now", "stack/Index", 2, false);
+        let second = KnownBuild {
+            attempt: 2,
+            ..build("second", "now", "stack/Index", 60, true)
+        };
+        let again = Asked {
+            attempt: 2,
+            ..asked()
+        };
+        let watch = Step::Watch("second".to_owned());
+        let both = [first.clone(), second.clone()];
+        let reversed = [second, first.clone()];
+        for builds in [&both, &reversed] {
+            assert_eq!(plan(&asked(), builds, false).step, watch);
+            assert_eq!(plan(&again, builds, false).step, watch);
+            assert!(plan(&again, builds, false).stop.is_empty());
+        }
+        assert_eq!(plan(&again, &[first], false).step, Step::Start);
     }
 
     #[test]

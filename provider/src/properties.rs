@@ -16,11 +16,13 @@ use soci_index::run::{Otherwise, Request};
 
 pub use fields::Refused;
 
-use crate::{event::RawProperties, repository::Repository};
+use crate::{arguments, event::RawProperties, repository::Repository};
 use fields::{Fields, a_tag, missing, refused};
 
 const RETAIN: &str = "retain";
 const DESTROY: &str = "destroy";
+/// A tag's length.
+const TAG_CHARS_MAX: usize = 128;
 
 /// Which image to index.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -125,7 +127,7 @@ impl Properties {
                 ));
             }
         }
-        Ok(Self {
+        let properties = Self {
             project: fields.required("ProjectName")?.to_owned(),
             repository: fields.repository()?,
             version,
@@ -138,6 +140,30 @@ impl Properties {
             prefetch_files: fields.prefetch_files()?,
             when_too_small: fields.otherwise("WhenTooSmall")?,
             when_unsupported: fields.otherwise("WhenUnsupported")?,
+        };
+        properties.check_length()?;
+        Ok(properties)
+    }
+
+    /// Whether the builder's arguments fit what a build can be given.
+    fn check_length(&self) -> Result<(), Refused> {
+        let chars = arguments::chars(&self.arguments(Some(&"t".repeat(TAG_CHARS_MAX))));
+        if chars <= arguments::CHARS_MAX {
+            return Ok(());
+        }
+        // Nothing else has no length of its own.
+        let property = if self.prefetch_files.is_empty() {
+            "Platforms"
+        } else {
+            "PrefetchFiles"
+        };
+        Err(Refused {
+            property,
+            problem: format!(
+                "is too long: the builder's arguments would take {chars} characters, and at most {} fit into the variables of a build; give \
+                 fewer or shorter ones (what is not a letter, a digit or one of -._/:@= counts three for each byte)",
+                arguments::CHARS_MAX
+            ),
         })
     }
 
@@ -193,20 +219,20 @@ impl Properties {
         }
     }
 
-    /// The builder's arguments, one a line. No value has a line break: none was let in.
+    /// The builder's arguments.
     #[must_use]
-    pub fn arguments(&self, reuse_from: Option<&str>) -> String {
+    pub fn arguments(&self, reuse_from: Option<&str>) -> Vec<String> {
         let version = match self.version {
             Version::V1 => "v1",
             Version::V2 => "v2",
         };
-        let mut lines = vec![
+        let mut arguments = vec![
             "index".to_owned(),
             self.image(),
             format!("--index-version={version}"),
         ];
         let mut add = |option: &str, value: Option<String>| {
-            lines.extend(value.map(|value| format!("--{option}={value}")));
+            arguments.extend(value.map(|value| format!("--{option}={value}")));
         };
         add("output-tag", self.output_tag.clone());
         for platform in &self.platforms {
@@ -227,8 +253,8 @@ impl Properties {
         };
         add("when-too-small", self.when_too_small.map(word));
         add("when-unsupported", self.when_unsupported.map(word));
-        lines.extend(["--json".to_owned(), "--brief".to_owned()]);
-        lines.join("\n")
+        arguments.extend(["--json".to_owned(), "--brief".to_owned()]);
+        arguments
     }
 
     /// The tag that has an index of the resource's image until now, where that is another one in the same repository.

@@ -109,9 +109,13 @@ async fn remove_v2(
             "the tag {tag} stays: it is the last one of an image that is not ours"
         ));
     }
-    images
-        .delete(vec![ImageIdentifier::builder().image_tag(tag).build()])
-        .await?;
+    // By both: a tag that somebody puts on another image now stays there.
+    let id = ImageIdentifier::builder()
+        .image_tag(tag)
+        .image_digest(output.to_string());
+    if images.delete(vec![id.build()]).await? == 0 {
+        return Ok(format!("the tag {tag} was moved or deleted meanwhile"));
+    }
     if has_other_tags {
         return Ok(format!("deleted the tag {tag}; the image has other tags"));
     }
@@ -219,6 +223,7 @@ impl Images {
                 code,
                 Some(
                     ImageFailureCode::ImageNotFound
+                        | ImageFailureCode::ImageTagDoesNotMatchDigest
                         | ImageFailureCode::ImageReferencedByManifestList
                 )
             ) {

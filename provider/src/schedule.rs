@@ -13,6 +13,8 @@ use crate::{
 
 /// For how long a step may fail that must become possible: rights are known everywhere within a minute.
 pub const PATIENCE: Duration = Duration::from_secs(120);
+/// How long a build may be refused while none of the project runs or waits: nothing of ours uses the quota up then, and it may be 0.
+pub const START_PATIENCE: Duration = Duration::from_secs(180);
 /// CloudFormation waits for 3,600 s; a queue, a cold start and some tries to deliver fit in between.
 const ANSWER_DEADLINE: Duration = Duration::from_secs(3_300);
 /// What an event gets in any case that comes late, which is enough to find its build or its index again. CloudFormation waits
@@ -64,6 +66,7 @@ pub fn first(pace: Pace, event: &Event, now: SystemTime) -> Resumed {
         made,
         answer_by: (made + pace.of(ANSWER_DEADLINE)).max(now + pace.of(LATE_GRACE)),
         patient_until: now + pace.of(PATIENCE),
+        start_by: now + pace.of(START_PATIENCE),
     }
 }
 
@@ -108,6 +111,7 @@ mod tests {
         assert_eq!(known.made, now() - 10 * MINUTE);
         assert_eq!(known.answer_by, now() + 45 * MINUTE);
         assert_eq!(known.patient_until, now() + 2 * MINUTE);
+        assert_eq!(known.start_by, now() + 3 * MINUTE);
     }
 
     #[test]

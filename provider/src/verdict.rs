@@ -7,20 +7,23 @@ use soci_index::report::{Ended, LayerCounts, Outcome, Report};
 use crate::{
     build::{End, Ending},
     error::{BuildFailed, Error},
+    kept::Kept,
     physical_id::PhysicalId,
-    properties::Properties,
+    properties::{Input, Properties},
 };
 
 /// The outcome of a build that nobody waits for.
 const STARTED: &str = "started";
+/// The builder's word for an index that it did not make.
+const ALREADY_THERE: &str = "already-there";
 
 /// A resource that is there.
 #[derive(Clone, Debug)]
 pub struct Done {
     /// The builder's word for what it did; one of ours where it has done nothing yet.
     pub outcome: String,
-    /// The image that was read.
-    pub input: Digest,
+    /// The image that was read; absent where it is gone, and nothing tells its digest.
+    pub input: Option<Digest>,
     /// The image to use.
     pub output: Digest,
     /// Its tag; empty where it has none.
@@ -53,7 +56,7 @@ pub fn on_report(
     let indexes = indexes.filter_map(|index| index.index_digest).collect();
     Ok(Done {
         outcome: outcome.as_str().unwrap_or_default().to_owned(),
-        input: report.image_digest,
+        input: Some(report.image_digest),
         output,
         layers: report.layers,
         bytes_read: report.bytes_read,
@@ -76,13 +79,39 @@ pub fn on_start(properties: &Properties, build_id: &str, image: Digest) -> Done 
     let output_tag = tag.unwrap_or_default().to_owned();
     Done {
         outcome: STARTED.to_owned(),
-        input: image,
+        input: Some(image),
         output: image,
         layers: LayerCounts::default(),
         bytes_read: 0,
         build_id: Some(build_id.to_owned()),
         id: id(properties, &output_tag, image, image, Vec::new()),
         output_tag,
+    }
+}
+
+/// The verdict on an image that is gone while its index, under the output tag, is whole.
+#[must_use]
+pub fn on_kept(properties: &Properties, output_tag: &str, kept: &Kept) -> Done {
+    let input = match properties.input {
+        Input::Digest(digest) => Some(digest),
+        Input::Tag(_) => None,
+    };
+    Done {
+        outcome: ALREADY_THERE.to_owned(),
+        input,
+        output: kept.output,
+        layers: LayerCounts {
+            reused: kept.ztocs,
+            ..LayerCounts::default()
+        },
+        bytes_read: 0,
+        build_id: None,
+        id: PhysicalId::V2 {
+            repository: properties.repository.name.clone(),
+            tag: output_tag.to_owned(),
+            output: kept.output,
+        },
+        output_tag: output_tag.to_owned(),
     }
 }
 
@@ -193,12 +222,15 @@ mod tests {
     }
 
     fn ending(end: End, result: Option<String>) -> Ending {
-        let phase = (end != End::Succeeded).then(|| FailedPhase::new("BUILD", &["exit status 1"]));
+        let phase =
+            (end != End::Succeeded).then(|| FailedPhase::new("BUILD", &[("", "exit status 1")]));
         Ending {
             end,
             result,
             phase,
             log_link: Some("https://log".to_owned()),
+            attempt: 1,
+            at: None,
         }
     }
 

@@ -2,70 +2,42 @@
 //! In: the event, and what earlier invocations knew. Out: what to answer. May be dropped at any point and done again: all that it
 //! did is found again.
 
-use std::{
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::time::{Duration, SystemTime};
 
-use soci_format::oci::Selector;
+use soci_format::{digest::Digest, oci::Selector};
 use soci_index::run;
 use soci_store::store::{self, ReadImages};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::{
     app::App,
     build::{Builds, Ending, State},
     call::{CallError, Hope, patiently},
     error::Error,
-    event::{Event, Kind, RawProperties},
-    log::Log,
+    event::{Kind, RawProperties},
+    job::Job,
     pace::{Patience, Pauses},
     physical_id::PhysicalId,
-    plan::{self, Asked, Step},
+    plan,
     properties::{self, Input, Properties},
     removal,
-    schedule::PATIENCE,
+    schedule::{PATIENCE, instant},
+    start::{Found, find_or_start},
+    stops::STOP_PATIENCE,
     verdict::{self, Done},
 };
 
 /// The first look at a build, and the longest pause between two: an answer comes at most that long after the build's end.
 const LOOK_FIRST: Duration = Duration::from_secs(1);
 const LOOK_LONGEST: Duration = Duration::from_secs(4);
-
-/// One request.
-#[derive(Debug)]
-pub struct Job {
-    /// The event.
-    pub event: Event,
-    /// Its names and time.
-    pub asked: Asked,
-    /// Until when to be patient.
-    pub patience: Patience,
-    /// Tells of steps.
-    pub log: Log,
-    /// The build that is watched.
-    pub build: Watched,
-}
-
-/// The build of a request that has not ended as far as we know; the guard around the work needs it where the work ends early.
-#[derive(Clone, Debug, Default)]
-pub struct Watched(Arc<Mutex<Option<String>>>);
-
-impl Watched {
-    /// Remembers the build, or that there is none any more.
-    pub fn set(&self, build: Option<String>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = build;
-    }
-
-    /// The build.
-    #[must_use]
-    pub fn get(&self) -> Option<String> {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
-    }
-}
+/// Rights are known everywhere within a minute of the event, which comes after the policies that give them.
+const RIGHTS_KNOWN: Duration = Duration::from_secs(60);
+/// A denial that comes this long after the event is one.
+const DENIALS_LAST: Duration = Duration::from_secs(120);
+/// An event's time is known to the second.
+const SECOND: Duration = Duration::from_secs(1);
+/// How long a Delete looks for builds to stop, where the calls hang.
+const DELETE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What became of a request.
 #[derive(Debug)]
@@ -98,21 +70,43 @@ async fn index(
 ) -> Result<Outcome, Error> {
     let properties = Properties::parse(new)?;
     let builds = app.builds(&properties.project);
-    let build = match job.build.get() {
-        Some(known) => known,
-        None => match find_or_start(app, job, &properties, &builds, old).await? {
-            Found::Index(done) => return Ok(Outcome::Indexed(done)),
-            Found::Build(build) => build,
-        },
-    };
-    job.build.set(Some(build.clone()));
-    if !properties.waits {
-        return start_only(app, job, &properties, build).await;
+    let mut attempt = 1;
+    loop {
+        let (build, image) = match job.build.get() {
+            Some(known) => (known, None),
+            None => match find_or_start(app, job, &properties, old, attempt).await? {
+                Found::Index(done) => return Ok(Outcome::Indexed(done)),
+                Found::Build(build, image) => (build, image),
+            },
+        };
+        job.build.set(Some(build.clone()));
+        if !properties.waits {
+            return start_only(app, job, &properties, build, image).await;
+        }
+        let ending = watch(app, job, &builds, &build).await?;
+        job.build.set(None);
+        if is_to_be_started_again(app, job, &ending) {
+            job.log.say(format_args!(
+                "the build {build} was denied what its role may do by now; starting another one"
+            ));
+            sleep_until(job.asked.made + app.pace.of(RIGHTS_KNOWN)).await;
+            attempt = 2;
+            continue;
+        }
+        let done = verdict::on_build(&properties, &build, &ending)?;
+        return Ok(Outcome::Indexed(Box::new(done)));
     }
-    let ending = watch(app, job, &builds, &build).await?;
-    job.build.set(None);
-    let done = verdict::on_build(&properties, &build, &ending)?;
-    Ok(Outcome::Indexed(Box::new(done)))
+}
+
+/// Whether a build died only because the rights of its role, made or changed a moment before the event, were not known everywhere.
+fn is_to_be_started_again(app: &App, job: &Job, ending: &Ending) -> bool {
+    let at = ending.at.unwrap_or_else(SystemTime::now);
+    let since = at.duration_since(job.asked.made).unwrap_or_default();
+    ending.attempt == 1 && ending.is_early_denial() && since <= app.pace.of(DENIALS_LAST) + SECOND
+}
+
+async fn sleep_until(time: SystemTime) {
+    tokio::time::sleep_until(instant(time)).await;
 }
 
 /// Leaves the build to itself. The image as it is can be used until the index is there.
@@ -121,10 +115,12 @@ async fn start_only(
     job: &Job,
     properties: &Properties,
     build: String,
+    image: Option<Digest>,
 ) -> Result<Outcome, Error> {
-    let image = match &properties.input {
-        Input::Digest(digest) => *digest,
-        Input::Tag(tag) => {
+    let image = match (&properties.input, image) {
+        (_, Some(digest)) => digest,
+        (Input::Digest(digest), None) => *digest,
+        (Input::Tag(tag), None) => {
             let images = app.images(&properties.repository, job.patience, &job.log);
             let found = images.select(&Selector::Tag(tag.clone())).await;
             let found = found.and_then(|found| {
@@ -141,73 +137,6 @@ async fn start_only(
     let note = format!("nobody waits for the build {build}: whether it ends well is in its log");
     let done = verdict::on_start(properties, &build, image);
     Ok(Outcome::Started(Box::new(done), note))
-}
-
-enum Found {
-    Index(Box<Done>),
-    Build(String),
-}
-
-async fn find_or_start(
-    app: &App,
-    job: &Job,
-    properties: &Properties,
-    builds: &Builds,
-    old: Option<&RawProperties>,
-) -> Result<Found, Error> {
-    let image = properties.image();
-    let request = properties.request();
-    let images = app.images(&properties.repository, job.patience, &job.log);
-    let (there, known) = tokio::join!(
-        run::already_there(&request, &images),
-        patiently(&job.patience, &job.log, || builds.latest()),
-    );
-    let project = || builds.project.clone();
-    let known = known.map_err(|source| Error::Builds {
-        project: project(),
-        source,
-    })?;
-    let planned = plan::plan(&job.asked, &known, matches!(there, Ok(Some(_))));
-    stop(job, builds, &planned.stop).await;
-    if let Step::Watch(build) = planned.step {
-        job.log.say(format_args!(
-            "{image}: the build {build} is this request's own"
-        ));
-        return Ok(Found::Build(build));
-    }
-    let there = there.map_err(|source| Error::Image {
-        image: image.clone(),
-        source: Box::new(source),
-    })?;
-    if let Some(report) = there {
-        job.log.say(format_args!(
-            "{image}: there is nothing to build: {:?}",
-            report.outcome
-        ));
-        let done = verdict::on_report(properties, report, None)?;
-        return Ok(Found::Index(Box::new(done)));
-    }
-    if let Some(source) = images.denied() {
-        return Err(Error::Rights { image, source });
-    }
-    let reuse_from = old.and_then(|old| properties.reuse_from(old));
-    let arguments = properties.arguments(reuse_from.as_deref());
-    let started = patiently(&job.patience, &job.log, || {
-        builds.start(&job.event.sender, &arguments, properties.waits)
-    });
-    let build = started.await.map_err(|source| match source.hope() {
-        Hope::Quota => Error::Quota {
-            project: project(),
-            source,
-        },
-        _ => Error::Start {
-            project: project(),
-            source,
-        },
-    })?;
-    job.log
-        .say(format_args!("{image}: started the build {build}"));
-    Ok(Found::Build(build))
 }
 
 /// Looks at a build until it has ended.
@@ -252,32 +181,13 @@ async fn watch(app: &App, job: &Job, builds: &Builds, build: &str) -> Result<End
     }
 }
 
-async fn stop(job: &Job, builds: &Builds, outdated: &[String]) {
-    for build in outdated {
-        let stopped = patiently(&job.patience, &job.log, || builds.stop(build)).await;
-        // It ends by itself, if later; nothing waits for it.
-        match stopped {
-            Ok(()) => job.log.say(format_args!(
-                "stopped the build {build} of an older request"
-            )),
-            Err(error) => job
-                .log
-                .say(format_args!("cannot stop the build {build}: {error}")),
-        }
-    }
-}
-
 /// Never fails: a stack must go, also where a part of the clean-up cannot be done. What is left is told.
 async fn delete(app: &App, job: &Job, raw: &RawProperties) -> String {
     if let Some(project) = properties::project(raw) {
-        let builds = app.builds(project);
-        match patiently(&job.patience, &job.log, || builds.latest()).await {
-            Ok(known) => stop(job, &builds, &plan::outdated_at_delete(&job.asked, &known)).await,
-            // Without its project no build runs.
-            Err(error) if error.is_not_found() => {}
-            Err(error) => job
-                .log
-                .say(format_args!("cannot look for builds to stop: {error}")),
+        // Before the answer: with it, CloudFormation takes the rights away.
+        let stopped = timeout(DELETE_TIMEOUT, stop_builds(app, job, project));
+        if stopped.await.is_err() {
+            job.log.say("looking for builds to stop takes too long");
         }
     }
     let id = job.event.sender.physical_id.as_deref().unwrap_or_default();
@@ -296,5 +206,23 @@ async fn delete(app: &App, job: &Job, raw: &RawProperties) -> String {
     match removal::remove(&images, &id, properties::input(raw).as_ref()).await {
         Ok(did) => did,
         Err(error) => format!("{id} stays, or a part of it: {}", run::chain(&error)),
+    }
+}
+
+/// Has the builds of older requests stopped. A stack does not wait for one that cannot be stopped.
+async fn stop_builds(app: &App, job: &Job, project: &str) {
+    let builds = app.builds(project);
+    let patience = Patience::new(app.pace, Instant::now() + app.pace.of(STOP_PATIENCE));
+    match patiently(&patience, &job.log, || builds.latest()).await {
+        Ok(known) => {
+            let outdated = plan::outdated_at_delete(&job.asked, &known);
+            job.stops.begin(app.pace, &builds, outdated, &job.log);
+            job.stops.finish().await;
+        }
+        // Without its project no build runs.
+        Err(error) if error.is_not_found() => {}
+        Err(error) => job
+            .log
+            .say(format_args!("cannot look for builds to stop: {error}")),
     }
 }

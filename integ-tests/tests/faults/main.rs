@@ -9,5 +9,7 @@ mod builds;
 mod deliveries;
 mod endpoint;
 mod kills;
+mod quota;
+mod rights_late;
 mod starts;
 mod time;

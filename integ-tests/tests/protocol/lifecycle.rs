@@ -8,8 +8,8 @@ use local_cloud::{
 };
 
 use crate::support::{
-    ATTRIBUTES, ask, attributes, builds_of, empty_scene, failed_with, image, keeper, scene,
-    succeeded, texts,
+    ATTRIBUTES, arguments_of, ask, attributes, builds_of, empty_scene, failed_with, image, keeper,
+    scene, succeeded, texts,
 };
 
 #[tokio::test]
@@ -222,7 +222,7 @@ async fn every_option_reaches_the_builder() {
         .with("WhenUnsupported", "use-original");
     let answer = ask(&provider, &event).await;
     let builds = builds_of(&scene, &event);
-    let arguments: Vec<&str> = builds[0].environment()["SOCI_ARGUMENTS"].lines().collect();
+    let arguments = arguments_of(&builds[0]);
     for argument in [
         "--platform=linux/arm64",
         "--span-size=8192",
@@ -235,7 +235,7 @@ async fn every_option_reaches_the_builder() {
         "--json",
     ] {
         assert!(
-            arguments.contains(&argument),
+            arguments.iter().any(|given| given == argument),
             "{argument} is not in {arguments:?}"
         );
     }
@@ -337,4 +337,79 @@ async fn an_update_that_fails_keeps_the_id() {
     let answer = ask(&provider, &update).await;
     failed_with(&answer, &["app:missing"]);
     assert_eq!(answer.text("PhysicalResourceId"), id);
+}
+
+#[tokio::test]
+async fn a_rollback_to_an_image_that_is_gone_needs_only_its_index() {
+    type Taken = fn(&local_cloud::ecr::Ecr, &str, &str);
+    let taken: [Taken; 2] = [
+        local_cloud::ecr::Ecr::expire_image,
+        local_cloud::ecr::Ecr::archive_image,
+    ];
+    for take in taken {
+        let scene = scene().await;
+        image(2).push(&scene.cloud, REPOSITORY, "v2").await.unwrap();
+        let provider = keeper(&scene).await;
+        let create = provider.create();
+        let created = ask(&provider, &create).await;
+        let update = provider
+            .update(&create, created.text("PhysicalResourceId"))
+            .with("InputImageTag", "v2")
+            .with("OutputImageTag", "v2-soci");
+        let updated = ask(&provider, &update).await;
+        succeeded(&updated);
+
+        take(scene.cloud.ecr(), REPOSITORY, "v1");
+        let back = provider
+            .update(&update, updated.text("PhysicalResourceId"))
+            .with("InputImageTag", "v1")
+            .with("OutputImageTag", create.property("OutputImageTag"));
+        let answer = ask(&provider, &back).await;
+        succeeded(&answer);
+        assert_eq!(
+            answer.text("PhysicalResourceId"),
+            created.text("PhysicalResourceId")
+        );
+        assert_eq!(
+            answer.data("OutputImageDigest"),
+            created.data("OutputImageDigest")
+        );
+        assert_eq!(scene.cloud.codebuild().builds().len(), 2);
+
+        scene
+            .cloud
+            .ecr()
+            .expire_image(REPOSITORY, create.property("OutputImageTag"));
+        let again = provider
+            .update(&update, updated.text("PhysicalResourceId"))
+            .with("InputImageTag", "v1")
+            .with("OutputImageTag", create.property("OutputImageTag"));
+        failed_with(
+            &ask(&provider, &again).await,
+            &["app:v1", "no index is under the output tag"],
+        );
+    }
+}
+
+#[tokio::test]
+async fn lists_that_are_longer_than_a_variable_reach_the_builder_whole() {
+    let scene = scene().await;
+    let provider = keeper(&scene).await;
+    let files: Vec<String> = (0..450)
+        .map(|at| format!("/a path/of the image, {at}%"))
+        .collect();
+    let files: Vec<&str> = files.iter().map(String::as_str).collect();
+    let event = provider.create().with("PrefetchFiles", texts(&files));
+    succeeded(&ask(&provider, &event).await);
+    let builds = builds_of(&scene, &event);
+    assert!(builds[0].environment().contains_key("SOCI_ARGUMENTS_4"));
+    let arguments = arguments_of(&builds[0]);
+    for file in &files {
+        let argument = format!("--prefetch-file={file}");
+        assert!(arguments.contains(&argument), "{file}");
+        assert!(
+            builds[0].log().contains(file),
+            "the builder was not told of {file}"
+        );
+    }
 }

@@ -177,6 +177,27 @@ pub(crate) fn builds_of(scene: &Scene, event: &Event) -> Vec<Arc<Build>> {
     builds
 }
 
+/// The builder's arguments as a build was given them.
+pub(crate) fn arguments_of(build: &Build) -> Vec<String> {
+    let environment = build.environment();
+    let later = (2..).map_while(|at| environment.get(&format!("SOCI_ARGUMENTS_{at}")));
+    let text: String = std::iter::once(&environment["SOCI_ARGUMENTS"])
+        .chain(later)
+        .map(String::as_str)
+        .collect();
+    let decode = |argument: &str| {
+        let mut pieces = argument.split('%');
+        let mut bytes = pieces.next().unwrap().as_bytes().to_vec();
+        for piece in pieces {
+            let (code, rest) = piece.split_at(2);
+            bytes.push(u8::from_str_radix(code, 16).unwrap());
+            bytes.extend(rest.bytes());
+        }
+        String::from_utf8(bytes).unwrap()
+    };
+    text.split(',').map(decode).collect()
+}
+
 /// An error and its causes.
 pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();

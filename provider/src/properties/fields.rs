@@ -122,7 +122,7 @@ pub(super) fn a_tag(property: &'static str, text: &str) -> Result<String, Refuse
     }
 }
 
-/// The builder's arguments are told apart by line breaks.
+/// No path, tag or name that anybody uses has a line break, and lists of paths cannot hold one.
 fn single_line<'a>(property: &'static str, text: &'a str) -> Result<&'a str, Refused> {
     if text.contains(['\n', '\r', '\0']) {
         Err(refused(property, text, "more than one line"))

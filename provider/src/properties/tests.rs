@@ -26,8 +26,14 @@ fn the_least_is_enough() {
     let properties = Properties::parse(&properties!("create")).unwrap();
     assert_eq!(
         properties.arguments(None),
-        "index\n123456789012.dkr.ecr.us-east-1.amazonaws.com/team/app:v1\n--index-version=v2\n\
-         --output-tag=v1-soci\n--json\n--brief"
+        [
+            "index",
+            "123456789012.dkr.ecr.us-east-1.amazonaws.com/team/app:v1",
+            "--index-version=v2",
+            "--output-tag=v1-soci",
+            "--json",
+            "--brief"
+        ]
     );
     let request = properties.request();
     assert_eq!(request.image.to_string(), properties.image());
@@ -40,9 +46,8 @@ fn the_least_is_enough() {
 fn every_property_reaches_both_forms() {
     let properties = Properties::parse(&properties!("create-all-properties")).unwrap();
     let arguments = properties.arguments(Some("v0-soci"));
-    let lines: Vec<&str> = arguments.lines().skip(3).collect();
     assert_eq!(
-        lines,
+        arguments[3..],
         [
             "--output-tag=v1-soci",
             "--platform=linux/amd64",
@@ -108,6 +113,29 @@ fn each_property_is_refused_with_its_name_and_value() {
         );
         assert!(text.contains(shown), "{text}");
     }
+}
+
+#[test]
+fn lists_are_as_long_as_the_variables_of_a_build_hold() {
+    let files = |count: usize| {
+        with(
+            "PrefetchFiles",
+            json!(vec!["/a/path/of/forty/characters/or/about/it"; count]),
+        )
+    };
+    assert!(Properties::parse(&files(500)).is_ok());
+    let refused = Properties::parse(&files(600)).unwrap_err().to_string();
+    assert!(
+        refused.starts_with("the property PrefetchFiles is too long"),
+        "{refused}"
+    );
+    assert!(refused.contains("32768"), "{refused}");
+    let platforms = with("Platforms", json!(vec!["linux/amd64"; 2_000]));
+    let refused = Properties::parse(&platforms).unwrap_err().to_string();
+    assert!(
+        refused.starts_with("the property Platforms is too long"),
+        "{refused}"
+    );
 }
 
 #[test]

@@ -73,3 +73,21 @@ async fn a_delete_that_cannot_clean_up_still_lets_the_stack_go() {
         "{answer}"
     );
 }
+
+#[tokio::test]
+async fn a_tag_that_moves_in_the_last_moment_stays() {
+    let cloud = Cloud::start().await;
+    indexed().add_to(&mut cloud.state(), "v1-soci");
+    cloud.state().on_call = Some(Box::new(|state, operation| {
+        if operation == "BatchDeleteImage" {
+            single().add_to(state, "v1-soci");
+        }
+    }));
+    let answer = cloud.answer(&destroyed(&cloud, &indexed().digest())).await;
+    assert_eq!(answer["Status"], "SUCCESS", "{answer}");
+    let reason = answer["Reason"].as_str().unwrap();
+    assert!(reason.contains("was moved"), "{reason}");
+    let state = cloud.state();
+    assert_eq!(state.images["v1-soci"].digest(), single().digest());
+    assert_eq!(state.images.len(), 6);
+}

@@ -33,6 +33,13 @@ async fn who_does_not_wait_is_answered_at_the_start_with_the_image_as_it_is() {
     );
     assert_eq!(cloud.state().builds[0]["buildStatus"], "IN_PROGRESS");
 
+    let asked = |cloud: &Cloud| {
+        let state = cloud.state();
+        let tags = state.asked.iter().filter(|name| *name == "v1").count();
+        drop(state);
+        tags
+    };
+    assert_eq!(asked(&cloud), 1, "the tag is read once");
     assert_eq!(cloud.answer(&event).await, answer, "the same event again");
     assert_eq!(cloud.called("StartBuild"), 1);
 }

@@ -4,8 +4,12 @@
 mod builds;
 mod deletes;
 mod delivery;
+mod gone;
 mod hurry;
+mod older;
+mod quota;
 mod refusals;
+mod restarts;
 #[path = "../support/mod.rs"]
 mod support;
 

@@ -26,7 +26,8 @@ pub struct Image {
 const CONFIG: &[u8] = br#"{"architecture":"amd64","os":"linux"}"#;
 const SPAN: u64 = 4 << 20;
 
-fn layer() -> Descriptor {
+/// The layer of `single()`.
+pub fn layer() -> Descriptor {
     Descriptor::new(
         "application/vnd.oci.image.layer.v1.tar+gzip",
         Digest::of(b"layer"),
@@ -132,6 +133,16 @@ impl State {
         let answer = match operation {
             "BatchGetImage" => {
                 let id = &asked["imageIds"][0];
+                self.asked.push(name_of(id).to_owned());
+                if self.archived.contains(name_of(id)) {
+                    let failure = json!({"imageId": id, "failureCode": "ImageInaccessible", "failureReason": "archived"});
+                    return (
+                        200,
+                        json!({"images": [], "failures": [failure]})
+                            .to_string()
+                            .into(),
+                    );
+                }
                 match self.images.get(name_of(id)) {
                     Some(image) => json!({"images": [{
                         "imageId": {"imageDigest": image.digest()}, "imageManifest": image.text,
@@ -147,7 +158,9 @@ impl State {
             }
             "BatchCheckLayerAvailability" => {
                 let digest = asked["layerDigests"][0].as_str().unwrap();
-                let layers = if digest == layer().digest.to_string() {
+                let layers = if self.archived.contains(digest) {
+                    json!([{"layerDigest": digest, "layerAvailability": "ARCHIVED", "layerSize": 1}])
+                } else if digest == layer().digest.to_string() {
                     json!([{"layerDigest": digest, "layerAvailability": "AVAILABLE", "layerSize": layer().size}])
                 } else if let Some(blob) = self.blobs.get(digest) {
                     json!([{"layerDigest": digest, "layerAvailability": "AVAILABLE", "layerSize": blob.len()}])
@@ -169,19 +182,35 @@ impl State {
                 json!({"imageDetails": [{"imageDigest": digest, "imageTags": self.tags_of(digest)}]})
             }
             "BatchDeleteImage" => {
-                for id in asked["imageIds"].as_array().unwrap() {
-                    let name = name_of(id);
-                    let image = self.images.remove(name).unwrap();
-                    // The last tag takes the image with it.
-                    if self.tags_of(&image.digest()).is_empty() {
-                        self.images.remove(&image.digest());
-                    }
-                }
-                json!({"failures": []})
+                let ids = asked["imageIds"].as_array().unwrap();
+                let failures: Vec<_> = ids.iter().filter_map(|id| self.delete(id)).collect();
+                json!({"failures": failures})
             }
             other => panic!("{other} is not expected"),
         };
         (200, answer.to_string().into())
+    }
+
+    /// Deletes an image or takes a tag away; gives why not.
+    fn delete(&mut self, id: &Value) -> Option<Value> {
+        let tag = id["imageTag"].as_str();
+        let name = tag.or(id["imageDigest"].as_str()).unwrap();
+        let code = match self.images.get(name) {
+            None => Some("ImageNotFound"),
+            Some(image) => id["imageDigest"]
+                .as_str()
+                .filter(|digest| *digest != image.digest())
+                .map(|_| "ImageTagDoesNotMatchDigest"),
+        };
+        if let Some(code) = code {
+            return Some(json!({"imageId": id, "failureCode": code}));
+        }
+        let image = self.images.remove(name).unwrap();
+        // The last tag takes the image with it.
+        if self.tags_of(&image.digest()).is_empty() {
+            self.images.remove(&image.digest());
+        }
+        None
     }
 
     fn tags_of(&self, digest: &str) -> Vec<String> {

@@ -10,7 +10,7 @@
 pub mod images;
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     convert::Infallible,
     net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard},
@@ -41,6 +41,9 @@ pub struct Cloud {
 /// How a build ends, from what it was started with.
 pub type EndOf = Box<dyn FnMut(&Value) -> Option<(usize, Value)> + Send>;
 
+/// What else happens when an operation is called, before it is answered.
+pub type OnCall = Box<dyn FnMut(&mut State, &str) + Send>;
+
 /// What it knows.
 #[derive(Default)]
 pub struct State {
@@ -48,6 +51,12 @@ pub struct State {
     pub address: Option<SocketAddr>,
     /// Manifests by tag and by digest.
     pub images: BTreeMap<String, Image>,
+    /// Tags and digests, of manifests and of layers, that are archived.
+    pub archived: BTreeSet<String>,
+    /// What else happens when an operation is called.
+    pub on_call: Option<OnCall>,
+    /// The images that were asked for, by tag or digest.
+    pub asked: Vec<String>,
     /// Config blobs by digest.
     pub blobs: BTreeMap<String, Vec<u8>>,
     /// Builds, oldest first.
@@ -58,6 +67,8 @@ pub struct State {
     pub end_of: Option<EndOf>,
     /// What a build that ends well puts under its output tag.
     pub pushes: Option<Image>,
+    /// Whether builds that are to be stopped run on all the same.
+    pub stops_nothing: bool,
     /// When a build starts, where that is not the real time.
     pub clock: Option<SystemTime>,
     /// Errors to give instead of an answer, by operation: code and message.
@@ -207,6 +218,10 @@ async fn serve(
     };
     let mut state = state.lock().unwrap();
     state.calls.push(operation.clone());
+    if let Some(mut on_call) = state.on_call.take() {
+        on_call(&mut state, &operation);
+        state.on_call = Some(on_call);
+    }
     let refusal = state
         .refusals
         .get_mut(&operation)
@@ -252,7 +267,9 @@ impl State {
                     .iter_mut()
                     .find(|build| build["id"] == asked["id"])
                     .unwrap();
-                build["buildStatus"] = json!("STOPPED");
+                if build["buildStatus"] == "IN_PROGRESS" && !self.stops_nothing {
+                    build["buildStatus"] = json!("STOPPED");
+                }
                 json!({"build": build})
             }
             _ => return self.ecr(operation, &asked),
@@ -320,14 +337,21 @@ impl State {
 pub fn argument(build: &Value, option: &str) -> String {
     let variables = &build["environment"]["environmentVariables"];
     let variables = variables.as_array().unwrap();
-    let arguments = variables
-        .iter()
-        .find(|variable| variable["name"] == "SOCI_ARGUMENTS")
-        .unwrap();
+    let mut text = String::new();
+    for variable in variables {
+        let value = variable["value"].as_str().unwrap();
+        assert!(value.len() <= 4_096 && !value.contains('\n'), "{variable}");
+        if variable["name"]
+            .as_str()
+            .unwrap()
+            .starts_with("SOCI_ARGUMENTS")
+        {
+            text += value;
+        }
+    }
     let option = format!("--{option}=");
-    let mut lines = arguments["value"].as_str().unwrap().lines();
-    lines
-        .find_map(|line| line.strip_prefix(&option))
+    text.split(',')
+        .find_map(|argument| argument.strip_prefix(&option))
         .unwrap_or_default()
         .to_owned()
 }
