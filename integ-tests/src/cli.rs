@@ -56,7 +56,7 @@ enum Verb {
     Builds,
     /// Inside of a running cloud: what the functions printed
     Logs,
-    /// Inside of a running cloud: stacks, functions, projects and roles that are there
+    /// Inside of a running cloud: stacks, functions, projects, roles and log groups that are there
     Left,
     /// Inside of a running cloud: stop it, and wait until all of it has ended
     Stop,
@@ -238,6 +238,7 @@ async fn left() -> Result<ExitCode, Failure> {
         ("functions", account.functions().await?),
         ("projects", account.projects().await?),
         ("roles", account.roles().await?),
+        ("log groups", account.log_groups().await?),
     ] {
         text += &format!(
             "{kind}: {}\n",

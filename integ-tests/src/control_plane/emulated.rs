@@ -97,22 +97,29 @@ impl Emulated {
     /// # Errors
     /// The emulator does not answer.
     pub async fn logs(&self) -> Result<String, Error> {
-        let groups = self
-            .call("logs", LOGS, "DescribeLogGroups", &json!({}))
-            .await?;
         let mut all = String::new();
-        for group in groups["logGroups"].as_array().into_iter().flatten() {
-            let name = &group["logGroupName"];
+        for name in self.log_groups().await? {
             let body = json!({ "logGroupName": name });
             let found = self.call("logs", LOGS, "FilterLogEvents", &body).await?;
             for event in found["events"].as_array().into_iter().flatten() {
-                all += name.as_str().unwrap_or_default();
+                all += &name;
                 all += ": ";
                 all += event["message"].as_str().unwrap_or_default().trim_end();
                 all.push('\n');
             }
         }
         Ok(all)
+    }
+
+    /// Names of all CloudWatch log groups that are there.
+    ///
+    /// # Errors
+    /// The emulator does not answer.
+    pub async fn log_groups(&self) -> Result<Vec<String>, Error> {
+        let found = self
+            .call("logs", LOGS, "DescribeLogGroups", &json!({}))
+            .await?;
+        Ok(names(&found["logGroups"], "logGroupName"))
     }
 
     /// Names of all functions that are there.
