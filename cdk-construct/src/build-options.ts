@@ -216,3 +216,44 @@ export interface SociIndexOptions {
    */
   readonly dependencies?: IDependable[];
 }
+
+/**
+ * Settings for the function that answers CloudFormation, one in each stack, and for the builds of all indexes that do not
+ * say otherwise.
+ */
+export interface SociIndexBuildDefaultsProps {
+  /**
+   * How long the log groups of the function and of builds keep their lines.
+   *
+   * @default RetentionDays.ONE_MONTH
+   */
+  readonly logRetention?: RetentionDays;
+
+  /**
+   * The key of the log groups of the function and of builds, and of the build projects.
+   *
+   * @default - the keys of AWS
+   */
+  readonly encryptionKey?: IKey;
+
+  /**
+   * The VPC that the function and the builds run in.
+   *
+   * @default - no VPC
+   */
+  readonly vpc?: IVpc;
+
+  /**
+   * The subnets of the VPC, which must be private.
+   *
+   * @default - the private subnets of the VPC, or its isolated ones where it has no other
+   */
+  readonly subnetSelection?: SubnetSelection;
+
+  /**
+   * The security groups of the function and of builds in the VPC. They need HTTPS to the outside and nothing else.
+   *
+   * @default - new security groups that let everything out and nothing in
+   */
+  readonly securityGroups?: ISecurityGroup[];
+}

@@ -1,19 +1,17 @@
 // The CodeBuild project that builds indexes: one per stack and build environment. Gives out its name and ARN, and takes
 // the repositories that it works in. What is built comes with each build, in its environment variables.
 
-import { ArnFormat, RemovalPolicy, Stack } from 'aws-cdk-lib';
+import { Stack } from 'aws-cdk-lib';
 import { CfnProject } from 'aws-cdk-lib/aws-codebuild';
 import { SecurityGroup } from 'aws-cdk-lib/aws-ec2';
 import { IRepository } from 'aws-cdk-lib/aws-ecr';
-import { PolicyStatement, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
-import { IKey } from 'aws-cdk-lib/aws-kms';
-import { ILogGroup, LogGroup } from 'aws-cdk-lib/aws-logs';
 import { Asset } from 'aws-cdk-lib/aws-s3-assets';
 import { Construct, IDependable } from 'constructs';
 import { builderZip, programArchitecture } from './assets';
-import { keyOf, logRetentionOf, machineOf } from './build-environment';
+import { keyOf, machineOf } from './build-environment';
 import { SociIndexOptions } from './build-options';
 import { BuildRole } from './build-role';
+import { logGroupIn } from './log-group';
 import { acceptFindings } from './nag';
 import { connectionsOf, rulesOf } from './resources-of';
 
@@ -75,7 +73,7 @@ export class BuilderProject extends Construct {
     const { encryptionKey } = options;
     const machine = machineOf(options, programArchitecture());
     const program = new Asset(this, 'Program', { path: builderZip() });
-    const logGroup = options.logGroup ?? this.newLogGroup(options);
+    const logGroup = options.logGroup ?? logGroupIn(this, options);
 
     this.role = new BuildRole(this, options.role, { logGroup, program, encryptionKey });
     const network = this.networkOf(options);
@@ -120,18 +118,6 @@ export class BuilderProject extends Construct {
     this.role.useRepository(repository);
   }
 
-  private newLogGroup(options: SociIndexOptions): ILogGroup {
-    const { encryptionKey } = options;
-    if (encryptionKey !== undefined) {
-      allowLogs(Stack.of(this), encryptionKey);
-    }
-    return new LogGroup(this, 'LogGroup', {
-      retention: logRetentionOf(options),
-      removalPolicy: RemovalPolicy.DESTROY,
-      encryptionKey,
-    });
-  }
-
   private networkOf({ vpc, subnetSelection, securityGroups }: SociIndexOptions): Network | undefined {
     if (vpc === undefined) {
       return undefined;
@@ -156,23 +142,4 @@ interface Network {
   readonly policy: IDependable;
   readonly essentials: IDependable[];
   readonly vpcConfig: CfnProject.VpcConfigProperty;
-}
-
-/** CloudWatch Logs uses a key only where the key's own policy says so (its user guide, "Encrypt log data"). */
-function allowLogs(stack: Stack, key: IKey): void {
-  // The name of the log group comes from CloudFormation, after the key.
-  const anyGroup = stack.formatArn({
-    service: 'logs',
-    resource: 'log-group',
-    resourceName: '*',
-    arnFormat: ArnFormat.COLON_RESOURCE_NAME,
-  });
-  key.addToResourcePolicy(
-    new PolicyStatement({
-      principals: [new ServicePrincipal(`logs.${stack.region}.${stack.urlSuffix}`)],
-      actions: ['kms:Decrypt*', 'kms:Describe*', 'kms:Encrypt*', 'kms:GenerateDataKey*', 'kms:ReEncrypt*'],
-      resources: ['*'],
-      conditions: { ArnLike: { 'kms:EncryptionContext:aws:logs:arn': anyGroup } },
-    }),
-  );
 }

@@ -7,6 +7,7 @@ import { ContainerDefinition, ContainerImage, ContainerImageConfig } from 'aws-c
 import { Construct } from 'constructs';
 import { SociIndexOptions } from './build-options';
 import { BuilderProject } from './builder-project';
+import { withDefaults } from './defaults-of';
 import { waitForAsset } from './image-asset';
 import { InputImage } from './input-image';
 import { ProviderFunction } from './provider-function';
@@ -42,7 +43,8 @@ export class IndexResource {
   private readonly resource: CfnResource;
 
   constructor(scope: Construct, request: IndexRequest) {
-    const { options, repository } = request;
+    const { repository } = request;
+    const options = withDefaults(scope, request.options);
     const isDestroyed = options.removalPolicy === RemovalPolicy.DESTROY;
     const provider = ProviderFunction.of(scope);
     const project = BuilderProject.of(scope, options);

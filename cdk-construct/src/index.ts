@@ -4,3 +4,4 @@ export * from './soci-image';
 export * from './build-options';
 export * from './soci-index-build';
 export * from './soci-index-v2-build';
+export * from './defaults';

@@ -1,20 +1,21 @@
 // The function that answers CloudFormation: one per stack, whatever number of indexes the stack has. Gives out its
 // ARN, and takes the repositories and projects that it works with. Knows nothing of the custom resource's properties.
 
-import { Duration, RemovalPolicy, Stack } from 'aws-cdk-lib';
+import { Duration, Stack } from 'aws-cdk-lib';
 import { IRepository } from 'aws-cdk-lib/aws-ecr';
 import { PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import { Architecture, CfnFunction, Code, Function, Runtime, RuntimeFamily } from 'aws-cdk-lib/aws-lambda';
-import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
 import { Construct, IDependable } from 'constructs';
 import { programArchitecture, providerZip } from './assets';
 import { attachedPolicy } from './attached-policy';
-import { policiesOf } from './resources-of';
+import { defaultsOf, PROVIDER_ID } from './defaults-of';
+import { logGroupIn } from './log-group';
+import { acceptFindings } from './nag';
+import { connectionsOf, policiesOf, rulesOf } from './resources-of';
 import { Right } from './rights-policy';
 import { RoleRights, Target } from './role-rights';
 
-/** Part of the logical ids of deployed stacks: never changes. */
-const ID = 'SociIndexBuildProvider';
+const ID = PROVIDER_ID;
 
 /** Reading covers the referrers of an image too (ECR's API reference, ListImageReferrers). */
 const READ: Right = {
@@ -51,10 +52,9 @@ export class ProviderFunction extends Construct {
   private constructor(scope: Construct, id: string) {
     super(scope, id);
 
-    const logGroup = new LogGroup(this, 'LogGroup', {
-      retention: RetentionDays.ONE_MONTH,
-      removalPolicy: RemovalPolicy.DESTROY,
-    });
+    const defaults = defaultsOf(this);
+    const { vpc, subnetSelection, securityGroups } = defaults;
+    const logGroup = logGroupIn(this, defaults);
     this.role = new Role(this, 'Role', { assumedBy: new ServicePrincipal('lambda.amazonaws.com') });
     this.role.addToPolicy(
       new PolicyStatement({
@@ -62,6 +62,10 @@ export class ProviderFunction extends Construct {
         resources: [logGroup.logGroupArn],
       }),
     );
+
+    if (vpc !== undefined) {
+      this.allowNetwork();
+    }
 
     const handler = new Function(this, 'Function', {
       description: 'Builds SOCI indexes through CodeBuild and answers CloudFormation',
@@ -72,6 +76,9 @@ export class ProviderFunction extends Construct {
       memorySize: 128,
       timeout: Duration.minutes(15),
       role: this.role,
+      vpc,
+      vpcSubnets: subnetSelection,
+      securityGroups,
       // Newer than the oldest aws-cdk-lib that we work with. Without it, a feature flag makes a second group, which stays.
       ...{ logGroup },
     });
@@ -88,6 +95,35 @@ export class ProviderFunction extends Construct {
     ]);
     this.rights = new RoleRights(this, 'Rights', { role: this.role, isReplaced: true });
     this.essentials = [policiesOf(this)];
+    if (vpc !== undefined) {
+      // On delete, the function must reach AWS until the last index is gone.
+      this.essentials.push(...[vpc, ...vpc.selectSubnets(subnetSelection).subnets].map(connectionsOf));
+      this.essentials.push(...handler.connections.securityGroups.map(rulesOf));
+    }
+  }
+
+  /** Lambda makes the network interfaces with the role of the function, and makes no function whose role may not. */
+  private allowNetwork(): void {
+    this.role.addToPolicy(
+      new PolicyStatement({
+        actions: [
+          'ec2:AssignPrivateIpAddresses',
+          'ec2:CreateNetworkInterface',
+          'ec2:DeleteNetworkInterface',
+          'ec2:DescribeNetworkInterfaces',
+          'ec2:DescribeSubnets',
+          'ec2:UnassignPrivateIpAddresses',
+        ],
+        resources: ['*'],
+      }),
+    );
+    acceptFindings(this.role.node.tryFindChild('DefaultPolicy')?.node.defaultChild, [
+      {
+        id: 'AwsSolutions-IAM5',
+        appliesTo: ['Resource::*'],
+        reason: "Lambda's developer guide asks for these rights: interfaces have no names before they are made",
+      },
+    ]);
   }
 
   /** Lets the function read images of the repository, and see and delete indexes where that is wanted. */

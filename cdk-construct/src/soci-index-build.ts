@@ -5,6 +5,7 @@ import { DockerImageAsset } from 'aws-cdk-lib/aws-ecr-assets';
 import { ContainerImage } from 'aws-cdk-lib/aws-ecs';
 import { Construct } from 'constructs';
 import { SociIndexOptions } from './build-options';
+import { withDefaults } from './defaults-of';
 import { pushedImage } from './image-asset';
 import { IndexResource } from './index-resource';
 import { checkInputImage, inputImageOf } from './input-image';
@@ -84,7 +85,7 @@ export class SociIndexBuild extends Construct {
     checkValues(this, () => {
       checkInputImage(INPUT, input);
       checkOptions(props);
-      checkBuild(this, props);
+      checkBuild(this, withDefaults(this, props));
       checkRepository(this, props.repository);
     });
 

@@ -6,6 +6,7 @@ import { DockerImageAsset } from 'aws-cdk-lib/aws-ecr-assets';
 import { ContainerImage } from 'aws-cdk-lib/aws-ecs';
 import { Construct } from 'constructs';
 import { SociIndexOptions } from './build-options';
+import { withDefaults } from './defaults-of';
 import { pushedImage } from './image-asset';
 import { IndexResource } from './index-resource';
 import { checkInputImage, InputImage, inputImageOf } from './input-image';
@@ -103,7 +104,7 @@ export class SociIndexV2Build extends Construct {
     checkValues(this, () => {
       checkInputImage(INPUT, input);
       checkOptions(props);
-      checkBuild(this, props);
+      checkBuild(this, withDefaults(this, props));
       checkRepository(this, props.repository);
     });
     const outputImageTag = props.outputImageTag ?? defaultOutputTag(this, input, props);

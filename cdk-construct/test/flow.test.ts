@@ -4,7 +4,7 @@ import { readdirSync, readFileSync } from 'fs';
 import { basename, join } from 'path';
 
 const ALLOWED: Record<string, string[]> = {
-  'index': ['build-options', 'soci-image', 'soci-index-build', 'soci-index-v2-build'],
+  'index': ['build-options', 'defaults', 'soci-image', 'soci-index-build', 'soci-index-v2-build'],
   'soci-image': [
     'image-asset',
     'image-id',
@@ -30,6 +30,7 @@ const ALLOWED: Record<string, string[]> = {
   'image-id': ['output-tag', 'plain', 'short-hash', 'soci-index-v2-build', 'stable-text'],
   'soci-index-v2-build': [
     'build-options',
+    'defaults-of',
     'image-asset',
     'index-resource',
     'input-image',
@@ -42,6 +43,7 @@ const ALLOWED: Record<string, string[]> = {
   ],
   'soci-index-build': [
     'build-options',
+    'defaults-of',
     'image-asset',
     'index-resource',
     'input-image',
@@ -53,6 +55,7 @@ const ALLOWED: Record<string, string[]> = {
   'index-resource': [
     'build-options',
     'builder-project',
+    'defaults-of',
     'image-asset',
     'input-image',
     'provider-function',
@@ -61,8 +64,20 @@ const ALLOWED: Record<string, string[]> = {
     'validate-build',
     'warnings',
   ],
-  'provider-function': ['assets', 'attached-policy', 'resources-of', 'rights-policy', 'role-rights'],
-  'builder-project': ['assets', 'build-environment', 'build-options', 'build-role', 'nag', 'resources-of'],
+  'provider-function': [
+    'assets',
+    'attached-policy',
+    'defaults-of',
+    'log-group',
+    'nag',
+    'resources-of',
+    'rights-policy',
+    'role-rights',
+  ],
+  'defaults': ['build-options', 'defaults-of'],
+  'defaults-of': ['build-options'],
+  'log-group': [],
+  'builder-project': ['assets', 'build-environment', 'build-options', 'build-role', 'log-group', 'nag', 'resources-of'],
   'build-environment': ['assets', 'build-options', 'short-hash', 'validate-build'],
   'build-role': ['attached-policy', 'nag', 'resources-of', 'rights-policy', 'role-rights'],
   'role-rights': ['lookups', 'policy-size', 'rights-policy', 'short-hash', 'stable-text'],
