@@ -312,7 +312,8 @@ fn documents(stack: &Stack, role_id: &str) -> Result<Vec<Value>, Unresolved> {
     for own in list(&role["Policies"]) {
         documents.push(stack.resolve(&own["PolicyDocument"])?);
     }
-    for (_, policy) in stack.resources("AWS::IAM::Policy") {
+    let policies = ["AWS::IAM::Policy", "AWS::IAM::ManagedPolicy"];
+    for (_, policy) in policies.iter().flat_map(|of| stack.resources(of)) {
         let roles = stack.resolve(&policy["Properties"]["Roles"])?;
         if list(&roles)
             .iter()
