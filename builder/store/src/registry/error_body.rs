@@ -38,9 +38,10 @@ pub fn told(body: &[u8]) -> (String, String) {
 
 /// One line of bounded length, whatever the registry sent.
 pub fn bounded_line(text: &str) -> String {
-    let start: String = text.chars().take(MESSAGE_MAX).collect();
-    let more = if start.len() < text.len() { "…" } else { "" };
-    format!("{}{more}", one_line(&start).trim())
+    let line = one_line(text);
+    let start: String = line.chars().take(MESSAGE_MAX).collect();
+    let more = if start.len() < line.len() { "…" } else { "" };
+    format!("{}{more}", start.trim())
 }
 
 #[cfg(test)]
@@ -63,7 +64,10 @@ mod tests {
 
     #[test]
     fn a_long_message_is_cut() {
-        let line = bounded_line(&"é".repeat(10_000));
-        assert_eq!(line.chars().count(), MESSAGE_MAX + 1);
+        // An escape is longer than what it stands for.
+        for repeated in ["é", "\u{7}"] {
+            let line = bounded_line(&repeated.repeat(10_000));
+            assert_eq!(line.chars().count(), MESSAGE_MAX + 1);
+        }
     }
 }
