@@ -3,7 +3,7 @@
 
 import { Fn, Stack, Stage } from 'aws-cdk-lib';
 import { IRepository, Repository } from 'aws-cdk-lib/aws-ecr';
-import { DockerImageAsset } from 'aws-cdk-lib/aws-ecr-assets';
+import { DockerImageAsset, TarballImageAsset } from 'aws-cdk-lib/aws-ecr-assets';
 import { Construct, IConstruct } from 'constructs';
 import { textOf } from './references';
 import { quoted } from './validate';
@@ -19,7 +19,7 @@ export interface PushedImage {
 }
 
 /** Where its `imageUri` says. A synthesizer can push to another account than `repository` says, and under another tag. */
-export function pushedImage(asset: DockerImageAsset): PushedImage {
+export function pushedImage(asset: DockerImageAsset | TarballImageAsset): PushedImage {
   const stack = Stack.of(asset);
   const textIn = (value: string): string => textOf(stack.resolve(value));
   const address = textIn(asset.imageUri);
@@ -37,7 +37,7 @@ export function pushedImage(asset: DockerImageAsset): PushedImage {
   return { repository: repositoryOf(asset, account, region, repositoryName), tag };
 }
 
-function repositoryOf(asset: DockerImageAsset, account: string, region: string, repositoryName: string): IRepository {
+function repositoryOf(asset: Construct, account: string, region: string, repositoryName: string): IRepository {
   const repositoryArn = Stack.of(asset).formatArn({
     service: 'ecr',
     account,

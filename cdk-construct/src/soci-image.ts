@@ -4,7 +4,7 @@
 import { basename, relative, resolve, sep } from 'path';
 import { Stack, Token } from 'aws-cdk-lib';
 import { IRepository } from 'aws-cdk-lib/aws-ecr';
-import { DockerImageAsset, DockerImageAssetOptions, Platform } from 'aws-cdk-lib/aws-ecr-assets';
+import { DockerImageAsset, DockerImageAssetOptions, Platform, TarballImageAsset } from 'aws-cdk-lib/aws-ecr-assets';
 import { ContainerDefinition, ContainerImage, ContainerImageConfig } from 'aws-cdk-lib/aws-ecs';
 import { Construct, IConstruct } from 'constructs';
 import { pushedImage } from './image-asset';
@@ -22,6 +22,9 @@ import { checkBuildOptions } from './validate-build';
 
 /** Where `ContainerImage.fromAsset` has its asset too. */
 const ASSET_ID = 'AssetImage';
+
+/** Where `ContainerImage.fromTarball` has its asset too. */
+const TARBALL_ID = 'Tarball';
 
 /**
  * Properties of an image that is built from a directory and indexed.
@@ -51,7 +54,7 @@ export class SociImage {
     const assets = new WeakMap<Construct, DockerImageAsset>();
     const source = {
       name: basename(resolve(directory)),
-      key: ['directory', relative('.', directory).split(sep).join('/'), whatIsBuilt(assetOptions)],
+      key: ['directory', pathFromHere(directory), whatIsBuilt(assetOptions)],
     };
     const imageIn = (scope: Construct): Image => {
       checkOptionsAndTag(scope, options);
@@ -72,6 +75,27 @@ export class SociImage {
       ...pushedTo(asset),
       options: props,
     }));
+  }
+
+  /**
+   * An image in a file, as `docker save` writes it. The file's path, from where the app runs, stands for the image from one
+   * deployment to the next.
+   *
+   * @param tarballFile the path of the file
+   * @param props how the image is indexed
+   */
+  public static fromTarball(tarballFile: string, props: SociIndexV2BuildOptions = {}): ContainerImage {
+    const assets = new WeakMap<Construct, TarballImageAsset>();
+    const source = {
+      name: basename(tarballFile),
+      key: ['tarball', pathFromHere(tarballFile)],
+    };
+    return new IndexedImage((scope) => {
+      checkOptionsAndTag(scope, props);
+      const asset = assets.get(scope) ?? new TarballImageAsset(scope, TARBALL_ID, { tarballFile });
+      assets.set(scope, asset);
+      return { source, ...pushedTo(asset), options: props };
+    });
   }
 
   /**
@@ -115,7 +139,12 @@ interface Image {
   readonly options: SociIndexV2BuildOptions;
 }
 
-function pushedTo(asset: DockerImageAsset): Pick<Image, 'repository' | 'input'> {
+/** The same on every machine. */
+function pathFromHere(path: string): string {
+  return relative('.', path).split(sep).join('/');
+}
+
+function pushedTo(asset: DockerImageAsset | TarballImageAsset): Pick<Image, 'repository' | 'input'> {
   const { repository, tag } = pushedImage(asset);
   return { repository, input: { tag } };
 }
