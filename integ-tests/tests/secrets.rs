@@ -135,7 +135,11 @@ async fn no_secret_is_seen() {
         provider.create().with("IndexVersion", "v9"),
         provider.create().field("RequestType", "Rename"),
         provider.create().field("StackId", serde_json::Value::Null),
-        provider.create().with("InputImageTag", "missing"),
+        // Under the usual output tag lies an index of ours, which is the answer where the image is gone.
+        provider
+            .create()
+            .with("InputImageTag", "missing")
+            .with("OutputImageTag", "missing-soci"),
         provider
             .create()
             .with("Platforms", support::texts(&["linux/s390x"])),
