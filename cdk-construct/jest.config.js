@@ -1,8 +1,9 @@
 const { env } = require('process');
 
-const isNag3 = env.NODE_MODULES?.includes('nag-3') ?? false;
+// Version 3 instead of the one that this library's oldest aws-cdk-lib takes.
+const isNag3 = env.NAG_3 !== undefined;
 
-// The context of a new app, as the CLI hands it over (scripts/test-newest).
+// The context of a new app, as the CLI hands it over (npm run test:newest).
 if (env.RECOMMENDED_FLAGS) {
   const flags = require(`${env.NODE_MODULES}/aws-cdk-lib/recommended-feature-flags.json`);
   // Templates of tests name VPCs and keys that no schema takes; scripts/check-templates holds templates against the schemas.
@@ -14,7 +15,7 @@ module.exports = {
   testEnvironment: 'node',
   roots: ['<rootDir>/src', '<rootDir>/test'],
   transform: { '\\.ts$': ['ts-jest', { tsconfig: 'test/tsconfig.json' }] },
-  // It needs a newer aws-cdk-lib: scripts/check-nag.
+  // It needs a newer aws-cdk-lib: npm run nag:check.
   testPathIgnorePatterns: ['/node_modules/', ...(isNag3 ? [] : ['nag-3\\.test'])],
   // As the example imports it.
   moduleNameMapper: {

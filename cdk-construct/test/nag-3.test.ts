@@ -1,5 +1,5 @@
 // What cdk-nag 3 (AwsSolutions) says of everything that the constructs make: nothing. Runs beside its own aws-cdk-lib only
-// (scripts/check-nag); the compiler knows version 2.
+// (`npm run nag:check`); the compiler knows version 2.
 
 import { StackProps } from 'aws-cdk-lib';
 import { IConstruct } from 'constructs';
