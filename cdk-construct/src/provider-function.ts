@@ -15,8 +15,6 @@ import { connectionsOf, policiesOf, rulesOf } from './resources-of';
 import { Right } from './rights-policy';
 import { RoleRights, Target } from './role-rights';
 
-const ID = PROVIDER_ID;
-
 /** Reading covers the referrers of an image too (ECR's API reference, ListImageReferrers). */
 const READ: Right = {
   name: 'read',
@@ -40,7 +38,7 @@ export class ProviderFunction extends Construct {
   /** The function of the scope's stack; made where there is none yet. */
   public static of(scope: Construct): ProviderFunction {
     const stack = Stack.of(scope);
-    return (stack.node.tryFindChild(ID) as ProviderFunction | undefined) ?? new ProviderFunction(stack, ID);
+    return (stack.node.tryFindChild(PROVIDER_ID) as ProviderFunction | undefined) ?? new ProviderFunction(stack, PROVIDER_ID);
   }
 
   public readonly functionArn: string;

@@ -189,11 +189,11 @@ impl Cloud {
 impl Drop for Cloud {
     /// A test that has met a cloud unlike AWS, or has sent it what AWS would not take, proves nothing.
     fn drop(&mut self) {
-        let mismatchs = self.faults.mismatchs();
-        if !mismatchs.is_empty() && !std::thread::panicking() {
+        let mismatches = self.faults.mismatches();
+        if !mismatches.is_empty() && !std::thread::panicking() {
             panic!(
                 "requests or responses do not match AWS's models:\n{}",
-                mismatchs.join("\n")
+                mismatches.join("\n")
             );
         }
     }

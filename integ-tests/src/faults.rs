@@ -145,7 +145,7 @@ pub struct Faults(Mutex<State>);
 struct State {
     rules: Vec<Rule>,
     calls: Vec<Received>,
-    mismatchs: Vec<String>,
+    mismatches: Vec<String>,
     hook: Option<Hook>,
 }
 
@@ -202,13 +202,13 @@ impl Faults {
     }
 
     /// What did not match AWS's models: requests of programs, and responses of this cloud.
-    pub fn mismatchs(&self) -> Vec<String> {
-        self.state().mismatchs.clone()
+    pub fn mismatches(&self) -> Vec<String> {
+        self.state().mismatches.clone()
     }
 
     /// Notes one.
     pub(crate) fn note_mismatch(&self, mismatch: String) {
-        self.state().mismatchs.push(mismatch);
+        self.state().mismatches.push(mismatch);
     }
 
     /// Notes a call, lets it wait where it is to, and says what else is to go wrong with it.

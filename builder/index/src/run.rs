@@ -19,7 +19,7 @@ use std::{sync::Arc, time::Instant};
 use soci_format::{
     digest::Digest,
     image::Image,
-    index::{self, Version, soci_index, ztoc_descriptor},
+    index::Version,
     limits::Limits,
     oci::{Platform, Reference},
     plan::{IndexOptions, LayerPlan, Skip},

@@ -9,8 +9,9 @@ use soci_format::{
     convert::convert,
     digest::Digest,
     image::{Image, Role},
-    index::Version,
+    index::{EMPTY_CONFIG, V1, V2, Version, soci_index, ztoc_descriptor},
     oci::{Descriptor, Manifest, Selector, is_foreign},
+    plan::LayerPlan,
     plural::bytes,
 };
 use soci_store::{
@@ -19,10 +20,7 @@ use soci_store::{
     store::{self, REQUESTS_AT_ONCE, ReadImages, Store, Transaction},
 };
 
-use super::{
-    Error, Layer, Layers, Request, Target, index::EMPTY_CONFIG, index::V1, index::V2, soci_index,
-    ztoc_descriptor,
-};
+use super::{Error, Layer, Layers, Request, Target};
 
 /// A SOCI index to be pushed.
 pub(super) struct SociIndex {
@@ -56,7 +54,7 @@ impl Publication {
         let options = &request.options;
         let planned = target.manifest.layers.iter().zip(&target.plans);
         let indexed: Vec<_> = planned
-            .filter(|(_, plan)| matches!(plan, super::LayerPlan::Index(_)))
+            .filter(|(_, plan)| matches!(plan, LayerPlan::Index(_)))
             .filter_map(|(layer, _)| match layers.get(&layer.digest) {
                 Layer::Indexed { facts, .. } => Some((layer, facts)),
                 Layer::Left(_) => None,
