@@ -9,14 +9,14 @@ help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
 
 setup: ## Install every system package that any target needs
-	@$(S)/setup all
+	@.ci/setup all
 
 build: ## Build the programs (release) and the constructs with them
-	@$(S)/setup build
+	@.ci/setup build
 	integ-tests/scripts/prepare release
 
 test: ## Run all tests: constructs (TypeScript, Python), packages as installed, then every Rust part, whole deployments included
-	@$(S)/setup test
+	@.ci/setup test
 	integ-tests/scripts/prepare debug
 	cd cdk-construct && npm test && npm run test:newest
 	cdk-construct/scripts/package ../target/packages
@@ -29,26 +29,26 @@ lint: setup-lint cdk-construct/node_modules/.package-lock.json ## Check formatti
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	cd cdk-construct && npm run lint && npm run docgen:check && npm run rosetta:check && npm run integ:check && npm run templates:check && npm run nag:check
-	@$(S)/lint-scripts
+	@.ci/lint-scripts
 
 deny: ## Check licences and origins of every dependency (advisories need GitHub: .ci/deny advisories)
-	@$(S)/setup lint
+	@.ci/setup lint
 	.ci/deny
 
 fuzz: ## Run every fuzz target for 10 seconds
-	@$(S)/setup build
-	$(S)/fuzz 10
+	@.ci/setup build
+	.ci/fuzz 10
 
 .PHONY: setup-lint
 setup-lint:
-	@$(S)/setup lint
+	@.ci/setup lint
 
 # Only where the lock file is newer: a clean install takes half a minute.
 cdk-construct/node_modules/.package-lock.json: cdk-construct/package-lock.json | setup-lint
 	cd cdk-construct && npm ci --no-audit --no-fund --loglevel=error
 
 package: ## Build tarball, wheel and SBOM, with release programs (ARCH=aarch64: for ARM), into cdk-construct/dist
-	@$(S)/setup build
+	@.ci/setup build
 	integ-tests/scripts/prepare package
 	cdk-construct/scripts/package
 	cdk-construct/scripts/check-programs
@@ -57,7 +57,7 @@ package: ## Build tarball, wheel and SBOM, with release programs (ARCH=aarch64: 
 	cd cdk-construct/dist && sha256sum js/*.tgz python/*.whl sbom.cdx.json | tee SHA256SUMS
 
 reproducible: ## Build the package twice, from cold, in two folders, and compare (10 minutes and more)
-	@$(S)/setup build
+	@.ci/setup build
 	cdk-construct/scripts/reproducible
 
 demo: ## Deploy the example app with a real image to a local cloud and show every step (under 5 minutes after set-up)
@@ -67,13 +67,13 @@ demo-builder: ## Index a real image in a local registry with the builder alone
 	@$(S)/demo
 
 bench: build ## Measure CPU, time and memory on a real 750 MB image, and per stage on layers of every kind of gzip
-	@$(S)/setup bench
+	@.ci/setup bench
 	cargo build --locked --release --workspace --example stage
 	@$(S)/bench
 	@$(S)/bench-layers
 
 bench-start: build ## Measure what an index is good for: the time to a start's files over slow lines, images of 144 MB and 1 GB (10 minutes)
-	@$(S)/setup bench
+	@.ci/setup bench
 	@$(S)/bench-start
 
 clean: ## Remove everything that was built or installed, made images included

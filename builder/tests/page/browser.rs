@@ -131,7 +131,8 @@ impl Browser {
 
     fn message(&self) -> Value {
         let message = self.messages.recv_timeout(PATIENCE);
-        message.expect("an answer of chromium (Debian's package chromium; builder/scripts/setup test installs it)")
+        message
+            .expect("an answer of chromium (Debian's package chromium; .ci/setup test installs it)")
     }
 
     /// Calls a method of the protocol, and gives its result.
