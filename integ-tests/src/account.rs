@@ -15,6 +15,16 @@ pub const ACCOUNT_ID: &str = "000000000000";
 /// The region of every local run.
 pub const REGION: &str = "us-east-1";
 
+/// The host name of the account's ECR registry.
+pub fn registry_host() -> String {
+    format!("{ACCOUNT_ID}.dkr.ecr.{REGION}.amazonaws.com")
+}
+
+/// The ARN of an ECR repository.
+pub fn repository_arn(name: &str) -> String {
+    format!("arn:aws:ecr:{REGION}:{ACCOUNT_ID}:repository/{name}")
+}
+
 /// An answer that may take a while.
 pub type Later<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 

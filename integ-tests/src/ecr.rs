@@ -6,28 +6,26 @@ mod api;
 mod contents;
 mod deletion;
 mod host;
+mod options;
 mod passes;
 mod push;
+mod state;
 mod storage;
 mod upstream;
 
-use std::{
-    collections::BTreeMap,
-    io,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{collections::BTreeMap, io, sync::Arc};
 
 use crate::{
-    account::{ACCOUNT_ID, Account, REGION, Repository},
+    account::{Account, REGION},
     cloud::{call, listener::Listener},
     faults::{Faults, Service},
     iam::{Caller, Iam},
     registry::{self, Registry},
     tls::{self, Authority},
 };
-use contents::Contents;
+pub use options::Options;
 use passes::Passes;
+use state::State;
 use upstream::Upstream;
 
 /// What can go wrong at the start.
@@ -47,30 +45,6 @@ pub enum Error {
     Listen(#[from] io::Error),
 }
 
-/// What can be chosen.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// How long a token lives.
-    pub token_lifetime: Duration,
-    /// How long a signed address lives.
-    pub address_lifetime: Duration,
-    /// What the registry host answers to a token that has expired: 401, or 403 as reported by some.
-    pub expired_status: u16,
-    /// How many results a page has, where the caller does not say.
-    pub page: usize,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            token_lifetime: Duration::from_secs(12 * 3600),
-            address_lifetime: Duration::from_secs(3600),
-            expired_status: 401,
-            page: 100,
-        }
-    }
-}
-
 /// ECR, running.
 pub struct Ecr {
     state: Arc<State>,
@@ -78,57 +52,6 @@ pub struct Ecr {
     host: Listener,
     _storage: Listener,
     _registry: Registry,
-}
-
-/// What its three servers share.
-pub(crate) struct State {
-    account: Arc<dyn Account>,
-    iam: Arc<Iam>,
-    faults: Arc<Faults>,
-    options: Options,
-    upstream: Upstream,
-    tokens: Passes<Caller>,
-    /// Repository and digest.
-    addresses: Passes<(String, String)>,
-    /// Where signed addresses lead: `http://127.0.0.1:<port>`.
-    storage: String,
-    repositories: Mutex<BTreeMap<String, Contents>>,
-}
-
-impl State {
-    /// Does something with what a repository holds.
-    fn with<T>(&self, name: &str, act: impl FnOnce(&mut Contents) -> T) -> T {
-        let mut all = self
-            .repositories
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        act(all.entry(name.to_owned()).or_default())
-    }
-
-    async fn repository(&self, name: &str) -> Option<Repository> {
-        self.account.repository(name).await
-    }
-
-    /// A signed address of a blob.
-    fn sign(&self, name: &str, digest: &str) -> String {
-        let pass = self.addresses.issue((name.to_owned(), digest.to_owned()));
-        let seconds = self.addresses.lifetime().as_secs();
-        format!(
-            "{}/{name}/{digest}?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Expires={seconds}&X-Amz-SignedHeaders=host\
-             &X-Amz-Signature={pass}",
-            self.storage
-        )
-    }
-}
-
-/// The registry's host name.
-pub fn registry_host() -> String {
-    format!("{ACCOUNT_ID}.dkr.ecr.{REGION}.amazonaws.com")
-}
-
-/// A repository's ARN.
-pub fn repository_arn(name: &str) -> String {
-    format!("arn:aws:ecr:{REGION}:{ACCOUNT_ID}:repository/{name}")
 }
 
 impl Ecr {
@@ -155,7 +78,7 @@ impl Ecr {
             tokens: Passes::new(options.token_lifetime),
             addresses: Passes::new(options.address_lifetime),
             storage: format!("http://{}", storage.address()),
-            repositories: Mutex::default(),
+            repositories: Default::default(),
             options,
         });
         // The storage's address is part of the state, so the state comes to it later.

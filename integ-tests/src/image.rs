@@ -7,9 +7,8 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
 use flate2::{Compression, write::GzEncoder};
 use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256};
 
-use crate::{cloud::Cloud, ecr::registry_host, iam::Caller};
+use crate::{account::registry_host, cloud::Cloud, digest::digest, iam::Caller};
 
 /// Whose media types an image has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -323,13 +322,6 @@ async fn accepted(what: &str, answer: reqwest::Response) -> Result<reqwest::Resp
             words: answer.text().await.unwrap_or_default(),
         }),
     }
-}
-
-/// The digest of some bytes.
-pub fn digest(bytes: &[u8]) -> String {
-    let hash = Sha256::digest(bytes);
-    let hex: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("sha256:{hex}")
 }
 
 fn descriptor(media_type: &str, bytes: &[u8]) -> Value {

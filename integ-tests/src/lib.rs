@@ -15,6 +15,7 @@ pub mod calls;
 pub mod cloud;
 pub mod codebuild;
 pub mod control_plane;
+pub mod digest;
 pub mod ecr;
 pub mod faults;
 pub mod iam;

@@ -7,7 +7,8 @@ use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use local_cloud::{
     cloud::{Cloud, Options, given::Given},
-    image::{Client, digest},
+    digest::digest,
+    image::Client,
 };
 use reqwest::{Body, Method};
 use serde_json::json;

@@ -1,7 +1,7 @@
 //! The real registry: it answers, keeps what it is given, and is gone when it is dropped.
 #![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
 
-use local_cloud::{image::digest, registry::Registry};
+use local_cloud::{digest::digest, registry::Registry};
 
 #[tokio::test]
 async fn it_runs_until_it_is_dropped() {

@@ -2,7 +2,11 @@
 //! In: requests. Out: a call's name, its caller and its JSON; answers and refusals. Knows no action, but holds each, both ways,
 //! against AWS's model of it.
 
-use std::{future::Future, sync::Arc};
+use std::{
+    future::Future,
+    sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use axum::body::{Body, to_bytes};
 use hyper::{Request, Response, body::Incoming, header::CONTENT_TYPE};
@@ -189,4 +193,10 @@ fn answer(status: u16, json: &Value) -> Response<Body> {
         headers.insert("x-amzn-requestid", id);
     }
     answer
+}
+
+/// AWS's JSON has times as seconds.
+pub(crate) fn seconds(time: SystemTime) -> f64 {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    since.as_secs_f64()
 }

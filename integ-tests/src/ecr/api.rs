@@ -2,19 +2,17 @@
 //! In: calls. Out: outputs in AWS's form, or AWS's refusals.
 
 pub(super) mod images;
+mod page;
 
-use std::{
-    sync::Arc,
-    time::{SystemTime, UNIX_EPOCH},
-};
+use std::{sync::Arc, time::SystemTime};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use serde_json::{Value, json};
 
-use super::{State, registry_host, repository_arn, upstream};
+use super::{state::State, upstream};
 use crate::{
-    account::{ACCOUNT_ID, Repository},
-    cloud::call::{Call, Refused},
+    account::{ACCOUNT_ID, Repository, registry_host, repository_arn},
+    cloud::call::{Call, Refused, seconds},
 };
 
 impl From<upstream::Error> for Refused {
@@ -123,31 +121,4 @@ async fn repositories(state: &State, call: &Call) -> Result<Value, Refused> {
         }));
     }
     Ok(json!({"repositories": found}))
-}
-
-/// AWS's JSON has times as seconds.
-fn seconds(time: SystemTime) -> f64 {
-    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-    since.as_secs_f64()
-}
-
-/// A page of a list, and the token of the next one. The token is where it begins.
-fn page<'a, T>(
-    state: &State,
-    call: &Call,
-    all: &'a [T],
-) -> Result<(&'a [T], Option<String>), Refused> {
-    let wanted = call.input["maxResults"].as_u64();
-    let wanted = wanted.and_then(|wanted| usize::try_from(wanted).ok());
-    let size = wanted.unwrap_or(state.options.page).max(1);
-    let from = match call.text("nextToken") {
-        "" => 0,
-        token => token
-            .parse()
-            .ok()
-            .filter(|&from| from <= all.len())
-            .ok_or_else(|| Refused::new("InvalidParameterException", "Invalid nextToken"))?,
-    };
-    let to = (from + size).min(all.len());
-    Ok((&all[from..to], (to < all.len()).then(|| to.to_string())))
 }

@@ -8,7 +8,7 @@ use std::{
 
 use serde_json::Value;
 
-use crate::image::digest;
+use crate::digest::{digest, is_digest};
 
 /// A repository's contents.
 #[derive(Default)]
@@ -41,14 +41,6 @@ pub(crate) struct Image {
 /// An image cannot be deleted while an index lists it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ListedBy(pub(crate) Vec<String>);
-
-/// Whether that is `sha256:` and 64 hexadecimal digits.
-pub(crate) fn is_digest(text: &str) -> bool {
-    text.strip_prefix("sha256:").is_some_and(|hex| {
-        let is_hex = |byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
-        hex.len() == 64 && hex.bytes().all(is_hex)
-    })
-}
 
 impl Image {
     /// Reads a manifest. `stated` is its type as the client says; empty where it says none.

@@ -4,9 +4,9 @@
 use serde_json::{Value, json};
 
 use super::{
-    State,
     api::images::{find, ids, image_id},
     contents::{Contents, ListedBy},
+    state::State,
 };
 use crate::cloud::call::{Call, Refused};
 

@@ -2,6 +2,7 @@
 //! In: requests with tokens. Out: answers; manifests and tags are ours, uploads go through to the registry behind.
 
 mod answers;
+mod asked;
 mod blobs;
 mod manifests;
 mod route;
@@ -13,24 +14,15 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use hyper::{HeaderMap, Request, Response, body::Incoming, header};
 use serde_json::Value;
 
-use super::{State, passes, repository_arn};
+use super::{passes, state::State};
 use crate::{
-    account::Repository,
+    account::repository_arn,
     faults::{Fault, Service},
     iam::Caller,
 };
 use answers::Refused;
+use asked::Asked;
 use route::{Action, Route};
-
-/// A request whose sender is known.
-pub(super) struct Asked<'a> {
-    state: &'a State,
-    name: &'a str,
-    /// A tag, a digest or an upload.
-    reference: &'a str,
-    repository: Repository,
-    request: Request<Incoming>,
-}
 
 /// Answers a request.
 pub(super) async fn answer(

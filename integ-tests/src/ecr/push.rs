@@ -3,12 +3,8 @@
 
 use bytes::Bytes;
 
-use super::{
-    State,
-    contents::{Image, is_digest},
-    upstream,
-};
-use crate::account::ACCOUNT_ID;
+use super::{contents::Image, state::State, upstream};
+use crate::{account::ACCOUNT_ID, digest::is_digest};
 
 /// ECR's limit.
 pub(crate) const MANIFEST_BYTES_MAX: usize = 4_194_304;

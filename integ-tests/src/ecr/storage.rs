@@ -11,7 +11,7 @@ use futures_util::StreamExt;
 use hyper::{Method, Request, Response, body::Incoming, header};
 use serde_json::Value;
 
-use super::{State, passes::Refusal};
+use super::{passes::Refusal, state::State};
 use crate::{
     cloud::listener::Listener,
     faults::{Fault, Service},

@@ -10,7 +10,7 @@ use hyper::{
     header::{self, HeaderName, HeaderValue},
 };
 
-use super::contents::is_digest;
+use crate::digest::is_digest;
 
 /// What of an answer is passed on.
 const KEPT_HEADERS: [HeaderName; 9] = [

@@ -2,10 +2,9 @@
 
 use aws_sdk_codebuild::types::{Build, StatusType};
 use local_cloud::{
-    account::{ACCOUNT_ID, REGION},
+    account::{ACCOUNT_ID, REGION, repository_arn},
     cloud::given::{allow, project, zip},
     codebuild::{self, CredentialsSource, Phase, Script},
-    ecr::repository_arn,
     faults::Gate,
     image::{Image, Layer, Types},
     programs,

@@ -10,14 +10,14 @@ use aws_sdk_ecr::{
 };
 use base64::{Engine, prelude::BASE64_STANDARD};
 use local_cloud::{
-    account::{ACCOUNT_ID, REGION},
+    account::{ACCOUNT_ID, REGION, registry_host, repository_arn},
     cloud::{
         Cloud, Options,
         given::{Given, allow, role_arn},
     },
-    ecr::{registry_host, repository_arn},
+    digest::digest,
     faults::{Fault, Point},
-    image::{self, Image, Layer, Types, digest},
+    image::{self, Image, Layer, Types},
 };
 use serde_json::json;
 

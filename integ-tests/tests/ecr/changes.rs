@@ -1,7 +1,10 @@
 //! What ECR's API changes: images deleted and put.
 
 use aws_sdk_ecr::types::{ImageFailureCode, ImageIdentifier};
-use local_cloud::image::{Image, Layer, Types, digest};
+use local_cloud::{
+    digest::digest,
+    image::{Image, Layer, Types},
+};
 use serde_json::json;
 
 use crate::api::{by_digest, cloud, code, deployer, image, tag};

@@ -7,12 +7,11 @@ use std::{
 };
 
 use local_cloud::{
-    account::{ACCOUNT_ID, REGION},
+    account::{ACCOUNT_ID, REGION, registry_host, repository_arn},
     cloud::{
         Cloud, Options,
         given::{Given, allow, role_arn},
     },
-    ecr::{registry_host, repository_arn},
     faults::{Fault, Point},
     iam::Caller,
     image::{Image, Layer, Types},

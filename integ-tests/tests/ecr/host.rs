@@ -4,15 +4,16 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use local_cloud::{
-    account::ACCOUNT_ID,
+    account::{ACCOUNT_ID, repository_arn},
     cloud::{
         Cloud, Options,
         given::{Given, allow, role_arn},
     },
-    ecr::{self, repository_arn},
+    digest::digest,
+    ecr,
     faults::{Fault, Moment, Point},
     iam::Caller,
-    image::{Client, Image, Layer, Types, digest},
+    image::{Client, Image, Layer, Types},
 };
 use reqwest::{Method, Response};
 use serde_json::{Value, json};

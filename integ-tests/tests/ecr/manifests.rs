@@ -1,7 +1,10 @@
 //! Manifests on the registry host: what is checked at a push, tags that stay, referrers.
 
 use bytes::Bytes;
-use local_cloud::image::{Client, Error, Image, Layer, Types, digest};
+use local_cloud::{
+    digest::digest,
+    image::{Client, Error, Image, Layer, Types},
+};
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
 

@@ -3,8 +3,8 @@
 use std::process::Stdio;
 
 use local_cloud::{
+    account::registry_host,
     control_plane::{App, Run},
-    ecr::registry_host,
     image::{Image, Layer, Types},
     programs,
 };

@@ -3,14 +3,15 @@
 
 use serde_json::{Value, json};
 
-use super::{page, seconds};
+use super::page::page;
 use crate::{
     account::{ACCOUNT_ID, Repository},
-    cloud::call::{Call, Refused},
+    cloud::call::{Call, Refused, seconds},
+    digest::{digest, is_digest},
     ecr::{
-        State,
-        contents::{Contents, Image, is_digest},
+        contents::{Contents, Image},
         push::{self, Push},
+        state::State,
     },
 };
 
@@ -238,7 +239,7 @@ pub(super) async fn put(
 ) -> Result<Value, Refused> {
     let name = call.text("repositoryName");
     let manifest = call.text("imageManifest").to_owned();
-    let digest = crate::image::digest(manifest.as_bytes());
+    let digest = digest(manifest.as_bytes());
     let tag = call.input["imageTag"].as_str();
     let already = state.with(name, |contents| match tag {
         Some(tag) => contents.tagged(tag) == Some(&digest),

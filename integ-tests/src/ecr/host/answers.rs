@@ -8,7 +8,7 @@ use hyper::{
 };
 use serde_json::json;
 
-use crate::ecr::{registry_host, upstream};
+use crate::{account::registry_host, ecr::upstream};
 
 /// A refusal in the protocol's form.
 #[derive(Debug)]

@@ -8,10 +8,10 @@ use hyper::{
 };
 
 use super::{
-    Asked,
     answers::{self, Refused},
+    asked::Asked,
 };
-use crate::ecr::registry_host;
+use crate::account::registry_host;
 
 /// Redirects to where the bytes are.
 pub(super) async fn get(asked: &Asked<'_>) -> Result<Response<Body>, Refused> {

@@ -8,12 +8,16 @@ use hyper::{Method, Response, header};
 use serde_json::json;
 
 use super::{
-    Asked,
     answers::{self, Refused},
+    asked::Asked,
 };
-use crate::ecr::{
-    contents::Image,
-    push::{self, MANIFEST_BYTES_MAX, Push},
+use crate::{
+    account::registry_host,
+    digest::is_digest,
+    ecr::{
+        contents::Image,
+        push::{self, MANIFEST_BYTES_MAX, Push},
+    },
 };
 
 /// `GET` and `HEAD` of a manifest.
@@ -68,7 +72,7 @@ pub(super) async fn put(asked: Asked<'_>) -> Result<Response<Body>, Refused> {
         .map_err(|refusal| refused(&refusal))?;
     let location = format!(
         "https://{}/v2/{name}/manifests/{}",
-        super::super::registry_host(),
+        registry_host(),
         image.digest
     );
     let headers = [
@@ -89,7 +93,7 @@ pub(super) fn referrers(asked: &Asked<'_>) -> Result<Response<Body>, Refused> {
         .filter(|(name, _)| name == "artifactType")
         .map(|(_, value)| value.into_owned())
         .collect();
-    if !crate::ecr::contents::is_digest(asked.reference) {
+    if !is_digest(asked.reference) {
         return Err(Refused::new(
             400,
             "DIGEST_INVALID",
