@@ -5,6 +5,7 @@
 
 mod buffers;
 mod decode;
+mod fault;
 mod gzip;
 mod huffman;
 mod lengths;
@@ -15,6 +16,7 @@ pub mod checkpoint;
 use std::{fmt, io};
 
 use buffers::{INPUT_MAX, INPUT_SLACK, InputBuffer, OutputBuffer, WINDOW};
+pub use fault::Fault;
 pub(crate) use gzip::MAGIC;
 use raw::{Engine, Stop};
 
@@ -48,56 +50,6 @@ pub trait Sink {
     fn plain(&mut self, bytes: &[u8]) -> Result<(), Self::Error>;
     /// A boundary, with the 32 KiB of plain bytes before it (zeros where there are fewer).
     fn boundary(&mut self, boundary: Boundary, window: &[u8]);
-}
-
-/// What is wrong with a gzip stream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Fault {
-    /// The stream ends too early.
-    #[error("the data ends in the middle of a gzip member")]
-    Truncated,
-    /// No gzip magic where a member must start.
-    #[error("no gzip member starts here")]
-    NotGzip,
-    /// A compression method other than deflate.
-    #[error("the gzip header names a compression method other than deflate")]
-    Method,
-    /// Reserved flags.
-    #[error("the gzip header has flags that no version of the format defines")]
-    HeaderFlags,
-    /// The header's own checksum.
-    #[error("the gzip header does not match its checksum")]
-    HeaderChecksum,
-    /// The member's checksum.
-    #[error("the gzip member does not match its CRC-32")]
-    Checksum,
-    /// The member's length.
-    #[error("the gzip member does not match its length field")]
-    Length,
-    /// Block type 3.
-    #[error("a deflate block has an invalid type")]
-    BlockType,
-    /// A stored block whose length and complement differ.
-    #[error("a stored deflate block has an invalid length")]
-    StoredLength,
-    /// More codes than deflate has.
-    #[error("a deflate block announces too many codes")]
-    TooManyCodes,
-    /// Code lengths that make no prefix code.
-    #[error("a deflate block has code lengths that fit no code")]
-    CodeLengths,
-    /// A repeated code length without one before it, or beyond the last.
-    #[error("a deflate block repeats a code length where it cannot")]
-    RepeatOfNothing,
-    /// No code for the end of the block.
-    #[error("a deflate block has no code for its end")]
-    NoEndOfBlock,
-    /// Bits that are no code.
-    #[error("a deflate block holds bits that are no code")]
-    NoCode,
-    /// A match that starts before the member.
-    #[error("a deflate block copies from before the start of its member")]
-    TooFarBack,
 }
 
 /// Why a pass over a gzip stream stopped early.
@@ -285,12 +237,12 @@ impl Gunzip {
     ) -> Result<(), Error<S::Error>> {
         loop {
             let (in_from, out_from) = (self.input_at, self.output_at);
-            let input = raw::Input {
+            let input = buffers::Input {
                 bytes: &self.input,
                 end: self.input_end,
                 last: self.input_ended,
             };
-            let mut output = raw::Output {
+            let mut output = buffers::Output {
                 bytes: &mut self.output,
                 floor: self.member_floor,
             };

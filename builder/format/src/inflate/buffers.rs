@@ -22,6 +22,21 @@ pub(super) type OutputBuffer = [u8; BUFFER + 32];
 /// Where output stops. One round may still write three literals and a match of 258 behind it.
 pub(super) const OUTPUT_MAX: usize = BUFFER - 384;
 
+/// What the engine reads: `bytes[..end]`, where `end` is at most [`INPUT_MAX`].
+pub(super) struct Input<'a> {
+    pub(super) bytes: &'a InputBuffer,
+    pub(super) end: usize,
+    /// Nothing follows `end`.
+    pub(super) last: bool,
+}
+
+/// What the engine writes: `bytes`, with the output before `at` for matches to copy from.
+pub(super) struct Output<'a> {
+    pub(super) bytes: &'a mut OutputBuffer,
+    /// Matches may copy from here on.
+    pub(super) floor: usize,
+}
+
 /// The farthest back a match may reach, and the size of a checkpoint's window.
 pub(super) const WINDOW: usize = 32 * 1024;
 

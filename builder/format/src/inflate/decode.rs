@@ -9,13 +9,12 @@
 use std::hint::cold_path;
 
 use super::{
-    Fault,
-    buffers::{Bits, MASK, OUTPUT_MAX, copy_match},
+    buffers::{Bits, MASK, OUTPUT_MAX, Output, copy_match},
+    fault::Fault,
     huffman::{
         DISTANCE_BITS, DISTANCE_ENTRIES, LITERAL, LITERAL_BITS, LITERAL_ENTRIES, SECOND_TABLE,
         STOP, Tables,
     },
-    raw::Output,
 };
 
 /// One round reads at most two words of 8 bytes.

@@ -1,7 +1,7 @@
 //! The frame of a gzip member (RFC 1952): header and trailer.
 //! In: single bytes. Out: "complete", or what is wrong. Frames are a few bytes in many thousands: no need for speed.
 
-use super::Fault;
+use super::fault::Fault;
 
 const EXTRA: u8 = 1 << 2;
 const NAME: u8 = 1 << 3;

@@ -18,7 +18,7 @@
     reason = "symbols are below 320 and code lengths at most 15"
 )]
 
-use super::Fault;
+use super::fault::Fault;
 
 /// Bits that index the first table of literals and lengths. 11 decodes most literals in one look-up; its size hardly
 /// matters for speed.

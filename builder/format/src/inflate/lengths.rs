@@ -6,8 +6,8 @@
 )]
 
 use super::{
-    Fault,
     buffers::Bits,
+    fault::Fault,
     huffman::{self, LENGTH_BITS, LENGTH_ENTRIES},
 };
 

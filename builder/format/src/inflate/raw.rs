@@ -8,9 +8,9 @@
 )]
 
 use super::{
-    Fault,
-    buffers::{Bits, InputBuffer, OUTPUT_MAX, OutputBuffer},
+    buffers::{Bits, Input, OUTPUT_MAX, Output},
     decode::{ROUND_INPUT, decode},
+    fault::Fault,
     huffman::Tables,
     lengths::{DISTANCES_MAX, LITERALS_MAX, read_code_lengths},
 };
@@ -18,20 +18,6 @@ use crate::processor::Bmi2;
 
 /// A block header of 3 + 14 + 19 × 3 + 318 × 14 bits at most must be there whole.
 const LONGEST_HEADER: usize = 640;
-/// What the engine reads: `bytes[..end]`, where `end` is at most [`INPUT_MAX`](super::buffers::INPUT_MAX).
-pub(super) struct Input<'a> {
-    pub(super) bytes: &'a InputBuffer,
-    pub(super) end: usize,
-    /// Nothing follows `end`.
-    pub(super) last: bool,
-}
-
-/// What the engine writes: `bytes`, with the output before `at` for matches to copy from.
-pub(super) struct Output<'a> {
-    pub(super) bytes: &'a mut OutputBuffer,
-    /// Matches may copy from here on.
-    pub(super) floor: usize,
-}
 
 /// Why the engine stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,8 +1,8 @@
-//! JSON as Go's `encoding/json` writes it: the reference implementation's digests are digests of such text.
+//! JSON as Go's `encoding/json` reads and writes it: the reference implementation's digests are digests of such text.
 
 use std::io;
 
-use serde::Serialize;
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::ser::{CompactFormatter, Formatter, Serializer};
 
 /// `value` as compact JSON, with the five characters escaped that Go escapes and serde_json does not.
@@ -12,6 +12,13 @@ pub fn to_go_json<T: Serialize>(value: &T) -> Vec<u8> {
         .serialize(&mut Serializer::with_formatter(&mut json, GoFormatter))
         .expect("manifests have string keys only, and a Vec takes every write");
     json
+}
+
+/// Go reads `null` as nothing, and some tools write it.
+pub(super) fn null_is_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
+    deserializer: D,
+) -> Result<T, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
 struct GoFormatter;

@@ -3,9 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 
-use super::platform::Platform;
+use super::{json::null_is_default, platform::Platform};
 use crate::digest::Digest;
 
 /// Media types of manifests, configs and layers.
@@ -242,11 +242,4 @@ impl OwnMediaType {
             (own, _, _) => own,
         }
     }
-}
-
-/// Go reads `null` as nothing, and some tools write it.
-pub(super) fn null_is_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
-    deserializer: D,
-) -> Result<T, D::Error> {
-    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }

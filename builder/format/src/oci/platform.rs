@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use super::manifest::null_is_default;
+use super::json::null_is_default;
 
 /// An operating system and a processor, as in an image index or an image's config.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
