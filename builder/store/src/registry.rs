@@ -6,6 +6,7 @@
 //!                                                          └──────────┴──▶ transport ─▶ certificates
 //! ```
 
+mod address;
 mod auth;
 mod blobs;
 mod certificates;
@@ -16,7 +17,11 @@ mod error;
 mod exchange;
 mod log;
 mod manifests;
+mod mirror;
+mod options;
+mod origin;
 mod referrers;
+mod request;
 mod retry;
 mod secret;
 mod stream;
@@ -28,7 +33,6 @@ pub mod link;
 
 use std::{
     collections::HashMap,
-    path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -36,11 +40,14 @@ use reqwest::{Method, header::HeaderMap};
 use soci_format::limits::Limits;
 use url::Url;
 
-pub use credentials::{Environment, Origin};
-pub use endpoint::{Mirror, NotAMirror};
-pub use error::{Error, Request, Status};
+pub use credentials::Environment;
+pub use error::{Error, Status};
 pub use log::Log;
 pub use manifests::{Fetched, PushedManifest};
+pub use mirror::{Mirror, NotAMirror};
+pub use options::Options;
+pub use origin::Origin;
+pub use request::Request;
 pub use retry::RetryPolicy;
 pub use secret::Secret;
 pub use stream::BlobStream;
@@ -49,21 +56,6 @@ use auth::Scope;
 use credentials::Keyring;
 use exchange::{Call, Registry};
 use transport::Transport;
-
-/// How to reach registries.
-#[derive(Clone, Debug, Default)]
-pub struct Options {
-    /// Use plain HTTP for every host, not only for this machine.
-    pub plain_http: bool,
-    /// Hosts whose requests go elsewhere.
-    pub mirrors: Vec<Mirror>,
-    /// A directory with the certificates of registries; `None` for those of podman and docker.
-    pub certificates: Option<PathBuf>,
-    /// How patient to be.
-    pub retry: RetryPolicy,
-    /// Where every request is told.
-    pub log: Log,
-}
 
 /// Connections and credentials, shared by all that the process does with registries.
 pub struct Client {
@@ -109,7 +101,7 @@ impl Client {
             }
         };
         // Docker Hub's own images are in a repository that nobody writes down.
-        let name = if endpoint::is_docker_hub(host) && !repository.contains('/') {
+        let name = if address::is_docker_hub(host) && !repository.contains('/') {
             format!("library/{repository}")
         } else {
             repository.to_owned()

@@ -14,10 +14,12 @@ use tokio::sync::Mutex;
 use url::{Url, form_urlencoded};
 
 use super::{
+    address::is_loopback,
     challenge::Challenge,
-    credentials::{Credentials, Keyring, Origin},
-    endpoint::is_loopback,
-    error::{Error, Request},
+    credentials::{Credentials, Keyring},
+    error::Error,
+    origin::Origin,
+    request::Request,
     secret::Secret,
     transport::{Answer, Transport},
 };

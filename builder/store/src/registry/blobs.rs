@@ -13,7 +13,7 @@ use url::Url;
 
 use super::{
     Repository,
-    error::{Error, Hope},
+    error::{Error, RetryClass},
     exchange::{Call, Registry},
     manifests::announced,
     stream::BlobStream,
@@ -179,7 +179,7 @@ impl Repository {
                 Err(error) => error,
             };
             // Another client may have finished the same upload first, which some registries refuse to repeat.
-            let refused = error.hope() == Hope::None && error.status().is_some();
+            let refused = error.retry_class() == RetryClass::Permanent && error.status().is_some();
             if refused && matches!(self.blob_size(digest).await, Ok(Some(_))) {
                 return Ok(false);
             }

@@ -13,7 +13,7 @@ use reqwest::{Certificate, ClientBuilder, Identity};
 use soci_format::limits::Limits;
 use url::Url;
 
-use super::endpoint::is_docker_hub;
+use super::address::is_docker_hub;
 
 /// Where directories of hosts are looked for.
 #[derive(Clone, Debug)]

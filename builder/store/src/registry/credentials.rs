@@ -9,7 +9,7 @@ use std::{env, fmt, path::PathBuf};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 
-use super::{ecr, error::Error, log::Log, secret::Secret};
+use super::{ecr, error::Error, log::Log, origin::Origin, secret::Secret};
 use file::{AuthFile, Unusable};
 
 /// Where credentials are looked for, besides AWS.
@@ -86,22 +86,6 @@ impl fmt::Debug for Environment {
             .field("auth_files", &self.auth_files)
             .finish_non_exhaustive()
     }
-}
-
-/// Where credentials came from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Origin {
-    /// ECR, through the AWS SDK.
-    Ecr,
-    /// `SOCI_REGISTRY_USERNAME` and `SOCI_REGISTRY_PASSWORD`.
-    Variables,
-    /// A file of docker or podman, or a credential helper that it names.
-    File {
-        /// The file, or the variable that stands for it.
-        place: String,
-        /// Why AWS gave no token, for a host of ECR.
-        instead_of_ecr: Option<String>,
-    },
 }
 
 /// Credentials, in the forms in which they are sent. A registry's challenge chooses.

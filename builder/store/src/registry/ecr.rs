@@ -10,7 +10,6 @@ use aws_sdk_ecr::error::ProvideErrorMetadata;
 use tokio::sync::OnceCell;
 
 use super::{
-    endpoint::is_loopback,
     log::{Log, chain},
     secret::Secret,
 };

@@ -12,14 +12,16 @@ use tokio::sync::OnceCell;
 use url::Url;
 
 use super::{
-    Options,
+    address::{is_loopback, same_origin},
     auth::{Auth, Grant, Scope},
     challenge::{self, Challenge},
     credentials::Keyring,
     ecr,
-    endpoint::{base_url, is_loopback, same_origin},
-    error::{Error, Request},
+    endpoint::base_url,
+    error::Error,
     log::Log,
+    options::Options,
+    request::Request,
     retry::{RetryPolicy, Tries},
     transport::{Answer, Transport},
 };

@@ -16,11 +16,7 @@ use soci_format::{
     oci::{Descriptor, ImageIndex, Selector, media_type},
 };
 
-use super::{
-    Repository,
-    error::{Error, Request},
-    link::next_page,
-};
+use super::{Repository, error::Error, link::next_page, request::Request};
 
 /// How often the referrers tag is written before we give way to others.
 const WRITES_MAX: u32 = 5;

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::{
-    error::{Error, Hope},
+    error::{Error, RetryClass},
     log::{Log, chain},
 };
 
@@ -79,15 +79,15 @@ impl Tries<'_> {
     /// Returns after a pause where another try can help; gives the error back where not.
     pub(super) async fn again(&mut self, error: Error) -> Result<(), Error> {
         self.done += 1;
-        let hope = match error.hope() {
-            Hope::None => false,
-            Hope::Passing => true,
-            Hope::FreshRedirect => {
+        let can_help = match error.retry_class() {
+            RetryClass::Permanent => false,
+            RetryClass::Transient => true,
+            RetryClass::ExpiredRedirect => {
                 self.redirects += 1;
                 self.redirects < REDIRECT_TRIES
             }
         };
-        if hope && self.done < self.policy.attempts {
+        if can_help && self.done < self.policy.attempts {
             let pause = self.policy.pause(self.done, error.retry_after());
             self.log.line(|| {
                 let (next, of, seconds) =

@@ -10,7 +10,7 @@ use reqwest::{
 };
 
 use super::{
-    error::{Error, Hope},
+    error::{Error, RetryClass},
     exchange::{Call, Registry},
     log::chain,
     transport::Answer,
@@ -168,7 +168,7 @@ impl BlobStream {
 
     async fn prepare_to_resume(&mut self, error: Error) -> Result<(), Error> {
         let request = match self.body.take() {
-            Some(body) if error.hope() != Hope::None => body.answer.request,
+            Some(body) if error.retry_class() != RetryClass::Permanent => body.answer.request,
             _ => return Err(error),
         };
         if self.at - self.broken_at >= GOOD_CONNECTION {

@@ -18,12 +18,13 @@ use soci_format::limits::Limits;
 use url::Url;
 
 use super::{
-    Options,
+    address::{RedactedHost, is_loopback},
     certificates::{Certificates, Places},
-    endpoint::{RedactedHost, is_loopback},
-    error::{Error, Request, Status},
+    error::{Error, Status},
     error_body::told,
     log::{Log, chain},
+    options::Options,
+    request::Request,
 };
 
 /// Longer than any healthy handshake, far shorter than a build.

@@ -16,7 +16,7 @@ use serde::Deserialize;
 use soci_format::limits::Limits;
 
 use super::{Credentials, helper};
-use crate::registry::{endpoint::is_docker_hub, log::Log, secret::Secret};
+use crate::registry::{address::is_docker_hub, log::Log, secret::Secret};
 
 /// The key under which docker and its helpers keep Docker Hub's credentials.
 const DOCKER_HUB_KEY: &str = "https://index.docker.io/v1/";

@@ -16,6 +16,8 @@ use aws_smithy_runtime_api::client::{
 };
 use url::{Host, Url};
 
+use crate::registry::address::is_loopback;
+
 /// Clients with and without the environment's proxies.
 pub(super) fn client() -> SharedHttpClient {
     SharedHttpClient::new(Both {
@@ -70,8 +72,7 @@ fn is_near(uri: &str) -> bool {
     let Ok(url) = Url::parse(uri) else {
         return false;
     };
-    super::is_loopback(&url)
-        || matches!(url.host(), Some(Host::Ipv4(address)) if address.is_link_local())
+    is_loopback(&url) || matches!(url.host(), Some(Host::Ipv4(address)) if address.is_link_local())
 }
 
 #[cfg(test)]
