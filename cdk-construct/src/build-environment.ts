@@ -1,14 +1,12 @@
-// Where builds run. In: checked options. Out: the settings of a project, and a key that is the same for the same
+// Where builds run in CodeBuild. In: checked options. Out: the settings of a project, and a key that is the same for the same
 // settings. Defines no construct.
 
-import { Stack, Token } from 'aws-cdk-lib';
+import { Stack } from 'aws-cdk-lib';
 import { ComputeType } from 'aws-cdk-lib/aws-codebuild';
-import { RetentionDays } from 'aws-cdk-lib/aws-logs';
-import { IConstruct } from 'constructs';
 import { ProgramArchitecture } from './assets';
 import { SociIndexOptions } from './build-options';
-import { shortHash } from './short-hash';
-import { isLambdaCompute, timeoutsOf } from './validate-build';
+import { EnvironmentSettings, keyOf, placesOf } from './environment-key';
+import { isLambdaCompute, timeoutsOf } from './validate-project';
 
 /** Amazon Linux 2023. The builder asks nothing of it but bash and glibc 2.34. */
 const MACHINES = {
@@ -44,59 +42,25 @@ export function machineOf(options: SociIndexOptions, architecture: ProgramArchit
   };
 }
 
-export function logRetentionOf({ logRetention = RetentionDays.ONE_MONTH }: SociIndexOptions): RetentionDays {
-  return logRetention;
-}
-
-/**
- * Eight characters for the settings; nothing where all are the defaults. Only what is not the default counts, so that a
- * setting that is added one day leaves all keys as they are.
- */
-export function keyOf(
+/** Eight characters for the settings of a project; nothing where all are the defaults. */
+export function projectKeyOf(
   stack: Stack,
   options: SociIndexOptions,
   architecture: ProgramArchitecture,
 ): string | undefined {
   const { timeoutInMinutes, queuedTimeoutInMinutes } = machineOf({}, architecture);
-  const defaults = new Map(
-    Object.entries({ ...settingsOf(stack, {}, 'x86_64'), timeoutInMinutes, queuedTimeoutInMinutes }),
-  );
-  const settings = Object.entries(settingsOf(stack, options, architecture)).filter(
-    ([name, value]) => value !== undefined && value !== defaults.get(name),
-  );
-  return settings.length === 0 ? undefined : shortHash(stack.resolve(settings));
+  const defaults = { ...settingsOf(stack, {}, 'x86_64'), timeoutInMinutes, queuedTimeoutInMinutes };
+  return keyOf(stack, settingsOf(stack, options, architecture), defaults);
 }
 
-/** The order is part of the key: what is new goes to the end. */
-function settingsOf(
-  stack: Stack,
-  options: SociIndexOptions,
-  architecture: ProgramArchitecture,
-): Record<string, unknown> {
-  const { computeType } = machineOf(options, architecture);
+function settingsOf(stack: Stack, options: SociIndexOptions, architecture: ProgramArchitecture): EnvironmentSettings {
   const { timeout, queuedTimeout } = options;
-  const { vpc, subnetSelection, securityGroups, encryptionKey, role, logGroup } = options;
-  const name = (owner: IConstruct | undefined, text: string | undefined): unknown => nameIn(stack, owner, text);
   return {
-    computeType,
+    computeType: machineOf(options, architecture).computeType,
     // Only what is given: a time that follows from the other one would change with our defaults.
     timeoutInMinutes: timeout?.toMinutes(),
     queuedTimeoutInMinutes: queuedTimeout?.toMinutes(),
-    vpc: name(vpc, vpc?.vpcId),
-    subnets: vpc?.selectSubnets(subnetSelection).subnets.map((subnet) => name(subnet, subnet.subnetId)),
-    securityGroups: securityGroups?.map((group) => name(group, group.securityGroupId)),
-    encryptionKey: name(encryptionKey, encryptionKey?.keyArn),
-    role: name(role, role?.roleArn),
-    logGroup: name(logGroup, logGroup?.logGroupName),
-    logRetention: logRetentionOf(options),
+    ...placesOf(stack, options),
     architecture,
   };
-}
-
-/** A name that is no text may only be a logical id, and those of two stacks can be the same. */
-function nameIn(stack: Stack, owner: IConstruct | undefined, name: string | undefined): unknown {
-  if (owner === undefined || !Token.isUnresolved(name) || Stack.of(owner) === stack) {
-    return name;
-  }
-  return [Stack.of(owner).node.addr, name];
 }

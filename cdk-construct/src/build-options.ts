@@ -25,6 +25,23 @@ export enum WhenNotIndexed {
 }
 
 /**
+ * Where an index is built.
+ */
+export enum SociBuilder {
+  /**
+   * In a CodeBuild project. A build starts after CodeBuild has found a machine, often about a minute, and can take up to 49
+   * minutes.
+   */
+  CODE_BUILD = 'code-build',
+
+  /**
+   * In a Lambda function of the stack. A build starts at once and can take up to 14 minutes. The stack gets nothing of
+   * CodeBuild for it.
+   */
+  FUNCTION = 'function',
+}
+
+/**
  * The sizes of CodeBuild's Lambda compute, for an aws-cdk-lib whose `ComputeType` does not name them.
  */
 export enum LambdaComputeType {
@@ -123,7 +140,23 @@ export interface SociIndexOptions {
   readonly waitForIndex?: boolean;
 
   /**
-   * The size of the machine that builds the index. Memory use does not grow with the image, so a larger machine only
+   * Where the index is built: in a CodeBuild project, or in a Lambda function, which starts at once. It can be changed on a
+   * deployed index, which is not built again for it.
+   *
+   * @default SociBuilder.CODE_BUILD, unless SociIndexBuildDefaults says otherwise
+   */
+  readonly builder?: SociBuilder;
+
+  /**
+   * The memory of the function that builds the index, in MB, from 512 to 10,240. Lambda gives a function CPU in proportion
+   * to it, one vCPU for 1,769 MB. With `SociBuilder.FUNCTION` only. An account may allow functions of up to 3,008 MB only.
+   *
+   * @default 2048
+   */
+  readonly memorySize?: number;
+
+  /**
+   * The size of the CodeBuild machine that builds the index. Memory use does not grow with the image, so a larger machine only
    * makes the build of a large image faster. A `LAMBDA_…` of newer aws-cdk-lib means Lambda compute, as
    * `lambdaComputeType` does.
    *
@@ -141,14 +174,15 @@ export interface SociIndexOptions {
 
   /**
    * How long the build may take, in whole minutes, at least 5. Together with `queuedTimeout` it must be below 55
-   * minutes, because CloudFormation waits for one hour.
+   * minutes, because CloudFormation waits for one hour. With `SociBuilder.FUNCTION`: from 1 to 14 minutes.
    *
-   * @default Duration.minutes(20), or what `queuedTimeout` leaves of 54 minutes; 15 minutes with Lambda compute
+   * @default Duration.minutes(20), or what `queuedTimeout` leaves of 54 minutes; 15 minutes with Lambda compute; 14 minutes in
+   * a function
    */
   readonly timeout?: Duration;
 
   /**
-   * How long the build may wait in the queue of CodeBuild, in whole minutes, at least 5. An account's quota may let only one
+   * How long the build may wait in the queue of CodeBuild, in whole minutes, at least 5. Not in a function. An account's quota may let only one
    * build run at a time: the indexes of a stack then wait for each other.
    *
    * @default Duration.minutes(30), or what `timeout` leaves of 54 minutes
@@ -159,7 +193,7 @@ export interface SociIndexOptions {
    * The VPC that the build runs in. The index waits for everything in it, such as the routes to its NAT gateways and the
    * endpoints that were added to it.
    *
-   * @default - no VPC: the build reaches AWS over CodeBuild's own network
+   * @default - no VPC: the build reaches AWS over the network of CodeBuild or Lambda
    */
   readonly vpc?: IVpc;
 
@@ -179,7 +213,7 @@ export interface SociIndexOptions {
   readonly securityGroups?: ISecurityGroup[];
 
   /**
-   * The key of the build project and of the log group that is made for it. A key that was made in this app gets the
+   * The key of the build project and of the log group that is made for it; of a function, of its log group alone. A key that was made in this app gets the
    * statement that lets CloudWatch Logs use it; any other must have it already. A log group that is given keeps its own
    * key, and so does the log group of the function that answers CloudFormation.
    *
@@ -188,7 +222,7 @@ export interface SociIndexOptions {
   readonly encryptionKey?: IKey;
 
   /**
-   * The role of the build, which `codebuild.amazonaws.com` must be allowed to assume. It gets the rights that a build
+   * The role of the build, which `codebuild.amazonaws.com` must be allowed to assume; of a function, `lambda.amazonaws.com`. It gets the rights that a build
    * needs; where it takes none (`withoutPolicyUpdates`), it must have them already.
    *
    * @default - a new role that may do nothing else
@@ -222,6 +256,13 @@ export interface SociIndexOptions {
  * say otherwise.
  */
 export interface SociIndexBuildDefaultsProps {
+  /**
+   * Where indexes are built.
+   *
+   * @default SociBuilder.CODE_BUILD
+   */
+  readonly builder?: SociBuilder;
+
   /**
    * How long the log groups of the function and of builds keep their lines.
    *

@@ -1,22 +1,37 @@
-// The CodeBuild project that builds indexes: one per stack and build environment. Gives out its name and ARN, and takes
-// the repositories that it works in. What is built comes with each build, in its environment variables.
+// The CodeBuild project that builds indexes: one per stack and build environment. What is built comes with each build, in its
+// environment variables.
 
 import { Stack } from 'aws-cdk-lib';
 import { CfnProject } from 'aws-cdk-lib/aws-codebuild';
-import { SecurityGroup } from 'aws-cdk-lib/aws-ec2';
+import { SecurityGroup, SelectedSubnets } from 'aws-cdk-lib/aws-ec2';
 import { IRepository } from 'aws-cdk-lib/aws-ecr';
+import { Policy } from 'aws-cdk-lib/aws-iam';
 import { Asset } from 'aws-cdk-lib/aws-s3-assets';
 import { Construct, IDependable } from 'constructs';
 import { builderZip, programArchitecture } from './assets';
-import { keyOf, machineOf } from './build-environment';
+import { machineOf, projectKeyOf } from './build-environment';
 import { SociIndexOptions } from './build-options';
-import { BuildRole } from './build-role';
+import { BuildRole, passwordStatement } from './build-role';
+import { Builder } from './builder';
 import { logGroupIn } from './log-group';
-import { acceptFindings } from './nag';
+import { acceptFindings, resourceFinding } from './nag';
+import { anyInterfaceOf, keyStatements, networkStatements, programStatements } from './project-rights';
 import { connectionsOf, rulesOf } from './resources-of';
+import { Right } from './rights-policy';
 
 /** Part of the logical ids of deployed stacks: never changes. */
 const ID = 'SociIndexBuildProject';
+
+/** Of the provider. */
+const BUILD: Right = {
+  name: 'build',
+  actions: [
+    'codebuild:BatchGetBuilds',
+    'codebuild:ListBuildsForProject',
+    'codebuild:StartBuild',
+    'codebuild:StopBuild',
+  ],
+};
 
 /**
  * Starts the builder with the arguments in `SOCI_ARGUMENTS` and, where they are longer than one variable may be,
@@ -49,21 +64,18 @@ phases:
       - (exit "$SOCI_STATUS")
 `;
 
-export class BuilderProject extends Construct {
+export class BuilderProject extends Construct implements Builder {
   /** The project of the scope's stack for this build environment; made where there is none yet. */
   public static of(scope: Construct, options: SociIndexOptions): BuilderProject {
     const stack = Stack.of(scope);
-    const key = keyOf(stack, options, programArchitecture());
+    const key = projectKeyOf(stack, options, programArchitecture());
     const id = key === undefined ? ID : `${ID}-${key}`;
     return (stack.node.tryFindChild(id) as BuilderProject | undefined) ?? new BuilderProject(stack, id, options);
   }
 
-  public readonly projectName: string;
-  public readonly projectArn: string;
-  /**
-   * What every index has to depend on, beside the project: the rights and the network of a build must be there before it
-   * and until after.
-   */
+  public readonly property: Builder['property'];
+  public readonly arn: string;
+  public readonly right = BUILD;
   public readonly essentials: IDependable[];
   private readonly role: BuildRole;
 
@@ -75,7 +87,13 @@ export class BuilderProject extends Construct {
     const program = new Asset(this, 'Program', { path: builderZip() });
     const logGroup = options.logGroup ?? logGroupIn(this, options);
 
-    this.role = new BuildRole(this, options.role, { logGroup, program, encryptionKey });
+    this.role = new BuildRole(this, {
+      given: options.role,
+      service: 'codebuild.amazonaws.com',
+      logGroup,
+      statements: [...programStatements(program), passwordStatement(), ...keyStatements(encryptionKey)],
+      reason: 'The only right on * is ecr:GetAuthorizationToken, for which IAM knows no resource',
+    });
     const network = this.networkOf(options);
 
     // The Project construct would add rights that nothing here uses.
@@ -107,13 +125,11 @@ export class BuilderProject extends Construct {
       const reason = 'The builds have no artifacts and no cache, which is what the key of a project encrypts';
       acceptFindings(project, [{ id: 'AwsSolutions-CB4', reason }]);
     }
-    this.projectName = project.ref;
-    this.projectArn = project.attrArn;
-
+    this.property = { ProjectName: project.ref };
+    this.arn = project.attrArn;
     this.essentials = [...this.role.essentials, ...(network?.essentials ?? [])];
   }
 
-  /** Lets builds read images of the repository and push indexes to it. */
   public useRepository(repository: IRepository): void {
     this.role.useRepository(repository);
   }
@@ -127,7 +143,7 @@ export class BuilderProject extends Construct {
       new SecurityGroup(this, 'SecurityGroup', { vpc, description: 'Builds of SOCI indexes' }),
     ];
     return {
-      policy: this.role.useSubnets(subnets),
+      policy: this.allowSubnets(subnets),
       essentials: [...[vpc, ...subnets.subnets].map(connectionsOf), ...groups.map(rulesOf)],
       vpcConfig: {
         vpcId: vpc.vpcId,
@@ -135,6 +151,20 @@ export class BuilderProject extends Construct {
         securityGroupIds: groups.map(({ securityGroupId }) => securityGroupId),
       },
     };
+  }
+
+  /** Lets CodeBuild put a build into the subnets. A project can be made only after these rights, which it tries. */
+  private allowSubnets(subnets: SelectedSubnets): Policy {
+    const stack = Stack.of(this);
+    const policy = this.role.attach('NetworkPolicy', networkStatements(stack, subnets));
+    acceptFindings(policy.node.defaultChild, [
+      {
+        id: 'AwsSolutions-IAM5',
+        appliesTo: ['Resource::*', resourceFinding(stack, anyInterfaceOf(stack))],
+        reason: "CodeBuild's user guide asks for these rights: interfaces have no names before they are made",
+      },
+    ]);
+    return policy;
   }
 }
 

@@ -5,19 +5,22 @@ import { RemovalPolicy, Stack } from 'aws-cdk-lib';
 import { ComputeType } from 'aws-cdk-lib/aws-codebuild';
 import { Platform } from 'aws-cdk-lib/aws-ecr-assets';
 import { RetentionDays } from 'aws-cdk-lib/aws-logs';
-import { WhenNotIndexed } from './build-options';
+import { SociBuilder, WhenNotIndexed } from './build-options';
+import { defaultsOf } from './defaults-of';
 import { placeOf } from './image-id';
 import { DEFAULT_MIN_LAYER_SIZE, DEFAULT_SPAN_SIZE } from './output-tag';
 import { plain } from './plain';
 import { SociIndexV2BuildOptions, SociIndexV2BuildProps } from './soci-index-v2-build';
-import { DEFAULT_QUEUED_TIMEOUT, DEFAULT_TIMEOUT } from './validate-build';
+import { DEFAULT_FUNCTION_TIMEOUT, DEFAULT_MEMORY_SIZE } from './validate-function';
+import { DEFAULT_QUEUED_TIMEOUT, DEFAULT_TIMEOUT } from './validate-project';
 
 export type Settings = Record<string, unknown>;
 
 /** What is asked for, in plain values that can be compared, with the defaults where nothing is given. */
 export function settingsOf(stack: Stack, image: SociIndexV2BuildProps): Settings {
-  const given = Object.entries(image).filter(([, value]) => value !== undefined);
-  const settings = { ...DEFAULTS, ...Object.fromEntries(given), platforms: namesOf(image.platforms) };
+  const given = Object.fromEntries(Object.entries(image).filter(([, value]) => value !== undefined));
+  const builder = image.builder ?? defaultsOf(stack).builder ?? SociBuilder.CODE_BUILD;
+  const settings = { ...DEFAULTS, builder, ...DEFAULTS_OF[builder], ...given, platforms: namesOf(image.platforms) };
   return stack.resolve(plain({ ...settings, repository: placeOf(stack, image.repository) })) as Settings;
 }
 
@@ -29,10 +32,16 @@ const DEFAULTS: SociIndexV2BuildOptions = {
   whenUnsupported: WhenNotIndexed.FAIL,
   removalPolicy: RemovalPolicy.RETAIN,
   waitForIndex: true,
-  computeType: ComputeType.SMALL,
-  timeout: DEFAULT_TIMEOUT,
-  queuedTimeout: DEFAULT_QUEUED_TIMEOUT,
   logRetention: RetentionDays.ONE_MONTH,
+};
+
+const DEFAULTS_OF: Record<SociBuilder, SociIndexV2BuildOptions> = {
+  [SociBuilder.CODE_BUILD]: {
+    computeType: ComputeType.SMALL,
+    timeout: DEFAULT_TIMEOUT,
+    queuedTimeout: DEFAULT_QUEUED_TIMEOUT,
+  },
+  [SociBuilder.FUNCTION]: { memorySize: DEFAULT_MEMORY_SIZE, timeout: DEFAULT_FUNCTION_TIMEOUT },
 };
 
 /** Order and repetition make no other index. */

@@ -5,7 +5,9 @@ import { IRepository } from 'aws-cdk-lib/aws-ecr';
 import { Platform } from 'aws-cdk-lib/aws-ecr-assets';
 import { ContainerDefinition, ContainerImage, ContainerImageConfig } from 'aws-cdk-lib/aws-ecs';
 import { Construct } from 'constructs';
-import { SociIndexOptions } from './build-options';
+import { SociBuilder, SociIndexOptions } from './build-options';
+import { Builder } from './builder';
+import { BuilderFunction } from './builder-function';
 import { BuilderProject } from './builder-project';
 import { withDefaults } from './defaults-of';
 import { waitForAsset } from './image-asset';
@@ -47,10 +49,10 @@ export class IndexResource {
     const options = withDefaults(scope, request.options);
     const isDestroyed = options.removalPolicy === RemovalPolicy.DESTROY;
     const provider = ProviderFunction.of(scope);
-    const project = BuilderProject.of(scope, options);
-    project.useRepository(repository);
+    const builder = builderOf(scope, options);
+    builder.useRepository(repository);
     provider.useRepository(repository, { isDestroyed });
-    provider.useProject(project.projectArn);
+    provider.allow(builder.right, builder.arn);
 
     waitForAsset(scope, repository);
 
@@ -67,7 +69,7 @@ export class IndexResource {
       properties: {
         ServiceToken: provider.functionArn,
         ServiceTimeout: SERVICE_TIMEOUT,
-        ProjectName: project.projectName,
+        ...builder.property,
         RepositoryUri: repository.repositoryUri,
         IndexVersion: request.version,
         InputImageTag: request.input.tag,
@@ -85,7 +87,7 @@ export class IndexResource {
     });
     // References alone do not wait for the policies of the two roles: without them the first calls would be denied. On
     // delete, they keep the rights until the resource is gone.
-    this.resource.node.addDependency(...project.essentials, ...provider.essentials, ...(options.dependencies ?? []));
+    this.resource.node.addDependency(...builder.essentials, ...provider.essentials, ...(options.dependencies ?? []));
   }
 
   /** The tag, known when the resource is there: who uses it waits. */
@@ -102,6 +104,11 @@ export class IndexResource {
   public toContainerImage(): ContainerImage {
     return new DigestImage(this.repository, this.outputImageDigest, this.platforms);
   }
+}
+
+function builderOf(scope: Construct, options: SociIndexOptions): Builder {
+  const kind = options.builder === SociBuilder.FUNCTION ? BuilderFunction : BuilderProject;
+  return kind.of(scope, options);
 }
 
 /** `EcrImage` takes a digest only where its text is known at synth. */

@@ -1,17 +1,17 @@
 // The function that answers CloudFormation: one per stack, whatever number of indexes the stack has. Gives out its
-// ARN, and takes the repositories and projects that it works with. Knows nothing of the custom resource's properties.
+// ARN, and takes the repositories that it works with and what it starts builds with. Knows nothing of the custom resource's
+// properties.
 
 import { Duration, Stack } from 'aws-cdk-lib';
 import { IRepository } from 'aws-cdk-lib/aws-ecr';
 import { PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
-import { Architecture, CfnFunction, Code, Function, Runtime, RuntimeFamily } from 'aws-cdk-lib/aws-lambda';
 import { Construct, IDependable } from 'constructs';
-import { programArchitecture, providerZip } from './assets';
 import { attachedPolicy } from './attached-policy';
 import { defaultsOf, PROVIDER_ID } from './defaults-of';
 import { logGroupIn } from './log-group';
 import { acceptFindings } from './nag';
-import { connectionsOf, policiesOf, rulesOf } from './resources-of';
+import { NETWORK_FINDING, networkOf, networkStatement, programFunction, ProgramFunctionProps } from './program-function';
+import { policiesOf } from './resources-of';
 import { Right } from './rights-policy';
 import { RoleRights, Target } from './role-rights';
 
@@ -23,15 +23,6 @@ const READ: Right = {
 const READ_AND_DELETE: Right = {
   name: 'delete',
   actions: [...READ.actions, 'ecr:BatchDeleteImage', 'ecr:DescribeImages'],
-};
-const BUILD: Right = {
-  name: 'build',
-  actions: [
-    'codebuild:BatchGetBuilds',
-    'codebuild:ListBuildsForProject',
-    'codebuild:StartBuild',
-    'codebuild:StopBuild',
-  ],
 };
 
 export class ProviderFunction extends Construct {
@@ -45,83 +36,44 @@ export class ProviderFunction extends Construct {
   /** What every index has to depend on, beside the function: the rights of it. */
   public readonly essentials: IDependable[];
   private readonly rights: RoleRights;
-  private readonly role: Role;
 
   private constructor(scope: Construct, id: string) {
     super(scope, id);
 
-    const defaults = defaultsOf(this);
-    const { vpc, subnetSelection, securityGroups } = defaults;
+    const { vpc, subnetSelection, securityGroups, ...defaults } = defaultsOf(this);
     const logGroup = logGroupIn(this, defaults);
-    this.role = new Role(this, 'Role', { assumedBy: new ServicePrincipal('lambda.amazonaws.com') });
-    this.role.addToPolicy(
+    const role = new Role(this, 'Role', { assumedBy: new ServicePrincipal('lambda.amazonaws.com') });
+    role.addToPolicy(
       new PolicyStatement({
         actions: ['logs:CreateLogStream', 'logs:PutLogEvents'],
         resources: [logGroup.logGroupArn],
       }),
     );
-
     if (vpc !== undefined) {
-      this.allowNetwork();
+      role.addToPolicy(networkStatement());
+      acceptFindings(role.node.tryFindChild('DefaultPolicy')?.node.defaultChild, [NETWORK_FINDING]);
     }
 
-    const handler = new Function(this, 'Function', {
-      description: 'Builds SOCI indexes through CodeBuild and answers CloudFormation',
-      runtime: new Runtime('provided.al2023', RuntimeFamily.OTHER),
-      architecture: programArchitecture() === 'aarch64' ? Architecture.ARM_64 : Architecture.X86_64,
-      handler: 'bootstrap',
-      code: Code.fromAsset(providerZip()),
+    const settings: ProgramFunctionProps = {
+      description: 'Answers CloudFormation, and has SOCI indexes of container images built',
       memorySize: 128,
       timeout: Duration.minutes(15),
-      role: this.role,
+      role,
+      logGroup,
       vpc,
-      vpcSubnets: subnetSelection,
+      subnetSelection,
       securityGroups,
-      // Newer than the oldest aws-cdk-lib that we work with. Without it, a feature flag makes a second group, which stays.
-      ...{ logGroup },
-    });
-    // For an older aws-cdk-lib. A group named after the function could not be named in the role, on which the function
-    // depends.
-    (handler.node.defaultChild as CfnFunction).addPropertyOverride('LoggingConfig', {
-      LogGroup: logGroup.logGroupName,
-    });
+    };
+    const handler = programFunction(this, settings);
     this.functionArn = handler.functionArn;
 
     // A policy of its own: the role's default policy is made before the function, and cannot name it.
-    attachedPolicy(this.role, this, 'InvokeItself', [
+    attachedPolicy(role, this, 'InvokeItself', [
       new PolicyStatement({ actions: ['lambda:InvokeFunction'], resources: [this.functionArn] }),
     ]);
-    this.rights = new RoleRights(this, 'Rights', { role: this.role, isReplaced: true });
-    this.essentials = [policiesOf(this)];
-    if (vpc !== undefined) {
-      // On delete, the function must reach AWS until the last index is gone.
-      this.essentials.push(...[vpc, ...vpc.selectSubnets(subnetSelection).subnets].map(connectionsOf));
-      this.essentials.push(...handler.connections.securityGroups.map(rulesOf));
-    }
-  }
-
-  /** Lambda makes the network interfaces with the role of the function, and makes no function whose role may not. */
-  private allowNetwork(): void {
-    this.role.addToPolicy(
-      new PolicyStatement({
-        actions: [
-          'ec2:AssignPrivateIpAddresses',
-          'ec2:CreateNetworkInterface',
-          'ec2:DeleteNetworkInterface',
-          'ec2:DescribeNetworkInterfaces',
-          'ec2:DescribeSubnets',
-          'ec2:UnassignPrivateIpAddresses',
-        ],
-        resources: ['*'],
-      }),
-    );
-    acceptFindings(this.role.node.tryFindChild('DefaultPolicy')?.node.defaultChild, [
-      {
-        id: 'AwsSolutions-IAM5',
-        appliesTo: ['Resource::*'],
-        reason: "Lambda's developer guide asks for these rights: interfaces have no names before they are made",
-      },
-    ]);
+    this.rights = new RoleRights(this, 'Rights', { role, isReplaced: true });
+    // On delete, the function must reach AWS until the last index is gone.
+    this.essentials = [policiesOf(this), ...networkOf(handler, settings)];
   }
 
   /** Lets the function read images of the repository, and see and delete indexes where that is wanted. */
@@ -132,8 +84,8 @@ export class ProviderFunction extends Construct {
     }
   }
 
-  /** Lets the function run builds of the project. */
-  public useProject(projectArn: string): void {
-    this.rights.allow(BUILD, { arn: projectArn, owner: Stack.of(this) });
+  /** Lets the function have indexes built, by what is in its stack. */
+  public allow(right: Right, arn: string): void {
+    this.rights.allow(right, { arn, owner: Stack.of(this) });
   }
 }

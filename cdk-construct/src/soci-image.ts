@@ -7,6 +7,7 @@ import { IRepository } from 'aws-cdk-lib/aws-ecr';
 import { DockerImageAsset, DockerImageAssetOptions, Platform, TarballImageAsset } from 'aws-cdk-lib/aws-ecr-assets';
 import { ContainerDefinition, ContainerImage, ContainerImageConfig } from 'aws-cdk-lib/aws-ecs';
 import { Construct, IConstruct } from 'constructs';
+import { withDefaults } from './defaults-of';
 import { pushedImage } from './image-asset';
 import { idOf, placeOf, Source, whatIsBuilt } from './image-id';
 import { isSame, Settings, settingsOf, shown } from './image-settings';
@@ -18,7 +19,7 @@ import { pathFrom } from './stable-text';
 import { taskOf } from './task';
 import { checkTaskOfBuild } from './task-checks';
 import { checkOptions, checkTag } from './validate';
-import { checkBuildOptions } from './validate-build';
+import { checkBuild, checkBuildOptions } from './validate-build';
 
 /** Where `ContainerImage.fromAsset` has its asset too. */
 const ASSET_ID = 'AssetImage';
@@ -57,7 +58,7 @@ export class SociImage {
       key: ['directory', pathFromHere(directory), whatIsBuilt(assetOptions)],
     };
     const imageIn = (scope: Construct): Image => {
-      checkOptionsAndTag(scope, options);
+      checkIn(scope, options);
       const asset = assets.get(scope) ?? new DockerImageAsset(scope, ASSET_ID, { ...assetOptions, directory });
       assets.set(scope, asset);
       return { source, ...pushedTo(asset), options };
@@ -91,7 +92,7 @@ export class SociImage {
       key: ['tarball', pathFromHere(tarballFile)],
     };
     return new IndexedImage((scope) => {
-      checkOptionsAndTag(scope, props);
+      checkIn(scope, props);
       const asset = assets.get(scope) ?? new TarballImageAsset(scope, TARBALL_ID, { tarballFile });
       assets.set(scope, asset);
       return { source, ...pushedTo(asset), options: props };
@@ -231,6 +232,8 @@ const INDEX_OPTIONS: Record<keyof SociIndexV2BuildOptions, true> = {
   whenUnsupported: true,
   removalPolicy: true,
   waitForIndex: true,
+  builder: true,
+  memorySize: true,
   computeType: true,
   lambdaComputeType: true,
   timeout: true,
@@ -253,6 +256,15 @@ function split(props: SociImageAssetProps): { asset: DockerImageAssetOptions; in
   };
 }
 
+/** Before an asset is defined beside its container. */
+function checkIn(scope: Construct, options: SociIndexV2BuildOptions): void {
+  checkOptionsAndTag(scope, options);
+  checkValues(scope, () => {
+    checkBuild(scope, withDefaults(scope, options));
+  });
+}
+
+/** What can be said before it is known which container will run the image. */
 function checkOptionsAndTag(scope: IConstruct, options: SociIndexV2BuildOptions): void {
   checkValues(scope, () => {
     checkOptions(options);

@@ -1,48 +1,49 @@
-// Checks of where an index is built, before anything is defined: machine, times, network, role and log. In: the options
+// Checks of where an index is built, before anything is defined: what builds it, network, role and log. In: the options
 // and the construct that they are for. Out: nothing, or an error that quotes the value; and warnings. Tokens pass.
 
-import { Duration, Stack, Token } from 'aws-cdk-lib';
+import { Stack, Token } from 'aws-cdk-lib';
 import { SelectedSubnets } from 'aws-cdk-lib/aws-ec2';
 import { IRepository } from 'aws-cdk-lib/aws-ecr';
 import { RegionInfo } from 'aws-cdk-lib/region-info';
 import { Construct } from 'constructs';
-import { SociIndexOptions } from './build-options';
+import { SociBuilder, SociIndexOptions } from './build-options';
 import { quoted } from './validate';
-
-/** CodeBuild's own lower bound of both timeouts. */
-const TIMEOUT_MIN_MINUTES = 5;
-
-/** The provider answers 55 minutes after the event, whatever the build does. */
-const TIMEOUTS_BELOW_MINUTES = 55;
-
-/**
- * Where neither is given. A build takes minutes; an account's quota may let only one run at a time, and the builds of a stack
- * then wait for each other.
- */
-export const DEFAULT_TIMEOUT = Duration.minutes(20);
-export const DEFAULT_QUEUED_TIMEOUT = Duration.minutes(30);
-
-const LAMBDA = 'BUILD_LAMBDA_';
+import { checkFunction, checkNoFunction } from './validate-function';
+import { checkProject } from './validate-project';
 
 /** What a build without a way to the internet calls. */
 const ENDPOINTS = 'ecr.api, ecr.dkr, logs and codebuild, and a gateway endpoint for s3';
+const FUNCTION_ENDPOINTS = 'ecr.api, ecr.dkr and cloudformation, and a gateway endpoint for s3';
 
 /** Everything that says where an index is built. */
 export function checkBuild(scope: Construct, options: SociIndexOptions): void {
-  checkBuildOptions(options);
+  checkBuildOptions({ ...options, builder: options.builder ?? SociBuilder.CODE_BUILD });
   checkPlaces(scope, options);
 }
 
-/** What can be said of it before it is known in which stack. */
+/** What can be said of it before it is known in which stack, whose defaults may say which builder: what neither could do. */
 export function checkBuildOptions(options: SociIndexOptions): void {
-  checkComputeType(options);
-  if (isLambdaCompute(options)) {
-    checkLambdaCompute(options);
-  } else {
-    checkTimeouts(options);
+  // Not every language keeps to the enum.
+  const builder: string | undefined = options.builder;
+  if (builder === SociBuilder.FUNCTION) {
+    checkFunction(options);
+  } else if (builder === SociBuilder.CODE_BUILD || (builder === undefined && !mayBeInFunction(options))) {
+    checkNoFunction(options);
+    checkProject(options);
+  } else if (builder !== undefined) {
+    throw new Error(`'builder' must be CODE_BUILD or FUNCTION of SociBuilder, got ${quoted(builder)}`);
   }
   checkLog(options);
   checkNetwork(options);
+}
+
+function mayBeInFunction(options: SociIndexOptions): boolean {
+  try {
+    checkFunction(options);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** A repository may be in another region or account, but no role works in two partitions. */
@@ -58,14 +59,8 @@ export function checkRepository(scope: Construct, { env, repositoryArn }: IRepos
   }
 }
 
-/** Whether builds run on CodeBuild's Lambda compute. */
-export function isLambdaCompute({ computeType, lambdaComputeType }: SociIndexOptions): boolean {
-  const type: string | undefined = lambdaComputeType ?? computeType;
-  return type !== undefined && !Token.isUnresolved(type) && type.startsWith(LAMBDA);
-}
-
 /** What may be right, but only with things that cannot be seen from here. */
-export function buildWarnings({ vpc, subnetSelection }: SociIndexOptions): string[] {
+export function buildWarnings({ builder, vpc, subnetSelection }: SociIndexOptions): string[] {
   const selected = vpc?.selectSubnets(subnetSelection);
   if (vpc === undefined || selected === undefined || selected.isPendingLookup) {
     return [];
@@ -74,89 +69,12 @@ export function buildWarnings({ vpc, subnetSelection }: SociIndexOptions): strin
   if (isolated.length === 0) {
     return [];
   }
+  const endpoints = builder === SociBuilder.FUNCTION ? FUNCTION_ENDPOINTS : ENDPOINTS;
   return [
     `The build runs in subnets without a way to the internet (${pathsOf(isolated)}). Without interface endpoints ` +
-      `for ${ENDPOINTS}, it hangs until it times out. Endpoints that are not added to the VPC construct itself must be ` +
+      `for ${endpoints}, it hangs until it times out. Endpoints that are not added to the VPC construct itself must be ` +
       `named as dependencies of this construct.`,
   ];
-}
-
-function checkComputeType({ computeType, lambdaComputeType }: SociIndexOptions): void {
-  if (computeType !== undefined && lambdaComputeType !== undefined) {
-    throw new Error(
-      `'computeType' and 'lambdaComputeType' exclude each other: give one, got ${quoted(computeType)} and ` +
-        quoted(lambdaComputeType),
-    );
-  }
-  if (
-    computeType !== undefined &&
-    !Token.isUnresolved(computeType) &&
-    !computeType.startsWith('BUILD_GENERAL1_') &&
-    !computeType.startsWith(LAMBDA)
-  ) {
-    throw new Error(`'computeType' must be one of BUILD_GENERAL1_… or BUILD_LAMBDA_…, got ${quoted(computeType)}`);
-  }
-}
-
-function checkLambdaCompute(options: SociIndexOptions): void {
-  for (const property of ['timeout', 'queuedTimeout'] as const) {
-    const given = options[property];
-    if (given !== undefined) {
-      const minutes = given.isUnresolved() ? 'a token' : `${given.toMinutes({ integral: false })} minutes`;
-      throw new Error(
-        `'${property}' cannot be set with Lambda compute, where a build ends after 15 minutes, got ${minutes}: ` +
-          `leave it out, or use a 'computeType' of BUILD_GENERAL1_…`,
-      );
-    }
-  }
-  if (options.vpc !== undefined) {
-    throw new Error(
-      `'vpc' cannot be used with Lambda compute, which runs in no VPC, got ${quoted(options.vpc.node.path)}: ` +
-        `leave it out, or use a 'computeType' of BUILD_GENERAL1_…`,
-    );
-  }
-}
-
-/** Both times, in minutes: the default of one that is not given is what the other leaves of it. */
-export function timeoutsOf({ timeout, queuedTimeout }: SociIndexOptions): { build: number; queue: number } {
-  const build = timeout?.toMinutes();
-  const queue = queuedTimeout?.toMinutes();
-  return {
-    build: build ?? whatIsLeft(DEFAULT_TIMEOUT, queue),
-    queue: queue ?? whatIsLeft(DEFAULT_QUEUED_TIMEOUT, build),
-  };
-}
-
-function whatIsLeft(wanted: Duration, other?: number): number {
-  const minutes = wanted.toMinutes();
-  if (other === undefined || Token.isUnresolved(other)) {
-    return minutes;
-  }
-  return Math.max(TIMEOUT_MIN_MINUTES, Math.min(minutes, TIMEOUTS_BELOW_MINUTES - 1 - other));
-}
-
-function checkTimeouts(options: SociIndexOptions): void {
-  for (const property of ['timeout', 'queuedTimeout'] as const) {
-    const given = options[property];
-    if (given?.isUnresolved()) {
-      return;
-    }
-    checkWholeMinutes(property, given);
-  }
-  const { build, queue } = timeoutsOf(options);
-  if (build + queue >= TIMEOUTS_BELOW_MINUTES) {
-    throw new Error(
-      `'timeout' and 'queuedTimeout' together must be below ${TIMEOUTS_BELOW_MINUTES} minutes, ` +
-        `because CloudFormation waits for one hour, got ${build} and ${queue}`,
-    );
-  }
-}
-
-function checkWholeMinutes(property: string, duration?: Duration): void {
-  const minutes = duration?.toMinutes({ integral: false });
-  if (minutes !== undefined && (!Number.isInteger(minutes) || minutes < TIMEOUT_MIN_MINUTES)) {
-    throw new Error(`'${property}' must be whole minutes and at least ${TIMEOUT_MIN_MINUTES}, got ${minutes} minutes`);
-  }
 }
 
 function checkLog({ logGroup, logRetention }: SociIndexOptions): void {
@@ -200,7 +118,7 @@ function checkSubnets({ subnets, hasPublic, isPendingLookup }: SelectedSubnets, 
   }
 }
 
-/** CodeBuild takes these only from where the project is. */
+/** CodeBuild and Lambda take these only from where the project or the function is. */
 function checkPlaces(scope: Construct, options: SociIndexOptions): void {
   const { vpc, securityGroups = [], logGroup, encryptionKey, role } = options;
   const { account, region } = Stack.of(scope);

@@ -1,16 +1,17 @@
 // Where no build can run: one refusal for each thing that cannot work.
 
-import { App, Duration, Stack } from 'aws-cdk-lib';
+import { App, CfnParameter, Duration, Stack } from 'aws-cdk-lib';
 import { ComputeType } from 'aws-cdk-lib/aws-codebuild';
 import { SecurityGroup, Subnet, SubnetType } from 'aws-cdk-lib/aws-ec2';
 import { Role } from 'aws-cdk-lib/aws-iam';
 import { Key } from 'aws-cdk-lib/aws-kms';
 import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
-import { LambdaComputeType, SociIndexBuild, SociIndexV2Build } from '../src';
+import { LambdaComputeType, SociBuilder, SociIndexBuild, SociIndexOptions, SociIndexV2Build } from '../src';
 import { HERE, Options, vpcIn } from './build';
 import { repositoryIn } from './template';
 
 const LAMBDA = LambdaComputeType.LAMBDA_1GB;
+const FUNCTION = SociBuilder.FUNCTION;
 
 const refused: [string, Options, string][] = [
   [
@@ -32,6 +33,51 @@ const refused: [string, Options, string][] = [
     'Lambda compute in a VPC',
     (stack) => ({ lambdaComputeType: LAMBDA, vpc: vpcIn(stack) }),
     `'vpc' cannot be used with Lambda compute, which runs in no VPC, got "Stack/Vpc": leave it out, or`,
+  ],
+  [
+    'a machine of CodeBuild for a function',
+    { builder: FUNCTION, computeType: ComputeType.LARGE },
+    `'computeType' cannot be used with 'builder' FUNCTION, because it is a setting of CodeBuild, got "BUILD_GENERAL1_LARGE": leave it out`,
+  ],
+  [
+    'Lambda compute of CodeBuild for a function',
+    { builder: FUNCTION, lambdaComputeType: LAMBDA },
+    `'lambdaComputeType' cannot be used with 'builder' FUNCTION, because it is a setting of CodeBuild, got "BUILD_LAMBDA_1GB"`,
+  ],
+  [
+    'a queue for a function',
+    { builder: FUNCTION, queuedTimeout: Duration.minutes(5) },
+    `'queuedTimeout' cannot be used with 'builder' FUNCTION, because it is a setting of CodeBuild, got 5 minutes`,
+  ],
+  [
+    'the memory of a function for CodeBuild',
+    { memorySize: 4_096 },
+    `'memorySize' is the size of a function, got 4096 for a build in CodeBuild: give 'builder' FUNCTION, or a 'computeType' instead`,
+  ],
+  ...[511, 10_241, 2_048.5].map((memorySize): [string, Options, string] => [
+    `a memory of ${memorySize} MB`,
+    { builder: FUNCTION, memorySize },
+    `'memorySize' must be a whole number of MB from 512, which a build needs, to 10240, which Lambda allows, got ${memorySize}`,
+  ]),
+  ...[0, 15, 1.5].map((minutes): [string, Options, string] => [
+    `a function for ${minutes} minutes`,
+    { builder: FUNCTION, timeout: Duration.seconds(60 * minutes) },
+    `'timeout' must be 1 to 14 whole minutes with 'builder' FUNCTION, because Lambda ends an invocation after 15, got ${minutes} minutes`,
+  ]),
+  [
+    'a time that is known at deployment for a function',
+    (stack) => ({ builder: FUNCTION, timeout: Duration.minutes(new CfnParameter(stack, 'Minutes', { type: 'Number' }).valueAsNumber) }),
+    `'timeout' must be known at synth with 'builder' FUNCTION, got a token: give 1 to 14 minutes, or 'builder' CODE_BUILD`,
+  ],
+  [
+    'a function in public subnets',
+    (stack) => ({ builder: FUNCTION, vpc: vpcIn(stack, SubnetType.PUBLIC) }),
+    `'vpc' must give the build private subnets, got public ones`,
+  ],
+  [
+    'another builder, from a language without enums',
+    JSON.parse('{"builder":"lambda"}') as SociIndexOptions,
+    `'builder' must be CODE_BUILD or FUNCTION of SociBuilder, got "lambda"`,
   ],
   [
     'a VPC with public subnets only',

@@ -5,7 +5,7 @@ import { join } from 'path';
 import { App, Stack } from 'aws-cdk-lib';
 import { Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import { CloudAssembly } from 'aws-cdk-lib/cx-api';
-import { SociIndexOptions, SociIndexV2Build } from '../src';
+import { SociBuilder, SociIndexOptions, SociIndexV2Build } from '../src';
 import { BUILDER, vpcIn } from './build';
 import { repositoryIn, Statement } from './template';
 
@@ -16,6 +16,7 @@ function synthOf(optionsIn: (stack: Stack) => SociIndexOptions): CloudAssembly {
     usePrecreatedRoles: {
       'SociIndexBuildProvider/Role': 'provider',
       'SociIndexBuildProject/Role': 'builds',
+      'SociIndexBuildFunction/Role': 'builds',
       'Given': 'builds',
     },
   });
@@ -50,6 +51,24 @@ test.each<[string, (stack: Stack) => SociIndexOptions]>([
   expect(build).toEqual(expect.arrayContaining(['s3:GetObject', 'ecr:GetAuthorizationToken', 'logs:PutLogEvents']));
   expect(build.filter((action) => action === 'ecr:PutImage')).toHaveLength(2);
   expect(build.filter((action) => action === 's3:GetObject')).toHaveLength(1);
+});
+
+test('those of the function that builds are in the report, too', () => {
+  const assembly = synthOf(() => ({ builder: SociBuilder.FUNCTION }));
+
+  const { Resources: resources } = assembly.getStackByName('Stack').template as { Resources: Record<string, { Type: string }> };
+  expect(Object.values(resources).filter(({ Type }) => Type.startsWith('AWS::IAM::'))).toEqual([]);
+  expect(actionsOf(assembly, 'provider').filter((action) => action === 'lambda:InvokeFunction')).toHaveLength(2);
+  const build = actionsOf(assembly, 'builds');
+  expect(build).toEqual(
+    expect.arrayContaining([
+      'cloudformation:DescribeStackResource',
+      'ecr:GetAuthorizationToken',
+      'lambda:InvokeFunction',
+      'logs:PutLogEvents',
+    ]),
+  );
+  expect(build.filter((action) => action === 'ecr:PutImage')).toHaveLength(2);
 });
 
 test('the rights in a VPC are in the report, too', () => {

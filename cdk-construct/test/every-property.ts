@@ -12,6 +12,7 @@ import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
 import { Construct } from 'constructs';
 import {
   LambdaComputeType,
+  SociBuilder,
   SociIndexBuildProps,
   SociIndexOptions,
   SociIndexV2BuildOptions,
@@ -72,6 +73,12 @@ export const OPTIONS: Table<SociIndexOptions> = {
   whenUnsupported: inIndex({ whenUnsupported: WhenNotIndexed.USE_ORIGINAL }, { WhenUnsupported: 'use-original' }),
   removalPolicy: inIndex({ removalPolicy: RemovalPolicy.DESTROY }, { RemovalPolicy: 'destroy' }),
   waitForIndex: inIndex({ waitForIndex: false }, { WaitForIndex: 'false' }),
+  builder: inIndex({ builder: SociBuilder.FUNCTION }, { BuilderFunction: Match.anyValue(), ProjectName: Match.absent() }),
+  memorySize: {
+    given: { builder: SociBuilder.FUNCTION, memorySize: 3_008 },
+    type: 'AWS::Lambda::Function',
+    properties: { MemorySize: 3_008 },
+  },
   computeType: inProject({ computeType: ComputeType.LARGE }, { Environment: { ComputeType: 'BUILD_GENERAL1_LARGE' } }),
   lambdaComputeType: inProject({ lambdaComputeType: LambdaComputeType.LAMBDA_2GB }, { Environment: LAMBDA }),
   timeout: inProject({ timeout: Duration.minutes(25) }, { TimeoutInMinutes: 25 }),

@@ -5,8 +5,8 @@ import { Template } from 'aws-cdk-lib/assertions';
 import { Repository } from 'aws-cdk-lib/aws-ecr';
 import { Policy, PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import { Key } from 'aws-cdk-lib/aws-kms';
-import { SociIndexOptions, SociIndexV2Build } from '../src';
-import { BUILDER, HERE, vpcIn } from './build';
+import { SociBuilder, SociIndexOptions, SociIndexV2Build } from '../src';
+import { BUILDER, HERE, PROJECT, vpcIn } from './build';
 import { INDEX, repositoryIn, resourcesOf, Resource } from './template';
 
 const POLICIES = ['AWS::IAM::Policy', 'AWS::IAM::ManagedPolicy'];
@@ -70,11 +70,13 @@ describe.each<[string, number, (at: number) => string, (stack: Stack) => SociInd
   ['43, destroyed', 43, short, destroyed, 0],
   ['200 with short names', 200, short, destroyed, 2],
   ['43 with the longest names', 43, long, destroyed, 2],
+  ['43 in a function', 43, long, () => ({ builder: SociBuilder.FUNCTION }), 2],
   ['43 in a VPC with a key', 43, long, (stack) => ({ vpc: vpcIn(stack), encryptionKey: new Key(stack, 'Key') }), 2],
 ])('repositories: %s', (_, count, nameOf, options, managedAtLeast) => {
   const template = Template.fromStack(stackWith(count, nameOf, options));
 
-  test.each(['Provider', 'Project'])('the policies of the %s’s role are within IAM’s limits, in an update, too', (role) => {
+  const builder = Object.keys(resourcesOf(template, PROJECT)).length === 0 ? 'Function' : 'Project';
+  test.each(['Provider', builder])('the policies of the %s’s role are within IAM’s limits, in an update, too', (role) => {
     const lengths = lengthsOf(template, `SociIndexBuild${role}`);
     expectRoom(lengths);
     expect(lengths.managed.length).toBeGreaterThanOrEqual(managedAtLeast);

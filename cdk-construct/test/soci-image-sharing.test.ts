@@ -5,7 +5,7 @@ import { Template } from 'aws-cdk-lib/assertions';
 import { ComputeType } from 'aws-cdk-lib/aws-codebuild';
 import { DockerImageAsset, Platform } from 'aws-cdk-lib/aws-ecr-assets';
 import { ContainerImage, FargateTaskDefinition } from 'aws-cdk-lib/aws-ecs';
-import { LambdaComputeType, SociImage, SociIndexV2BuildOptions, WhenNotIndexed } from '../src';
+import { LambdaComputeType, SociBuilder, SociImage, SociIndexV2BuildOptions, WhenNotIndexed } from '../src';
 import { DIRECTORY, dockerImagesOf, expectOneIndexFor, indexesOfContainers, task } from './task-images';
 import { INDEX, repositoryIn, resourcesOf, templateOf } from './template';
 
@@ -100,6 +100,7 @@ describe('refuses', () => {
     ['machines', { computeType: ComputeType.LARGE }, `got "BUILD_GENERAL1_LARGE" after "BUILD_GENERAL1_SMALL"`],
     ['ways to wait', { waitForIndex: false }, `got false after true`],
     ['kinds of compute', { lambdaComputeType: LambdaComputeType.LAMBDA_1GB }, `got "BUILD_LAMBDA_1GB" after nothing`],
+    ['builders', { builder: SociBuilder.FUNCTION }, `got "function" after "code-build"`],
     ['timeouts', { timeout: Duration.minutes(25) }, `got 25 after 20`],
   ])('two %s for one image in a stack', (_, options, message) => {
     const stack = new Stack();

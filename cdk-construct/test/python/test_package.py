@@ -14,7 +14,14 @@ from aws_cdk.aws_codebuild import ComputeType
 from aws_cdk.aws_ecr import Repository
 from aws_cdk.aws_ecr_assets import DockerImageAsset, Platform
 from aws_cdk.aws_ecs import ContainerImage, FargateTaskDefinition
-from soci_index_build import SociImage, SociIndexBuild, SociIndexV2Build, WhenNotIndexed
+from soci_index_build import (
+    SociBuilder,
+    SociImage,
+    SociIndexBuild,
+    SociIndexBuildDefaults,
+    SociIndexV2Build,
+    WhenNotIndexed,
+)
 
 ROOT = Path(__file__).parent.parent.parent
 INDEX = "Custom::SociIndexBuild"
@@ -80,6 +87,19 @@ class Constructs(unittest.TestCase):
         template.resource_count_is(INDEX, 3)
         template.has_resource_properties(INDEX, {"MinLayerSize": "20971520"})
         template.has_resource_properties(INDEX, {"InputImageTag": "v1", "OutputImageTag": "fast"})
+
+    def test_indexes_are_built_in_a_function(self):
+        builder = SociBuilder.FUNCTION
+        SociIndexBuildDefaults.of(self.stack).set(builder=builder)
+        SociIndexBuild(self.stack, "V1", repository=self.repository, image_tag="v1", memory_size=4096)
+        image = SociImage.from_ecr_repository(self.repository, "v1", builder=builder, timeout=Duration.minutes(5))
+        FargateTaskDefinition(self.stack, "Task").add_container("app", image=image)
+
+        template = Template.from_stack(self.stack)
+        template.resource_count_is("AWS::Lambda::Function", 3)
+        template.resource_count_is("AWS::CodeBuild::Project", 0)
+        template.has_resource_properties("AWS::Lambda::Function", {"MemorySize": 4096, "Timeout": 900})
+        template.has_resource_properties("AWS::Lambda::Function", {"MemorySize": 2048, "Timeout": 360})
 
     def test_version_1_and_version_2_share_the_function(self):
         SociIndexBuild(self.stack, "V1", repository=self.repository, image_tag="v1")

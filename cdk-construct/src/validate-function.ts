@@ -1,0 +1,84 @@
+// Checks of an index that is built in a function. In: the options, with their defaults. Out: nothing, or an error that quotes the
+// value. Tokens pass, but for what has to be known at synth.
+
+import { Duration, Token } from 'aws-cdk-lib';
+import { SociIndexOptions } from './build-options';
+import { quoted } from './validate';
+
+/** In MB. A little more than one vCPU, which starts at 1,769 MB (Lambda's developer guide, "Configure Lambda function memory"). */
+export const DEFAULT_MEMORY_SIZE = 2_048;
+const MEMORY_SIZE_MIN = 512;
+/** Lambda's own upper bound. */
+const MEMORY_SIZE_MAX = 10_240;
+
+/** Lambda ends an invocation after 15 minutes; the last one is for the answer. */
+export const DEFAULT_FUNCTION_TIMEOUT = Duration.minutes(14);
+const TIMEOUT_MAX_MINUTES = DEFAULT_FUNCTION_TIMEOUT.toMinutes();
+
+/** What only a build in CodeBuild has. */
+const OF_CODE_BUILD = ['computeType', 'lambdaComputeType', 'queuedTimeout'] as const;
+
+export function checkFunction(options: SociIndexOptions): void {
+  for (const property of OF_CODE_BUILD) {
+    const given = options[property];
+    if (given !== undefined) {
+      throw new Error(
+        `'${property}' cannot be used with 'builder' FUNCTION, because it is a setting of CodeBuild, got ${shown(given)}: ` +
+          `leave it out (the size of a function is its 'memorySize'), or give 'builder' CODE_BUILD`,
+      );
+    }
+  }
+  checkMemorySize(options.memorySize);
+  checkTimeout(options.timeout);
+}
+
+/** What only a function has. */
+export function checkNoFunction({ memorySize }: SociIndexOptions): void {
+  if (memorySize !== undefined) {
+    throw new Error(
+      `'memorySize' is the size of a function, got ${shown(memorySize)} for a build in CodeBuild: give 'builder' FUNCTION, or ` +
+        `a 'computeType' instead`,
+    );
+  }
+}
+
+function checkMemorySize(megabytes?: number): void {
+  if (megabytes === undefined || Token.isUnresolved(megabytes)) {
+    return;
+  }
+  if (!Number.isInteger(megabytes) || megabytes < MEMORY_SIZE_MIN || megabytes > MEMORY_SIZE_MAX) {
+    throw new Error(
+      `'memorySize' must be a whole number of MB from ${MEMORY_SIZE_MIN}, which a build needs, to ${MEMORY_SIZE_MAX}, ` +
+        `which Lambda allows, got ${megabytes}`,
+    );
+  }
+}
+
+function checkTimeout(timeout?: Duration): void {
+  if (timeout === undefined) {
+    return;
+  }
+  // One minute is added to it, and nothing can be added to a token.
+  if (timeout.isUnresolved()) {
+    throw new Error(
+      `'timeout' must be known at synth with 'builder' FUNCTION, got a token: give 1 to ${TIMEOUT_MAX_MINUTES} minutes, or 'builder' CODE_BUILD`,
+    );
+  }
+  const minutes = timeout.toMinutes({ integral: false });
+  if (!Number.isInteger(minutes) || minutes < 1 || minutes > TIMEOUT_MAX_MINUTES) {
+    throw new Error(
+      `'timeout' must be 1 to ${TIMEOUT_MAX_MINUTES} whole minutes with 'builder' FUNCTION, because Lambda ends an invocation after 15, ` +
+        `got ${minutes} minutes: for longer builds give 'builder' CODE_BUILD`,
+    );
+  }
+}
+
+function shown(value: string | number | Duration): string {
+  if (Token.isUnresolved(value)) {
+    return 'a token';
+  }
+  if (typeof value === 'object') {
+    return `${value.toMinutes({ integral: false })} minutes`;
+  }
+  return typeof value === 'string' ? quoted(value) : String(value);
+}

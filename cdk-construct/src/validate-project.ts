@@ -1,0 +1,115 @@
+// Checks of an index that is built in CodeBuild: machine and times. In: the options, with their defaults. Out: nothing, or an error that
+// quotes the value; and what follows from the options. Tokens pass.
+
+import { Duration, Token } from 'aws-cdk-lib';
+import { SociIndexOptions } from './build-options';
+import { quoted } from './validate';
+
+/** CodeBuild's own lower bound of both timeouts. */
+const TIMEOUT_MIN_MINUTES = 5;
+
+/** The provider answers 55 minutes after the event, whatever the build does. */
+const TIMEOUTS_BELOW_MINUTES = 55;
+
+/**
+ * Where neither is given. A build takes minutes; an account's quota may let only one run at a time, and the builds of a stack
+ * then wait for each other.
+ */
+export const DEFAULT_TIMEOUT = Duration.minutes(20);
+export const DEFAULT_QUEUED_TIMEOUT = Duration.minutes(30);
+
+const LAMBDA = 'BUILD_LAMBDA_';
+
+/** Machine and times. */
+export function checkProject(options: SociIndexOptions): void {
+  checkComputeType(options);
+  if (isLambdaCompute(options)) {
+    checkLambdaCompute(options);
+  } else {
+    checkTimeouts(options);
+  }
+}
+
+/** Whether builds run on CodeBuild's Lambda compute. */
+export function isLambdaCompute({ computeType, lambdaComputeType }: SociIndexOptions): boolean {
+  const type: string | undefined = lambdaComputeType ?? computeType;
+  return type !== undefined && !Token.isUnresolved(type) && type.startsWith(LAMBDA);
+}
+
+function checkComputeType({ computeType, lambdaComputeType }: SociIndexOptions): void {
+  if (computeType !== undefined && lambdaComputeType !== undefined) {
+    throw new Error(
+      `'computeType' and 'lambdaComputeType' exclude each other: give one, got ${quoted(computeType)} and ` +
+        quoted(lambdaComputeType),
+    );
+  }
+  if (
+    computeType !== undefined &&
+    !Token.isUnresolved(computeType) &&
+    !computeType.startsWith('BUILD_GENERAL1_') &&
+    !computeType.startsWith(LAMBDA)
+  ) {
+    throw new Error(`'computeType' must be one of BUILD_GENERAL1_… or BUILD_LAMBDA_…, got ${quoted(computeType)}`);
+  }
+}
+
+function checkLambdaCompute(options: SociIndexOptions): void {
+  for (const property of ['timeout', 'queuedTimeout'] as const) {
+    const given = options[property];
+    if (given !== undefined) {
+      const minutes = given.isUnresolved() ? 'a token' : `${given.toMinutes({ integral: false })} minutes`;
+      throw new Error(
+        `'${property}' cannot be set with Lambda compute, where a build ends after 15 minutes, got ${minutes}: ` +
+          `leave it out, or use a 'computeType' of BUILD_GENERAL1_…`,
+      );
+    }
+  }
+  if (options.vpc !== undefined) {
+    throw new Error(
+      `'vpc' cannot be used with Lambda compute, which runs in no VPC, got ${quoted(options.vpc.node.path)}: ` +
+        `leave it out, or use a 'computeType' of BUILD_GENERAL1_…`,
+    );
+  }
+}
+
+/** Both times, in minutes: the default of one that is not given is what the other leaves of it. */
+export function timeoutsOf({ timeout, queuedTimeout }: SociIndexOptions): { build: number; queue: number } {
+  const build = timeout?.toMinutes();
+  const queue = queuedTimeout?.toMinutes();
+  return {
+    build: build ?? whatIsLeft(DEFAULT_TIMEOUT, queue),
+    queue: queue ?? whatIsLeft(DEFAULT_QUEUED_TIMEOUT, build),
+  };
+}
+
+function whatIsLeft(wanted: Duration, other?: number): number {
+  const minutes = wanted.toMinutes();
+  if (other === undefined || Token.isUnresolved(other)) {
+    return minutes;
+  }
+  return Math.max(TIMEOUT_MIN_MINUTES, Math.min(minutes, TIMEOUTS_BELOW_MINUTES - 1 - other));
+}
+
+function checkTimeouts(options: SociIndexOptions): void {
+  for (const property of ['timeout', 'queuedTimeout'] as const) {
+    const given = options[property];
+    if (given?.isUnresolved()) {
+      return;
+    }
+    checkWholeMinutes(property, given);
+  }
+  const { build, queue } = timeoutsOf(options);
+  if (build + queue >= TIMEOUTS_BELOW_MINUTES) {
+    throw new Error(
+      `'timeout' and 'queuedTimeout' together must be below ${TIMEOUTS_BELOW_MINUTES} minutes, ` +
+        `because CloudFormation waits for one hour, got ${build} and ${queue}`,
+    );
+  }
+}
+
+function checkWholeMinutes(property: string, duration?: Duration): void {
+  const minutes = duration?.toMinutes({ integral: false });
+  if (minutes !== undefined && (!Number.isInteger(minutes) || minutes < TIMEOUT_MIN_MINUTES)) {
+    throw new Error(`'${property}' must be whole minutes and at least ${TIMEOUT_MIN_MINUTES}, got ${minutes} minutes`);
+  }
+}
