@@ -166,7 +166,9 @@ async fn account() -> Result<Emulated, Failure> {
     let port = address
         .rsplit_once(':')
         .and_then(|(_, port)| port.parse().ok());
-    Ok(Emulated::at(port.ok_or("AWS_ENDPOINT_URL does not name a local cloud")?).await?)
+    Ok(Emulated::at(
+        port.ok_or("AWS_ENDPOINT_URL does not name a local cloud")?,
+    )?)
 }
 
 async fn events(stack: &str, as_json: bool) -> Result<ExitCode, Failure> {

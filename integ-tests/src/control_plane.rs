@@ -17,6 +17,7 @@ mod lambda_door;
 mod local_cloud;
 mod policies;
 mod project_door;
+mod query;
 pub mod secrets;
 mod stacks;
 mod tools;

@@ -9,8 +9,8 @@ use std::{
     sync::Arc,
 };
 
-use axum::body::{self, Body};
 use bytes::Bytes;
+use http_body_util::{BodyExt, Full, Limited};
 use hyper::{
     HeaderMap, Request, Response, StatusCode, body::Incoming, header, server::conn::http1,
     service::service_fn,
@@ -136,10 +136,10 @@ where
         let handler = Arc::clone(&handler);
         async move {
             let (head, incoming) = request.into_parts();
-            let read = body::to_bytes(Body::new(incoming), BODY_MAX).await;
-            let body = read.map_err(|_| Cut)?;
+            let read = Limited::new(incoming, BODY_MAX).collect().await;
+            let body = read.map_err(|_| Cut)?.to_bytes();
             match handler(Request::from_parts(head, body)).await {
-                Reply::Response(response) => Ok::<_, Cut>(response.map(Body::from)),
+                Reply::Response(response) => Ok::<_, Cut>(response.map(Full::new)),
                 Reply::Cut => Err(Cut),
             }
         }
@@ -162,18 +162,20 @@ struct Cut;
 pub async fn send(to: SocketAddr, request: Request<Bytes>) -> io::Result<Response<Bytes>> {
     let stream = TcpStream::connect(to).await?;
     let (mut sender, connection) =
-        hyper::client::conn::http1::handshake::<_, Body>(TokioIo::new(stream))
+        hyper::client::conn::http1::handshake::<_, Full<Bytes>>(TokioIo::new(stream))
             .await
             .map_err(io::Error::other)?;
     let connection = tokio::spawn(connection);
     let response = sender
-        .send_request(request.map(Body::from))
+        .send_request(request.map(Full::new))
         .await
         .map_err(io::Error::other)?;
     let (mut head, incoming) = response.into_parts();
-    let body = body::to_bytes(Body::new(incoming), BODY_MAX)
+    let body = Limited::new(incoming, BODY_MAX)
+        .collect()
         .await
-        .map_err(io::Error::other)?;
+        .map_err(io::Error::other)?
+        .to_bytes();
     connection.abort();
     // The body is whole now, and of this connection nothing is left.
     head.headers.remove(header::TRANSFER_ENCODING);

@@ -8,8 +8,9 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use axum::body::{Body, to_bytes};
+use http_body_util::{BodyExt, Limited};
 use hyper::{Request, Response, body::Incoming, header::CONTENT_TYPE};
+use reqwest::Body;
 use serde_json::{Value, json};
 
 use crate::{
@@ -118,8 +119,8 @@ where
     let action = target.and_then(|target| target.split_once('.'));
     let action = action.map_or_else(|| head.uri.path().to_owned(), |(_, name)| name.to_owned());
     let caller = iam.caller(&head.headers).await;
-    let body = to_bytes(Body::new(body), BODY_BYTES_MAX).await.ok()?;
-    let Ok(input) = serde_json::from_slice::<Value>(&body) else {
+    let body = Limited::new(body, BODY_BYTES_MAX).collect().await.ok()?;
+    let Ok(input) = serde_json::from_slice::<Value>(&body.to_bytes()) else {
         return Some(Refused::new("SerializationException", "no JSON").answer());
     };
     let name = caller.to_string();

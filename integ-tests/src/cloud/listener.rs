@@ -3,9 +3,9 @@
 
 use std::{future::Future, io, net::SocketAddr, time::Duration};
 
-use axum::body::Body;
 use hyper::{Request, Response, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use reqwest::Body;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},

@@ -7,8 +7,8 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use axum::body::Body;
 use hyper::Response;
+use reqwest::Body;
 use serde_json::json;
 
 use crate::{cloud::listener::Listener, iam::Keys};
@@ -102,7 +102,7 @@ impl Desk {
 
 fn answer(keys: Option<Keys>) -> Response<Body> {
     let Some(keys) = keys else {
-        let mut answer = Response::new(Body::empty());
+        let mut answer = Response::new(Body::default());
         *answer.status_mut() = hyper::StatusCode::NOT_FOUND;
         return answer;
     };

@@ -9,7 +9,11 @@ use bytes::Bytes;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
 use serde_json::{Value, json};
 
-use super::{Error, policies, stacks::Stacks};
+use super::{
+    Error, policies,
+    query::{Query, members, text as xml_text},
+    stacks::Stacks,
+};
 use crate::account::{Account, Later, Project, REGION, Repository};
 
 const CODEBUILD: &str = "CodeBuild_20161006";
@@ -21,7 +25,7 @@ const LOGS: &str = "Logs_20140328";
 pub struct Emulated {
     client: reqwest::Client,
     address: String,
-    iam: aws_sdk_iam::Client,
+    iam: Query,
     stacks: Stacks,
     /// Its CodeBuild projects, by name, as it was asked to make them.
     kept: Mutex<BTreeMap<String, Project>>,
@@ -32,25 +36,15 @@ impl Emulated {
     ///
     /// # Errors
     /// No HTTP client can be made.
-    pub async fn at(port: u16) -> Result<Self, Error> {
+    pub fn at(port: u16) -> Result<Self, Error> {
         let address = format!("http://127.0.0.1:{port}");
         let client = reqwest::Client::builder().no_proxy().build();
-        let config = aws_config::defaults(aws_config::BehaviorVersion::latest())
-            .region(REGION)
-            .endpoint_url(&address)
-            .credentials_provider(aws_sdk_iam::config::Credentials::new(
-                super::DEPLOYER,
-                "secret",
-                None,
-                None,
-                "local-cloud",
-            ))
-            .load()
-            .await;
+        let client = client.map_err(Error::refused("an HTTP client"))?;
+        let stacks = Query::new(&client, &address, "cloudformation", "2010-05-15");
         Ok(Self {
-            client: client.map_err(Error::refused("an HTTP client"))?,
-            iam: aws_sdk_iam::Client::new(&config),
-            stacks: Stacks::new(aws_sdk_cloudformation::Client::new(&config)),
+            iam: Query::new(&client, &address, "iam", "2010-05-08"),
+            stacks: Stacks::new(stacks),
+            client,
             address,
             kept: Mutex::default(),
         })
@@ -151,9 +145,13 @@ impl Emulated {
     /// # Errors
     /// The emulator does not answer.
     pub async fn roles(&self) -> Result<Vec<String>, Error> {
-        let found = self.iam.list_roles().send().await;
-        let found = found.map_err(Error::refused("ListRoles"))?;
-        Ok(found.roles.into_iter().map(|role| role.role_name).collect())
+        let names = self.iam.call("ListRoles", [], |found| {
+            let roles = members(found, "Roles");
+            roles
+                .filter_map(|role| xml_text(role, "RoleName"))
+                .collect()
+        });
+        names.await
     }
 
     /// Lets a function's invocations take only so long, as no template of the construct would.
@@ -269,7 +267,7 @@ impl Account for Emulated {
 }
 
 /// The emulator reads of a signature only which service is meant.
-fn credential(service: &str) -> String {
+pub(super) fn credential(service: &str) -> String {
     let deployer = super::DEPLOYER;
     let scope = format!("Credential={deployer}/20260101/{REGION}/{service}/aws4_request");
     format!("AWS4-HMAC-SHA256 {scope}, SignedHeaders=host, Signature=0")

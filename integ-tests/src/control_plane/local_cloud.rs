@@ -49,7 +49,7 @@ impl LocalCloud {
         let folder = run_folder()?;
         let listener = answer_door::port().await.map_err(Error::cloud)?;
         let port = listener.local_addr().map_err(Error::cloud)?.port();
-        let account = Arc::new(Emulated::at(port).await?);
+        let account = Arc::new(Emulated::at(port)?);
         let cloud = Cloud::start(Arc::clone(&account) as _, options.cloud).await;
         let cloud = cloud.map_err(Error::cloud)?;
 

@@ -1,50 +1,49 @@
 //! A role's policy documents, as IAM has them. In: the role's ARN. Out: inline and attached documents, parsed.
 
-use aws_sdk_iam::Client;
 use serde_json::Value;
 use url::form_urlencoded;
 
-use super::Error;
+use super::{
+    Error,
+    query::{Query, members, text},
+};
 
 /// All documents; none for a role that is not there.
-pub(super) async fn of(iam: &Client, role_arn: &str) -> Result<Vec<Value>, Error> {
+pub(super) async fn of(iam: &Query, role_arn: &str) -> Result<Vec<Value>, Error> {
     let role = role_arn.rsplit('/').next().unwrap_or(role_arn);
+    let role = ("RoleName", role);
     let mut documents = Vec::new();
-    let inline = iam.list_role_policies().role_name(role).send().await;
-    for name in inline
-        .map_err(Error::refused("ListRolePolicies"))?
-        .policy_names
-    {
-        let found = iam
-            .get_role_policy()
-            .role_name(role)
-            .policy_name(name)
-            .send()
-            .await;
-        let found = found.map_err(Error::refused("GetRolePolicy"))?;
-        documents.extend(parsed(&found.policy_document));
+    let names = iam.call("ListRolePolicies", [role], |found| {
+        let names = members(found, "PolicyNames");
+        names
+            .filter_map(|name| name.text().map(str::to_owned))
+            .collect::<Vec<_>>()
+    });
+    for name in names.await? {
+        let policy = ("PolicyName", name.as_str());
+        let document = iam.call("GetRolePolicy", [role, policy], |found| {
+            text(found, "PolicyDocument")
+        });
+        documents.extend(document.await?.as_deref().and_then(parsed));
     }
-    let attached = iam
-        .list_attached_role_policies()
-        .role_name(role)
-        .send()
-        .await;
-    let attached = attached.map_err(Error::refused("ListAttachedRolePolicies"))?;
-    for policy in attached.attached_policies.unwrap_or_default() {
-        let arn = policy.policy_arn.unwrap_or_default();
-        let found = iam.get_policy().policy_arn(&arn).send().await;
+    let attached = iam.call("ListAttachedRolePolicies", [role], |found| {
+        let policies = members(found, "AttachedPolicies");
+        policies
+            .filter_map(|policy| text(policy, "PolicyArn"))
+            .collect::<Vec<_>>()
+    });
+    for arn in attached.await? {
+        let policy = ("PolicyArn", arn.as_str());
+        let version = iam.call("GetPolicy", [policy], |found| {
+            text(found, "DefaultVersionId").unwrap_or_default()
+        });
         // A policy of AWS's own, which the emulator does not have, gives nothing here.
-        let Ok(found) = found else { continue };
-        let version = found.policy.and_then(|policy| policy.default_version_id);
-        let found = iam
-            .get_policy_version()
-            .policy_arn(&arn)
-            .version_id(version.unwrap_or_default())
-            .send()
-            .await
-            .map_err(Error::refused("GetPolicyVersion"))?;
-        let document = found.policy_version.and_then(|version| version.document);
-        documents.extend(document.as_deref().and_then(parsed));
+        let Ok(version) = version.await else { continue };
+        let version = ("VersionId", version.as_str());
+        let document = iam.call("GetPolicyVersion", [policy, version], |found| {
+            text(found, "Document")
+        });
+        documents.extend(document.await?.as_deref().and_then(parsed));
     }
     Ok(documents)
 }

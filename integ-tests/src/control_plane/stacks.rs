@@ -2,17 +2,18 @@
 
 use std::{collections::BTreeMap, fmt};
 
-use aws_sdk_cloudformation::{
-    Client,
-    types::{ResourceStatus, Stack, StackEvent, StackResource},
-};
+use aws_sdk_ecr::primitives::{DateTime, DateTimeFormat};
+use roxmltree::Node;
 
-use super::Error;
+use super::{
+    Error,
+    query::{Query, members, text},
+};
 
 /// The account's stacks.
 #[derive(Clone, Debug)]
 pub struct Stacks {
-    client: Client,
+    query: Query,
 }
 
 /// One thing that happened to a resource.
@@ -31,25 +32,17 @@ pub struct Event {
 }
 
 impl Stacks {
-    pub(super) fn new(client: Client) -> Self {
-        Self { client }
-    }
-
-    async fn find(&self, stack: &str) -> Option<Stack> {
-        let found = self
-            .client
-            .describe_stacks()
-            .stack_name(stack)
-            .send()
-            .await
-            .ok()?;
-        found.stacks?.into_iter().next()
+    pub(super) fn new(query: Query) -> Self {
+        Self { query }
     }
 
     /// The stack's state (`CREATE_COMPLETE`); nothing when there is no such stack.
     pub async fn status(&self, stack: &str) -> Option<String> {
-        let status = self.find(stack).await?.stack_status?;
-        (status.as_str() != "DELETE_COMPLETE").then(|| status.as_str().to_owned())
+        let name = [("StackName", stack)];
+        let status = self.query.call("DescribeStacks", name, |found| {
+            members(found, "Stacks").next().and_then(status_of)
+        });
+        status.await.ok().flatten()
     }
 
     /// Names of all stacks that are there.
@@ -57,32 +50,26 @@ impl Stacks {
     /// # Errors
     /// The emulator does not answer.
     pub async fn names(&self) -> Result<Vec<String>, Error> {
-        let found = self.client.describe_stacks().send().await;
-        let stacks = found
-            .map_err(Error::refused("DescribeStacks"))?
-            .stacks
-            .unwrap_or_default();
-        let there = |stack: &Stack| {
-            stack.stack_status.as_ref().map(|status| status.as_str()) != Some("DELETE_COMPLETE")
-        };
-        Ok(stacks
-            .into_iter()
-            .filter(there)
-            .filter_map(|stack| stack.stack_name)
-            .collect())
+        let names = self.query.call("DescribeStacks", [], |found| {
+            members(found, "Stacks")
+                .filter(|stack| status_of(*stack).is_some())
+                .filter_map(|stack| text(stack, "StackName"))
+                .collect()
+        });
+        names.await
     }
 
     /// The stack's outputs.
     pub async fn outputs(&self, stack: &str) -> BTreeMap<String, String> {
-        let found = self.find(stack).await.and_then(|stack| stack.outputs);
-        let pair = |output: aws_sdk_cloudformation::types::Output| {
-            Some((output.output_key?, output.output_value?))
-        };
-        found
-            .unwrap_or_default()
-            .into_iter()
-            .filter_map(pair)
-            .collect()
+        let name = [("StackName", stack)];
+        let outputs = self.query.call("DescribeStacks", name, |found| {
+            members(found, "Outputs")
+                .filter_map(|output| {
+                    Some((text(output, "OutputKey")?, text(output, "OutputValue")?))
+                })
+                .collect()
+        });
+        outputs.await.unwrap_or_default()
     }
 
     /// What happened, oldest first.
@@ -93,16 +80,15 @@ impl Stacks {
         let mut events = Vec::new();
         let mut next = None;
         loop {
-            let asked = self.client.describe_stack_events().stack_name(stack);
-            let page = asked.set_next_token(next).send().await;
-            let page = page.map_err(Error::refused(format!("the events of {stack}")))?;
-            events.extend(
-                page.stack_events
-                    .unwrap_or_default()
-                    .into_iter()
-                    .map(Event::from),
-            );
-            next = page.next_token;
+            let mut parameters = vec![("StackName", stack)];
+            parameters.extend(next.as_deref().map(|token| ("NextToken", token)));
+            let page = self.query.call("DescribeStackEvents", parameters, |found| {
+                let events: Vec<_> = members(found, "StackEvents").map(Event::of).collect();
+                (events, text(found, "NextToken"))
+            });
+            let (page, token) = page.await?;
+            events.extend(page);
+            next = token;
             if next.is_none() {
                 break;
             }
@@ -113,25 +99,19 @@ impl Stacks {
 
     /// Logical id, type and physical id of what is there.
     pub async fn resources(&self, stack: &str) -> Vec<(String, String, String)> {
-        let found = self
-            .client
-            .describe_stack_resources()
-            .stack_name(stack)
-            .send()
-            .await;
-        let found = found
-            .ok()
-            .and_then(|found| found.stack_resources)
-            .unwrap_or_default();
-        let there = |resource: &StackResource| {
-            resource.resource_status != Some(ResourceStatus::DeleteComplete)
-        };
-        let row = |resource: StackResource| {
-            let id = resource.logical_resource_id.unwrap_or_default();
-            let kind = resource.resource_type.unwrap_or_default();
-            (id, kind, resource.physical_resource_id.unwrap_or_default())
-        };
-        found.into_iter().filter(there).map(row).collect()
+        let name = [("StackName", stack)];
+        let rows = self.query.call("DescribeStackResources", name, |found| {
+            let resources = members(found, "StackResources");
+            let row = |resource| {
+                let value = |name| text(resource, name).unwrap_or_default();
+                (value("ResourceStatus") != "DELETE_COMPLETE").then(|| {
+                    let (id, kind) = (value("LogicalResourceId"), value("ResourceType"));
+                    (id, kind, value("PhysicalResourceId"))
+                })
+            };
+            resources.filter_map(row).collect()
+        });
+        rows.await.unwrap_or_default()
     }
 
     /// Physical ids of the stack's resources of one type.
@@ -141,20 +121,21 @@ impl Stacks {
     }
 }
 
-impl From<StackEvent> for Event {
-    fn from(event: StackEvent) -> Self {
-        let at = event.timestamp.and_then(|at| at.to_millis().ok());
-        let status = event.resource_status;
+/// The stack's state, if it is not deleted.
+fn status_of(stack: Node<'_, '_>) -> Option<String> {
+    text(stack, "StackStatus").filter(|status| status != "DELETE_COMPLETE")
+}
+
+impl Event {
+    fn of(event: Node<'_, '_>) -> Self {
+        let value = |name| text(event, name).unwrap_or_default();
+        let at = DateTime::from_str(&value("Timestamp"), DateTimeFormat::DateTime).ok();
         Self {
-            at_ms: at.unwrap_or_default(),
-            resource: event.logical_resource_id.unwrap_or_default(),
-            kind: event.resource_type.unwrap_or_default(),
-            status: status
-                .map(|status| status.as_str().to_owned())
-                .unwrap_or_default(),
-            reason: event
-                .resource_status_reason
-                .filter(|reason| !reason.is_empty()),
+            at_ms: at.and_then(|at| at.to_millis().ok()).unwrap_or_default(),
+            resource: value("LogicalResourceId"),
+            kind: value("ResourceType"),
+            status: value("ResourceStatus"),
+            reason: text(event, "ResourceStatusReason"),
         }
     }
 }

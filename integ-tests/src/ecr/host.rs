@@ -9,9 +9,9 @@ mod route;
 
 use std::sync::Arc;
 
-use axum::body::Body;
 use base64::{Engine, prelude::BASE64_STANDARD};
 use hyper::{HeaderMap, Request, Response, body::Incoming, header};
+use reqwest::Body;
 use serde_json::Value;
 
 use super::{passes, state::State};

@@ -6,9 +6,11 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use axum::body::{Body, Bytes};
+use bytes::Bytes;
 use futures_util::StreamExt;
+use http_body_util::BodyExt;
 use hyper::{Method, Request, Response, body::Incoming, header};
+use reqwest::Body;
 use serde_json::Value;
 
 use super::{passes::Refusal, state::State};
@@ -127,6 +129,6 @@ fn cut_after(answer: Response<Body>, bytes: usize) -> Response<Body> {
             left -= piece.len();
             Ok(piece)
         });
-        Body::from_stream(cut)
+        Body::wrap_stream(cut)
     })
 }

@@ -3,12 +3,12 @@
 
 use std::net::SocketAddr;
 
-use axum::body::Body;
 use bytes::Bytes;
 use hyper::{
     Method, Request, Response,
     header::{self, HeaderName, HeaderValue},
 };
+use reqwest::Body;
 
 use crate::digest::is_digest;
 
@@ -128,7 +128,7 @@ impl Upstream {
             }
         }
         if head.method != Method::GET && head.method != Method::HEAD {
-            onward = onward.body(reqwest::Body::wrap(body));
+            onward = onward.body(Body::wrap(body));
         }
         let answer = onward.send().await?;
         let mut back = Response::builder().status(answer.status().as_u16());
@@ -138,8 +138,8 @@ impl Upstream {
             }
         }
         let body = match head.method {
-            Method::HEAD => Body::empty(),
-            _ => Body::from_stream(answer.bytes_stream()),
+            Method::HEAD => Body::default(),
+            _ => answer.into(),
         };
         Ok(back.body(body).unwrap_or_else(|_| failed()))
     }
@@ -157,7 +157,7 @@ async fn refused(answer: reqwest::Response) -> Error {
 }
 
 fn failed() -> Response<Body> {
-    let mut answer = Response::new(Body::empty());
+    let mut answer = Response::new(Body::default());
     *answer.status_mut() = hyper::StatusCode::BAD_GATEWAY;
     let length = HeaderValue::from_static("0");
     answer.headers_mut().insert(header::CONTENT_LENGTH, length);

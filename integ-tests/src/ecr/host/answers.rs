@@ -1,11 +1,12 @@
 //! Answers of the distribution protocol.
 //! In: statuses, headers, codes. Out: responses. Knows no action.
 
-use axum::body::Body;
+use bytes::Bytes;
 use hyper::{
     Response, StatusCode,
     header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, WWW_AUTHENTICATE},
 };
+use reqwest::Body;
 use serde_json::json;
 
 use crate::{account::registry_host, ecr::upstream};
@@ -63,7 +64,7 @@ pub(super) fn empty<const N: usize>(
     status: u16,
     headers: [(&'static str, String); N],
 ) -> Response<Body> {
-    let mut answer = Response::new(Body::empty());
+    let mut answer = Response::new(Body::default());
     let length = HeaderValue::from_static("0");
     answer.headers_mut().insert(CONTENT_LENGTH, length);
     dress(&mut answer, status, headers);
@@ -74,10 +75,10 @@ pub(super) fn empty<const N: usize>(
 pub(super) fn with_body<const N: usize>(
     status: u16,
     media_type: &str,
-    body: axum::body::Bytes,
+    body: Bytes,
     headers: [(&'static str, String); N],
 ) -> Response<Body> {
-    let mut answer = Response::new(Body::empty());
+    let mut answer = Response::new(Body::default());
     answer
         .headers_mut()
         .insert(CONTENT_LENGTH, HeaderValue::from(body.len()));

@@ -1,11 +1,11 @@
 //! Blobs on the registry host: reads are redirected to a signed address, uploads are streamed to the registry behind.
 //! In: requests with a known sender. Out: answers. Holds no blob.
 
-use axum::body::Body;
 use hyper::{
     Method, Request, Response, StatusCode,
     header::{CONTENT_LENGTH, HeaderValue, LOCATION, RANGE},
 };
+use reqwest::Body;
 
 use super::{
     answers::{self, Refused},

@@ -3,8 +3,9 @@
 
 use std::collections::BTreeSet;
 
-use axum::body::{Body, to_bytes};
+use http_body_util::{BodyExt, Limited};
 use hyper::{Method, Response, header};
+use reqwest::Body;
 use serde_json::json;
 
 use super::{
@@ -41,7 +42,7 @@ pub(super) async fn get(asked: Asked<'_>) -> Result<Response<Body>, Refused> {
     let digest = [("docker-content-digest", image.digest)];
     let mut answer = answers::with_body(200, &image.media_type, bytes, digest);
     if asked.request.method() == Method::HEAD {
-        *answer.body_mut() = Body::empty();
+        *answer.body_mut() = Body::default();
     }
     Ok(answer)
 }
@@ -58,8 +59,9 @@ pub(super) async fn put(asked: Asked<'_>) -> Result<Response<Body>, Refused> {
     let (head, body) = request.into_parts();
     let media_type = head.headers.get(header::CONTENT_TYPE);
     let media_type = media_type.and_then(|value| value.to_str().ok());
-    let body = to_bytes(Body::new(body), MANIFEST_BYTES_MAX + 1).await;
-    let bytes = body.map_err(|_| refused(&push::Refusal::TooLarge(MANIFEST_BYTES_MAX + 1)))?;
+    let body = Limited::new(body, MANIFEST_BYTES_MAX + 1).collect().await;
+    let body = body.map_err(|_| refused(&push::Refusal::TooLarge(MANIFEST_BYTES_MAX + 1)))?;
+    let bytes = body.to_bytes();
     let push = Push {
         name,
         reference,
