@@ -13,6 +13,8 @@ if (env.RECOMMENDED_FLAGS) {
 /** @type {import('jest').Config} */
 module.exports = {
   testEnvironment: 'node',
+  // All processors: by itself it leaves one to whoever edits meanwhile.
+  maxWorkers: '100%',
   roots: ['<rootDir>/src', '<rootDir>/test'],
   transform: { '\\.ts$': ['ts-jest', { tsconfig: 'test/tsconfig.json' }] },
   // It needs a newer aws-cdk-lib: npm run nag:check.
