@@ -1,4 +1,4 @@
-// The options that every construct of this library takes. Plain declarations: checks are in validate.ts.
+// The options of all constructs. Declarations only; validation is in validate.ts.
 
 import { Duration, RemovalPolicy, Size } from 'aws-cdk-lib';
 import { ComputeType } from 'aws-cdk-lib/aws-codebuild';
@@ -10,11 +10,11 @@ import { ILogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
 import { IDependable } from 'constructs';
 
 /**
- * What to do with an image that gets no index.
+ * What to do with an image that cannot be indexed.
  */
 export enum WhenNotIndexed {
   /**
-   * Succeed with the original image. It runs as it would without this library: fully downloaded first.
+   * Succeed and use the original image, which is downloaded in full before it starts.
    */
   USE_ORIGINAL = 'use-original',
 
@@ -29,20 +29,20 @@ export enum WhenNotIndexed {
  */
 export enum SociBuilder {
   /**
-   * In a CodeBuild project. A build starts after CodeBuild has found a machine, often about a minute, and can take up to 49
-   * minutes.
+   * In a CodeBuild project. A build starts when CodeBuild has provisioned a machine, often after about a minute, and can take
+   * up to 49 minutes.
    */
   CODE_BUILD = 'code-build',
 
   /**
-   * In a Lambda function of the stack. A build starts at once and can take up to 14 minutes. The stack gets nothing of
-   * CodeBuild for it.
+   * In a Lambda function of the stack. A build starts immediately and can take up to 14 minutes. No CodeBuild resources are
+   * created.
    */
   FUNCTION = 'function',
 }
 
 /**
- * The sizes of CodeBuild's Lambda compute, for an aws-cdk-lib whose `ComputeType` does not name them.
+ * The sizes of CodeBuild's Lambda compute, for versions of aws-cdk-lib whose `ComputeType` lacks them.
  */
 export enum LambdaComputeType {
   /**
@@ -72,188 +72,186 @@ export enum LambdaComputeType {
 }
 
 /**
- * What is indexed, how, and where that is done.
+ * What to index, and how and where to build the index.
  */
 export interface SociIndexOptions {
   /**
-   * The platforms of the image that get an index. A platform that the image does not have fails the deployment.
+   * The platforms to index. The deployment fails if the image does not have one of them.
    *
    * @default - all platforms of the image
    */
   readonly platforms?: Platform[];
 
   /**
-   * Layers smaller than this, as stored in the registry, get no index: they are downloaded whole, which is faster for
-   * small ones.
+   * Layers whose compressed size is below this are not indexed. They are downloaded in full, which is faster for small
+   * layers.
    *
    * @default Size.mebibytes(10)
    */
   readonly minLayerSize?: Size;
 
   /**
-   * Plain bytes between two places where reading a layer can start. Smaller spans let a container read less before it
-   * starts, and make a larger index.
+   * Uncompressed bytes per span, the unit in which a layer is fetched. With smaller spans a container fetches less before
+   * it starts, but the index is larger.
    *
    * @default Size.mebibytes(4)
    */
   readonly spanSize?: Size;
 
   /**
-   * Paths inside the image that the container needs at once. Readers that know of this list fetch them first. All of them
-   * together may have 28,000 characters; a character that is not a letter, a digit or one of `-._/:@=` counts as three or more.
+   * Paths in the image that the container needs at startup. Readers that support this list fetch them first. The limit is
+   * 28,000 characters in total; each byte other than a letter, a digit or one of `-._/:@=` counts as three.
    *
-   * @default - no list; files are fetched when they are read
+   * @default - no files are prefetched
    */
   readonly prefetchFiles?: string[];
 
   /**
-   * What to do where every layer of the image is smaller than `minLayerSize`.
+   * What to do if every layer of the image is smaller than `minLayerSize`.
    *
    * @default WhenNotIndexed.USE_ORIGINAL
    */
   readonly whenTooSmall?: WhenNotIndexed;
 
   /**
-   * What to do where no layer of the image can be indexed, for example because all are compressed with zstd.
+   * What to do if no layer of the image can be indexed, for example because all use zstd compression.
    *
    * @default WhenNotIndexed.FAIL
    */
   readonly whenUnsupported?: WhenNotIndexed;
 
   /**
-   * Whether the index is deleted from the repository when this construct leaves the stack or makes another index
-   * instead. With `DESTROY` the deployment may delete images in the repository, but deletes only what this construct
-   * has made and no other tag uses; the input image always stays.
+   * Whether to delete the index from the repository when this construct is removed or replaced. `DESTROY` gives the
+   * function permission to delete images in the repository. It deletes only what this construct has created and no other
+   * tag uses, never the input image.
    *
    * @default RemovalPolicy.RETAIN
    */
   readonly removalPolicy?: RemovalPolicy;
 
   /**
-   * Whether the deployment waits for the index. With `false`, for development stacks, the resource succeeds as soon as the
-   * build has started, and the image to run is the original one where the index is not there yet: its tasks start as
-   * without this library. A build that fails after that says so in its log only. The output tag may not be there yet, so
-   * take the image by its digest. Not together with the removal policy `DESTROY`.
+   * Whether the deployment waits for the index. With `false`, for development stacks, the resource completes as soon as the
+   * build has started. If the index does not exist yet, tasks run the original image, as without this library. A failed
+   * build is visible only in its log. The output tag may not exist yet, so refer to the image by digest. Cannot be combined
+   * with the removal policy `DESTROY`.
    *
    * @default true
    */
   readonly waitForIndex?: boolean;
 
   /**
-   * Where the index is built: in a CodeBuild project, or in a Lambda function, which starts at once. It can be changed on a
-   * deployed index, which is not built again for it.
+   * Where the index is built: in a CodeBuild project, or in a Lambda function, which starts immediately. Changing it does not
+   * rebuild a deployed index.
    *
-   * @default SociBuilder.CODE_BUILD, unless SociIndexBuildDefaults says otherwise
+   * @default SociBuilder.CODE_BUILD, or the value in SociIndexBuildDefaults
    */
   readonly builder?: SociBuilder;
 
   /**
-   * The memory of the function that builds the index, in MB, from 512 to 10,240. Lambda gives a function CPU in proportion
-   * to it, one vCPU for 1,769 MB. With `SociBuilder.FUNCTION` only. An account may allow functions of up to 3,008 MB only.
+   * The memory of the function that builds the index, in MB, from 512 to 10,240. Lambda allocates CPU in proportion to it,
+   * one vCPU per 1,769 MB. Requires `SociBuilder.FUNCTION`. Some accounts allow at most 3,008 MB.
    *
    * @default 2048
    */
   readonly memorySize?: number;
 
   /**
-   * The size of the CodeBuild machine that builds the index. Memory use does not grow with the image, so a larger machine only
-   * makes the build of a large image faster. A `LAMBDA_…` of newer aws-cdk-lib means Lambda compute, as
-   * `lambdaComputeType` does.
+   * The size of the CodeBuild machine. Memory use does not grow with the image; a larger machine only speeds up the build of
+   * large images. The `LAMBDA_…` sizes of newer versions of aws-cdk-lib select Lambda compute, like `lambdaComputeType`.
    *
    * @default ComputeType.SMALL
    */
   readonly computeType?: ComputeType;
 
   /**
-   * Builds on CodeBuild's Lambda compute instead, which starts in seconds. A build takes at most 15 minutes there and
-   * cannot be in a VPC, so neither `timeout`, `queuedTimeout` nor `vpc` can be given. Not every region has it.
+   * Use CodeBuild's Lambda compute, which starts in seconds. It has a fixed timeout of 15 minutes and no VPC support, so
+   * `timeout`, `queuedTimeout` and `vpc` cannot be set. Not available in every region.
    *
-   * @default - a machine of `computeType`
+   * @default - EC2 compute of size `computeType`
    */
   readonly lambdaComputeType?: LambdaComputeType;
 
   /**
-   * How long the build may take, in whole minutes, at least 5. Together with `queuedTimeout` it must be below 55
-   * minutes, because CloudFormation waits for one hour. With `SociBuilder.FUNCTION`: from 1 to 14 minutes.
+   * The timeout of the build, in whole minutes. In CodeBuild: at least 5, and the sum with `queuedTimeout` must be below 55
+   * minutes, because CloudFormation waits at most one hour. With `SociBuilder.FUNCTION`: from 1 to 14 minutes.
    *
-   * @default Duration.minutes(20), or what `queuedTimeout` leaves of 54 minutes; 15 minutes with Lambda compute; 14 minutes in
-   * a function
+   * @default Duration.minutes(20), or less if `queuedTimeout` requires it; 15 minutes with Lambda compute; 14 minutes in a
+   * function
    */
   readonly timeout?: Duration;
 
   /**
-   * How long the build may wait in the queue of CodeBuild, in whole minutes, at least 5. Not in a function. An account's quota may let only one
-   * build run at a time: the indexes of a stack then wait for each other.
+   * How long the build may be queued in CodeBuild, in whole minutes, at least 5. If the account's quota allows only one
+   * build at a time, the builds of a stack wait for each other. Not supported with `SociBuilder.FUNCTION`.
    *
-   * @default Duration.minutes(30), or what `timeout` leaves of 54 minutes
+   * @default Duration.minutes(30), or less if `timeout` requires it
    */
   readonly queuedTimeout?: Duration;
 
   /**
-   * The VPC that the build runs in. The index waits for everything in it, such as the routes to its NAT gateways and the
-   * endpoints that were added to it.
+   * The VPC in which the build runs. The index depends on the routes, NAT gateways and endpoints that are defined in this
+   * VPC construct.
    *
-   * @default - no VPC: the build reaches AWS over the network of CodeBuild or Lambda
+   * @default - no VPC: the build uses the network of CodeBuild or Lambda
    */
   readonly vpc?: IVpc;
 
   /**
-   * The subnets of the VPC that the build runs in. They must be private, with a NAT gateway or with endpoints for
-   * everything that a build calls: a build has no address in public ones.
+   * The subnets in which the build runs. They must be private, with a NAT gateway or VPC endpoints for all services that a
+   * build calls: in public subnets a build gets no public IP address.
    *
-   * @default - the private subnets of the VPC, or its isolated ones where it has no other
+   * @default - the private subnets of the VPC, or its isolated ones if it has no others
    */
   readonly subnetSelection?: SubnetSelection;
 
   /**
-   * The security groups of the build in the VPC. It needs HTTPS to the outside and nothing else.
+   * The security groups of the build. It needs only outbound HTTPS.
    *
-   * @default - a new security group that lets everything out and nothing in
+   * @default - a new security group that allows all outbound and no inbound traffic
    */
   readonly securityGroups?: ISecurityGroup[];
 
   /**
-   * The key of the build project and of the log group that is made for it; of a function, of its log group alone. A key that was made in this app gets the
-   * statement that lets CloudWatch Logs use it; any other must have it already. A log group that is given keeps its own
-   * key, and so does the log group of the function that answers CloudFormation.
+   * The KMS key of the build project and of the new log group; with `SociBuilder.FUNCTION`, of the log group only. A key that
+   * is defined in this app gets the policy statement that lets CloudWatch Logs use it; any other key must already have it.
+   * It does not apply to `logGroup`, nor to the log group of the provider function.
    *
-   * @default - the keys of AWS
+   * @default - AWS owned and AWS managed keys
    */
   readonly encryptionKey?: IKey;
 
   /**
-   * The role of the build, which `codebuild.amazonaws.com` must be allowed to assume; of a function, `lambda.amazonaws.com`. It gets the rights that a build
-   * needs; where it takes none (`withoutPolicyUpdates`), it must have them already.
+   * The role of the build, which must trust `codebuild.amazonaws.com`, or `lambda.amazonaws.com` with `SociBuilder.FUNCTION`.
+   * It is granted the permissions that a build needs; an immutable role (`withoutPolicyUpdates`) must already have them.
    *
-   * @default - a new role that may do nothing else
+   * @default - a new role with only these permissions
    */
   readonly role?: IRole;
 
   /**
-   * The log group that the build logs to.
+   * The log group of the build.
    *
-   * @default - a new log group that ends with the stack
+   * @default - a new log group that is deleted with the stack
    */
   readonly logGroup?: ILogGroup;
 
   /**
-   * How long the log group that is made for the build keeps its lines. Not with `logGroup`, which has its own.
+   * The retention of the new log group. Cannot be combined with `logGroup`.
    *
    * @default RetentionDays.ONE_MONTH
    */
   readonly logRetention?: RetentionDays;
 
   /**
-   * What has to be there before the index is built, such as a custom resource that pushes the image.
+   * Constructs that must be deployed before the index is built, such as a custom resource that pushes the image.
    *
-   * @default - the index waits for nothing else
+   * @default - no additional dependencies
    */
   readonly dependencies?: IDependable[];
 }
 
 /**
- * Settings for the function that answers CloudFormation, one in each stack, and for the builds of all indexes that do not
- * say otherwise.
+ * Settings for the provider function of each stack, and defaults for the builds of all indexes.
  */
 export interface SociIndexBuildDefaultsProps {
   /**
@@ -264,37 +262,37 @@ export interface SociIndexBuildDefaultsProps {
   readonly builder?: SociBuilder;
 
   /**
-   * How long the log groups of the function and of builds keep their lines.
+   * The retention of the log groups of the function and of builds.
    *
    * @default RetentionDays.ONE_MONTH
    */
   readonly logRetention?: RetentionDays;
 
   /**
-   * The key of the log groups of the function and of builds, and of the build projects.
+   * The KMS key of the log groups of the function and of builds, and of the build projects.
    *
-   * @default - the keys of AWS
+   * @default - AWS owned and AWS managed keys
    */
   readonly encryptionKey?: IKey;
 
   /**
-   * The VPC that the function and the builds run in.
+   * The VPC in which the function and the builds run.
    *
    * @default - no VPC
    */
   readonly vpc?: IVpc;
 
   /**
-   * The subnets of the VPC, which must be private.
+   * The subnets of the VPC. They must be private.
    *
-   * @default - the private subnets of the VPC, or its isolated ones where it has no other
+   * @default - the private subnets of the VPC, or its isolated ones if it has no others
    */
   readonly subnetSelection?: SubnetSelection;
 
   /**
-   * The security groups of the function and of builds in the VPC. They need HTTPS to the outside and nothing else.
+   * The security groups of the function and of builds. They need only outbound HTTPS.
    *
-   * @default - new security groups that let everything out and nothing in
+   * @default - new security groups that allow all outbound and no inbound traffic
    */
   readonly securityGroups?: ISecurityGroup[];
 }

@@ -1,16 +1,16 @@
-// What holds for all indexes of a stack, a stage or an app, and for the functions that answer CloudFormation. In: a scope and
-// settings. Out: they are kept there, for whoever reads them (defaults-of.ts).
+// Settings for all indexes of a stack, a stage or an app, and for their provider functions. In: a scope and
+// settings. Out: stored on the scope; read by defaults-of.ts.
 
 import { IConstruct } from 'constructs';
 import { SociIndexBuildDefaultsProps } from './build-options';
 import { PROVIDER_ID, SETTINGS, settingsOf } from './defaults-of';
 
 /**
- * The one place for settings that rules of an organization ask of every function, build and log group.
+ * Settings that an organization requires for every function, build and log group.
  */
 export class SociIndexBuildDefaults {
   /**
-   * The settings of a stack, a stage or an app. What is set nearest to an index counts.
+   * The settings of a stack, a stage or an app. The innermost scope takes precedence.
    */
   public static of(scope: IConstruct): SociIndexBuildDefaults {
     return new SociIndexBuildDefaults(scope);
@@ -19,13 +19,13 @@ export class SociIndexBuildDefaults {
   private constructor(private readonly scope: IConstruct) {}
 
   /**
-   * Sets them, before the first index is defined there.
+   * Sets them. Must be called before the first index is defined in the scope.
    */
   public set(props: SociIndexBuildDefaultsProps): void {
     const made = this.scope.node.findAll().find(({ node }) => node.id === PROVIDER_ID);
     if (made !== undefined) {
       throw new Error(
-        `SociIndexBuildDefaults must be set before the first index is defined, got them after ${made.node.path} was`,
+        `SociIndexBuildDefaults must be set before the first index is defined, but ${made.node.path} already exists`,
       );
     }
     Object.defineProperty(this.scope, SETTINGS, { value: { ...settingsOf(this.scope), ...props }, configurable: true });

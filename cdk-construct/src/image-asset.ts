@@ -29,8 +29,8 @@ export function pushedImage(asset: DockerImageAsset | TarballImageAsset): Pushed
   const parts = ADDRESS.exec(address);
   if (parts === null) {
     throw new Error(
-      `the image asset ${asset.node.path} is pushed to ${quoted(address)}, which is not a tag in ECR: ` +
-        `an index can be built in a repository of ECR only`,
+      `the image asset ${asset.node.path} is pushed to ${quoted(address)}, which is not an ECR image: ` +
+        `indexes can be built only in ECR repositories`,
     );
   }
   const [account, region, repositoryName, tag] = parts.slice(1).map(valueOf);

@@ -14,7 +14,7 @@ export function inputImageOf(properties: [string, string], tag?: string, digest?
   const [tagProperty, digestProperty] = properties;
   if (tag !== undefined && digest !== undefined) {
     throw new Error(
-      `'${tagProperty}' and '${digestProperty}' exclude each other: give one, got ${quoted(tag)} and ${quoted(digest)}`,
+      `'${tagProperty}' and '${digestProperty}' cannot be combined, got ${quoted(tag)} and ${quoted(digest)}`,
     );
   }
   if (tag !== undefined) {
@@ -23,7 +23,7 @@ export function inputImageOf(properties: [string, string], tag?: string, digest?
   if (digest !== undefined) {
     return { digest };
   }
-  throw new Error(`'${tagProperty}' or '${digestProperty}' must say which image to index, got neither`);
+  throw new Error(`'${tagProperty}' or '${digestProperty}' is required: it selects the image to index`);
 }
 
 /** From a property that takes both. */

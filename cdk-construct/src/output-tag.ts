@@ -19,7 +19,7 @@ export const DEFAULT_SPAN_SIZE = Size.mebibytes(4);
 export function defaultOutputTag(scope: Construct, input: InputImage, options: SociIndexOptions): string {
   if (Token.isUnresolved(input.digest)) {
     throw new Error(
-      "the default of 'outputImageTag' is made from the digest, which is known at deployment only: give 'outputImageTag'",
+      "'outputImageTag' is required if the input digest is known only at deployment, because its default is derived from the digest",
     );
   }
   const tag = [nameOf(input), 'soci', ...hashOf(scope, options)].join('-');
@@ -32,8 +32,8 @@ export function defaultOutputTag(scope: Construct, input: InputImage, options: S
 function checkLength(tag: string): void {
   if (!Token.isUnresolved(tag) && tag.length > TAG_MAX) {
     throw new Error(
-      `the default of 'outputImageTag' would be ${tag.length} characters, a tag is at most ${TAG_MAX}: ` +
-        `give a shorter one, got "${tag}"`,
+      `the default of 'outputImageTag' would have ${tag.length} characters, more than the limit of ${TAG_MAX}: ` +
+        `set a shorter one, got "${tag}"`,
     );
   }
 }

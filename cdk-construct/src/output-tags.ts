@@ -1,5 +1,5 @@
-// The output tags that a stack's indexes are under. In: each index, as it is made. Out: an error where two put different images
-// under one tag, or where the end of one would delete the image of the other.
+// The output tags of a stack's indexes. In: each index when it is created. Out: an error if two indexes use one tag for different
+// images, or if deleting one would delete the image of the other.
 
 import { RemovalPolicy, Stack } from 'aws-cdk-lib';
 import { Construct } from 'constructs';
@@ -9,7 +9,7 @@ import { quoted } from './validate';
 export interface TaggedIndex {
   /** The address of the indexed image, by its tag. */
   readonly imageUri: string;
-  /** All that makes another image: its JSON is compared. */
+  /** All that determines the image; its JSON is compared. */
   readonly content: unknown;
   readonly removalPolicy?: RemovalPolicy;
 }
@@ -34,14 +34,14 @@ export function takeOutputTag(index: Construct, request: TaggedIndex): void {
 }
 
 function checkBoth(address: string, other: Owner, own: Owner): void {
-  const both = `${quoted(other.path)} and ${quoted(own.path)} are both under ${quoted(address)}`;
+  const both = `${quoted(other.path)} and ${quoted(own.path)} both use ${quoted(address)}`;
   if (other.content !== own.content) {
-    throw new Error(`'outputImageTag' must be another one for each image of a stack: ${both}`);
+    throw new Error(`'outputImageTag' must be unique per image in a stack: ${both}`);
   }
   if ([other, own].some(({ removalPolicy }) => removalPolicy === RemovalPolicy.DESTROY)) {
     throw new Error(
-      `'removalPolicy' must not be DESTROY for two indexes under one tag, as the end of one deletes the image of the other: ` +
-        `${both}; use one index, or give each its own 'outputImageTag'`,
+      `'removalPolicy' must not be DESTROY for two indexes with the same tag, because deleting one would delete the other's image: ` +
+        `${both}; use one index, or set a different 'outputImageTag' for each`,
     );
   }
 }

@@ -101,20 +101,20 @@ export class RoleRights extends Construct {
 
   private problems(): string[] {
     const role = `the role ${this.role.node.path}`;
-    const wayOut = 'put some of the indexes into another stack';
+    const hint = 'move some of the indexes to another stack';
     const problems = [];
     const managed = this.parts.length - 1;
     if (managed > MANAGED_COUNT_MAX) {
       problems.push(
-        `The ${this.given.size} repositories and projects of ${role} need ${managed} managed policies; more than ` +
-          `${MANAGED_COUNT_MAX} leave no room for an update, as IAM attaches 10 to a role: ${wayOut}`,
+        `The ${this.given.size} repositories and projects of ${role} need ${managed} managed policies; the limit is ` +
+          `${MANAGED_COUNT_MAX}, because IAM allows 10 per role and an update needs twice as many: ${hint}`,
       );
     }
     const inline = inlineCharactersOf(this.role, this.stack);
     if (inline > INLINE_CHARACTERS_MAX) {
       problems.push(
-        `The inline policies of ${role} have up to ${inline} characters, IAM allows ${INLINE_CHARACTERS_MAX}: ` +
-          `give the role fewer statements, or ${wayOut}`,
+        `The inline policies of ${role} have up to ${inline} characters, but IAM allows at most ${INLINE_CHARACTERS_MAX}: ` +
+          `remove statements from the role, or ${hint}`,
       );
     }
     return problems;

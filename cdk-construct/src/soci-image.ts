@@ -1,5 +1,5 @@
-// An image for a container that brings its version 2 index with it. In: an image asset, or a tag or digest in a repository.
-// Out: the indexed image by digest, and one index for each image in a stack, however many containers run it.
+// A container image with a version 2 index. In: an image asset, or a tag or digest in a repository.
+// Out: the indexed image by digest, and one index per image in a stack, however many containers run it.
 
 import { basename, relative, resolve, sep } from 'path';
 import { Stack, Token } from 'aws-cdk-lib';
@@ -21,10 +21,10 @@ import { checkTaskOfBuild } from './task-checks';
 import { checkOptions, checkTag } from './validate';
 import { checkBuild, checkBuildOptions } from './validate-build';
 
-/** Where `ContainerImage.fromAsset` has its asset too. */
+/** The same id as in `ContainerImage.fromAsset`. */
 const ASSET_ID = 'AssetImage';
 
-/** Where `ContainerImage.fromTarball` has its asset too. */
+/** The same id as in `ContainerImage.fromTarball`. */
 const TARBALL_ID = 'Tarball';
 
 /**
@@ -33,22 +33,22 @@ const TARBALL_ID = 'Tarball';
 export interface SociImageAssetProps extends SociIndexV2BuildOptions, DockerImageAssetOptions {}
 
 /**
- * Images for containers of ECS tasks, with a SOCI index of version 2 that is built while the stack is deployed. They are
- * used like those of `ContainerImage`, whose makers have the same names:
+ * Images for ECS containers, with a version 2 SOCI index that is built during the deployment. Use it like
+ * `ContainerImage`, which has factory methods with the same names:
  * `taskDefinition.addContainer('app', { image: SociImage.fromAsset('app') })`.
  *
- * The task definition waits for the index and takes the indexed image by digest. Containers of one stack that run the
+ * The task definition waits for the index and refers to the indexed image by digest. Containers in one stack that run the
  * same image share its index.
  */
-// eslint-disable-next-line @typescript-eslint/no-extraneous-class -- a class of makers is what all languages of jsii have
+// eslint-disable-next-line @typescript-eslint/no-extraneous-class -- a class of factory methods works in all languages of jsii
 export class SociImage {
   /**
-   * An image that is built from a directory with a Dockerfile. The directory's path, from where the app runs, stands for
-   * the image from one deployment to the next: for a directory whose path changes, such as a temporary one, use
+   * An image that is built from a directory with a Dockerfile. The directory's path, relative to where the app runs,
+   * identifies the image across deployments. If the path changes, for example for a temporary directory, use
    * `fromDockerImageAsset`.
    *
-   * @param directory the directory that holds the Dockerfile
-   * @param props how the image is built, and how it is indexed
+   * @param directory the directory that contains the Dockerfile
+   * @param props options for building and indexing the image
    */
   public static fromAsset(directory: string, props: SociImageAssetProps = {}): ContainerImage {
     const { asset: assetOptions, index: options } = split(props);
@@ -67,7 +67,7 @@ export class SociImage {
   }
 
   /**
-   * An image asset of this app. Whatever else uses the asset gets the image without an index, as before.
+   * An image asset of this app. Other users of the asset still get the image without an index.
    */
   public static fromDockerImageAsset(asset: DockerImageAsset, props: SociIndexV2BuildOptions = {}): ContainerImage {
     checkOptionsAndTag(asset, props);
@@ -79,11 +79,11 @@ export class SociImage {
   }
 
   /**
-   * An image in a file, as `docker save` writes it. The file's path, from where the app runs, stands for the image from one
-   * deployment to the next.
+   * An image in a tarball, as `docker save` writes it. The file's path, relative to where the app runs, identifies the image
+   * across deployments.
    *
    * @param tarballFile the path of the file
-   * @param props how the image is indexed
+   * @param props options for indexing the image
    */
   public static fromTarball(tarballFile: string, props: SociIndexV2BuildOptions = {}): ContainerImage {
     const assets = new WeakMap<Construct, TarballImageAsset>();
@@ -100,11 +100,11 @@ export class SociImage {
   }
 
   /**
-   * An image that is in a repository already. The indexed image goes into the same one.
+   * An existing image in an ECR repository. The indexed image is pushed to the same repository.
    *
    * @param repository the repository of the image
-   * @param tagOrDigest the digest of the image where it begins with `sha256:`, else its tag
-   * @param props how the image is indexed
+   * @param tagOrDigest the image's tag, or its digest if it starts with `sha256:`
+   * @param props options for indexing the image
    */
   public static fromEcrRepository(
     repository: IRepository,
@@ -116,7 +116,7 @@ export class SociImage {
       checkInputImage(['tagOrDigest', 'tagOrDigest'], input);
     });
     checkOptionsAndTag(repository, props);
-    // An output tag of the user's own is what stays where the input changes.
+    // An explicit output tag stays the same when the input changes.
     const name = props.outputImageTag ?? nameOf(input);
     return new IndexedImage((scope) => ({
       source: {
@@ -132,7 +132,7 @@ export class SociImage {
   private constructor() {}
 }
 
-/** What is to be indexed, and where it comes from. */
+/** The image to index, and where it comes from. */
 interface Image {
   readonly source: Source;
   readonly repository: IRepository;
@@ -150,7 +150,7 @@ function pushedTo(asset: DockerImageAsset | TarballImageAsset): Pick<Image, 'rep
   return { repository, input: { tag } };
 }
 
-/** `SociImage` cannot be this class: its makers would override those of `ContainerImage` with other parameters. */
+/** Not `SociImage` itself: its factory methods would override those of `ContainerImage` with other parameters. */
 class IndexedImage extends ContainerImage {
   constructor(
     private readonly imageIn: (scope: Construct) => Image,
@@ -169,23 +169,23 @@ class IndexedImage extends ContainerImage {
   }
 }
 
-/** Known to all copies of this library that an app has. */
+/** Shared by all copies of this library in an app. */
 const SHARED = Symbol.for('soci-index-build.SharedIndex');
 
 function isSharedIndex(construct: IConstruct): construct is SharedIndex {
   return SHARED in construct;
 }
 
-/** The one index of an image in a stack. */
+/** The single index of an image in a stack. */
 class SharedIndex extends SociIndexV2Build {
-  /** The index in the scope's stack; made where there is none yet. */
+  /** Returns the index in the scope's stack; creates it if needed. */
   public static of(scope: Construct, { source, repository, input, options }: Image): SharedIndex {
     const stack = Stack.of(scope);
     const outputImageTag = options.outputImageTag ?? defaultOutputTag(scope, input, options);
     const props = { ...options, repository, inputImageTag: input.tag, inputImageDigest: input.digest, outputImageTag };
     const settings = settingsOf(stack, props);
     const id = idOf(stack, source, options);
-    // The id tells sources apart. Two sources can be one image, too, which must not get two indexes under one tag.
+    // The id distinguishes sources. Two sources can be the same image, which must not get two indexes under one tag.
     const found = stack.node.children.find(
       (child): child is SharedIndex => isSharedIndex(child) && (child.node.id === id || child.isOf(settings)),
     );
@@ -207,21 +207,21 @@ class SharedIndex extends SociIndexV2Build {
     return ['repository', 'outputImageTag'].every((name) => isSame(this.settings[name], settings[name]));
   }
 
-  /** Two indexes under one output tag would overwrite each other, and the end of one would delete the other's image. */
+  /** Two indexes under one output tag would overwrite each other, and deleting one would delete the other's image. */
   private checkSame(outputImageTag: string, settings: Settings): void {
     for (const name of Object.keys({ ...this.settings, ...settings })) {
       const [before, now] = [this.settings[name], settings[name]];
       if (!isSame(before, now)) {
         throw new Error(
-          `'${name}' must be the same wherever this stack uses the indexed image '${outputImageTag}', ` +
-            `got ${shown(now)} after ${shown(before)}; for two indexes give each its own 'outputImageTag'`,
+          `'${name}' must be the same for all uses of the indexed image '${outputImageTag}' in this stack, ` +
+            `got ${shown(now)} after ${shown(before)}; to create two indexes, set a different 'outputImageTag' for each`,
         );
       }
     }
   }
 }
 
-/** All options of an index, so that none of them gets to the asset, which takes no tokens. */
+/** All options of an index, so that none of them is passed to the asset, which does not accept tokens. */
 const INDEX_OPTIONS: Record<keyof SociIndexV2BuildOptions, true> = {
   outputImageTag: true,
   platforms: true,

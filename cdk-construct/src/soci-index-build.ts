@@ -1,4 +1,4 @@
-// Version 1: the image keeps its tag and its digest; the index is an object of its own that refers to it.
+// Version 1: the image keeps its tag and digest; the index is a separate artifact that refers to it.
 
 import { IRepository } from 'aws-cdk-lib/aws-ecr';
 import { DockerImageAsset } from 'aws-cdk-lib/aws-ecr-assets';
@@ -14,12 +14,12 @@ import { checkOptions } from './validate';
 import { checkBuild, checkRepository } from './validate-build';
 import { warn } from './warnings';
 
-/** The properties that say which image to index. */
+/** The properties that select the image to index. */
 const INPUT: [string, string] = ['imageTag', 'imageDigest'];
 
 const WARNING =
-  'A SOCI index of version 1 is used by Fargate only in accounts that AWS has enabled for it; in all others the image is ' +
-  'downloaded in full, and nothing says so. The index has no tag, so a lifecycle rule for untagged images can delete it. ' +
+  'Fargate uses version 1 SOCI indexes only in accounts that AWS has enabled for them; in all other accounts the image is ' +
+  'downloaded in full, without an error. The index has no tag, so a lifecycle rule for untagged images can delete it. ' +
   'Use SociIndexV2Build unless you know that your account is enabled.';
 
 /**
@@ -27,19 +27,19 @@ const WARNING =
  */
 export interface SociIndexBuildProps extends SociIndexOptions {
   /**
-   * The repository that the image is in. The index goes into the same one.
+   * The repository of the image. The index is pushed to the same repository.
    */
   readonly repository: IRepository;
 
   /**
-   * The tag of the image to index. Either this or `imageDigest`.
+   * The tag of the image to index. Set either this or `imageDigest`.
    *
    * @default - the image is given by `imageDigest`
    */
   readonly imageTag?: string;
 
   /**
-   * The digest of the image to index (`sha256:…`). Either this or `imageTag`.
+   * The digest of the image to index (`sha256:…`). Set either this or `imageTag`.
    *
    * @default - the image is given by `imageTag`
    */
@@ -47,14 +47,14 @@ export interface SociIndexBuildProps extends SociIndexOptions {
 }
 
 /**
- * Builds a SOCI index, version 1, while the stack is deployed. The image keeps its tag and its digest.
+ * Builds a version 1 SOCI index during the deployment. The image keeps its tag and digest.
  *
- * Fargate uses it only in accounts that AWS has enabled for version 1: prefer `SociIndexV2Build`. A service that uses
- * the image by its tag must be told to wait: `service.node.addDependency(index)`.
+ * Fargate uses version 1 only in accounts that AWS has enabled for it: prefer `SociIndexV2Build`. A service that uses the
+ * image by tag needs an explicit dependency: `service.node.addDependency(index)`.
  */
 export class SociIndexBuild extends Construct {
   /**
-   * Indexes an image asset of this app, in the repository that the asset is pushed to.
+   * Indexes an image asset of this app, in the repository to which the asset is pushed.
    */
   public static fromDockerImageAsset(
     scope: Construct,
@@ -72,7 +72,7 @@ export class SociIndexBuild extends Construct {
   public readonly repository: IRepository;
 
   /**
-   * The digest of the image (`sha256:…`). Whatever uses it waits for the index.
+   * The digest of the image (`sha256:…`). Resources that use it wait for the index.
    */
   public readonly outputImageDigest: string;
 
@@ -101,8 +101,8 @@ export class SociIndexBuild extends Construct {
   }
 
   /**
-   * The image for a container of an ECS task, by digest. The task definition waits for the index, and its execution
-   * role may pull from the repository.
+   * The image for an ECS container, by digest. The task definition waits for the index, and its execution role may pull
+   * from the repository.
    */
   public toEcsDockerImageCode(): ContainerImage {
     return this.index.toContainerImage();

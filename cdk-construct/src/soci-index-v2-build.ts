@@ -1,4 +1,4 @@
-// Version 2: an image by tag or digest in, a new image with its index in, under an output tag and by digest.
+// Version 2. In: an image by tag or digest. Out: a new image with its index, by output tag and digest.
 
 import { Token } from 'aws-cdk-lib';
 import { IRepository } from 'aws-cdk-lib/aws-ecr';
@@ -17,7 +17,7 @@ import { takeOutputTag } from './output-tags';
 import { checkOptions, checkTag, quoted } from './validate';
 import { checkBuild, checkRepository } from './validate-build';
 
-/** The properties that say which image to index. */
+/** The properties that select the image to index. */
 const INPUT: [string, string] = ['inputImageTag', 'inputImageDigest'];
 
 /**
@@ -25,10 +25,10 @@ const INPUT: [string, string] = ['inputImageTag', 'inputImageDigest'];
  */
 export interface SociIndexV2BuildOptions extends SociIndexOptions {
   /**
-   * The tag of the indexed image. It must not be the input tag.
+   * The tag of the indexed image. It must differ from the input tag.
    *
-   * @default - the input tag, or the 64 digits of the input digest, and `-soci`; where `platforms`, `minLayerSize`,
-   * `spanSize` or `prefetchFiles` are not their defaults, also `-` and eight characters of their hash
+   * @default - the input tag, or the 64 digits of the input digest, followed by `-soci`, and by an eight-character hash if
+   * `platforms`, `minLayerSize`, `spanSize` or `prefetchFiles` are set
    */
   readonly outputImageTag?: string;
 }
@@ -38,20 +38,20 @@ export interface SociIndexV2BuildOptions extends SociIndexOptions {
  */
 export interface SociIndexV2BuildProps extends SociIndexV2BuildOptions {
   /**
-   * The repository that the image is in. The indexed image goes into the same one.
+   * The repository of the image. The indexed image is pushed to the same repository.
    */
   readonly repository: IRepository;
 
   /**
-   * The tag of the image to index. Either this or `inputImageDigest`.
+   * The tag of the image to index. Set either this or `inputImageDigest`.
    *
    * @default - the image is given by `inputImageDigest`
    */
   readonly inputImageTag?: string;
 
   /**
-   * The digest of the image to index (`sha256:…`). Either this or `inputImageTag`. One that is known at deployment only
-   * needs `outputImageTag` too.
+   * The digest of the image to index (`sha256:…`). Set either this or `inputImageTag`. If the digest is known only at
+   * deployment, set `outputImageTag` too.
    *
    * @default - the image is given by `inputImageTag`
    */
@@ -59,14 +59,14 @@ export interface SociIndexV2BuildProps extends SociIndexV2BuildOptions {
 }
 
 /**
- * Builds a SOCI index, version 2, while the stack is deployed: a new image with the layers of the input image and their
- * index. The input image stays as it is.
+ * Builds a version 2 SOCI index during the deployment: a new image with the layers of the input image and their index. The
+ * input image is not changed.
  *
- * Whatever uses the outputs is created only after the index is there, unless `waitForIndex` is false.
+ * Resources that use the attributes are created after the index exists, unless `waitForIndex` is false.
  */
 export class SociIndexV2Build extends Construct {
   /**
-   * Indexes an image asset of this app, in the repository that the asset is pushed to.
+   * Indexes an image asset of this app, in the repository to which the asset is pushed.
    */
   public static fromDockerImageAsset(
     scope: Construct,
@@ -84,14 +84,14 @@ export class SociIndexV2Build extends Construct {
   public readonly repository: IRepository;
 
   /**
-   * The tag of the indexed image. Its value is known when the index is there, so whatever uses it waits for the index.
-   * With `waitForIndex: false` it is the tag that the index will be under, and may not be there yet.
+   * The tag of the indexed image. Resources that use it wait for the index. With `waitForIndex: false` the tag may not
+   * exist yet.
    */
   public readonly outputImageTag: string;
 
   /**
-   * The digest of the indexed image (`sha256:…`). Whatever uses it waits for the index. With `waitForIndex: false` it is
-   * that of the original image where the index is not there yet.
+   * The digest of the indexed image (`sha256:…`). Resources that use it wait for the index. With `waitForIndex: false` it
+   * is the digest of the original image if the index does not exist yet.
    */
   public readonly outputImageDigest: string;
 
@@ -132,20 +132,20 @@ export class SociIndexV2Build extends Construct {
   }
 
   /**
-   * The indexed image for a container of an ECS task, by digest. The task definition waits for the index, and its
-   * execution role may pull from the repository.
+   * The indexed image for an ECS container, by digest. The task definition waits for the index, and its execution role
+   * may pull from the repository.
    */
   public toEcsDockerImageCode(): ContainerImage {
     return this.index.toContainerImage();
   }
 
-  /** What is wrong with Lambda functions that would run the indexed image. */
+  /** Errors for Lambda functions that use the indexed image. */
   private wrongFunctions(functions: LambdaFunctions, outputImageTag: string, input: InputImage): string[] {
-    const shown = (text: string): string => (Token.isUnresolved(text) ? 'of a tag known at deployment' : quoted(text));
+    const shown = (text: string): string => (Token.isUnresolved(text) ? 'with a tag known at deployment' : quoted(text));
     return functions.thatRun(this, this.repository.repositoryUriForTag(outputImageTag)).map(
       (path) =>
-        `The Lambda function ${path} would run the indexed image ${shown(outputImageTag)}, but Lambda takes no image ` +
-        `with an index of version 2: give it the image as it was, ${shown(input.tag ?? input.digest)}`,
+        `The Lambda function ${path} uses the indexed image ${shown(outputImageTag)}, but Lambda does not support images ` +
+        `with a version 2 index: use the original image, ${shown(input.tag ?? input.digest)}`,
     );
   }
 }
@@ -153,6 +153,6 @@ export class SociIndexV2Build extends Construct {
 function checkOutputTag(outputImageTag: string, input: InputImage): void {
   checkTag('outputImageTag', outputImageTag);
   if (outputImageTag === input.tag && !Token.isUnresolved(outputImageTag)) {
-    throw new Error(`'outputImageTag' must not be the input tag, which stays with its image, got "${outputImageTag}"`);
+    throw new Error(`'outputImageTag' must differ from the input tag, got "${outputImageTag}"`);
   }
 }

@@ -16,15 +16,15 @@ export function checkTaskOfIndex(task: Task, platforms?: Platform[]): void {
     warn(
       task.container,
       'soci-index-build:notFargate',
-      'Only Fargate loads an image with a SOCI index lazily by itself, and this task is not for Fargate. Elsewhere the ' +
-        'index is of use only where the SOCI snapshotter is installed on the instances.',
+      'This task does not run on Fargate. Only Fargate loads images with a SOCI index lazily without further setup; on ' +
+        'other instances the index is used only if the SOCI snapshotter is installed.',
     );
   }
   atSynth(task, ({ architecture, operatingSystem }) => {
     if (operatingSystem?.startsWith('WINDOWS')) {
       return (
-        `The task ${task.path} runs ${operatingSystem}, but SOCI indexes are for Linux images: ` +
-        `give the container an image without an index`
+        `The task ${task.path} runs ${operatingSystem}, but SOCI supports only Linux images: ` +
+        `use an image without an index for this container`
       );
     }
     const needed = PLATFORMS[architecture ?? ''];
@@ -34,7 +34,7 @@ export function checkTaskOfIndex(task: Task, platforms?: Platform[]): void {
     }
     return (
       `The task ${task.path} runs on ${architecture}, but its image is indexed for ${indexed.join(', ')} ` +
-      `only, so it would start without an index: add ${needed} to 'platforms', or change the task's '${task.architectureProperty}'`
+      `only, so it would start without an index: add ${needed} to 'platforms', or change '${task.architectureProperty}' of the task`
     );
   });
 }
@@ -50,7 +50,7 @@ export function checkTaskOfBuild(task: Task, { platform }: Platform): void {
     }
     return (
       `The task ${task.path} runs on ${architecture}, but its image is built for ${platform}, so ` +
-      `it could not start: build it for ${needed} ('platform'), or give the task a '${task.architectureProperty}' of ${other}`
+      `it could not start: set 'platform' to ${needed}, or set '${task.architectureProperty}' of the task to ${other}`
     );
   });
 }

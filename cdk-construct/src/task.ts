@@ -41,8 +41,8 @@ export function taskOf(scope: Construct, container: { readonly taskDefinition?: 
   }
   if (taskDefinition?.obtainExecutionRole === undefined) {
     throw new Error(
-      `${scope.node.path} is not a container of ECS, and only ECS on Fargate loads an image with a SOCI index lazily by ` +
-        `itself: give it the image without an index, by a maker of ContainerImage`,
+      `${scope.node.path} is not an ECS container. Only ECS on Fargate loads images with a SOCI index lazily: ` +
+        `use an image without an index, from ContainerImage`,
     );
   }
   return {

@@ -53,7 +53,7 @@ export function checkRepository(scope: Construct, { env, repositoryArn }: IRepos
   const partition = Token.isUnresolved(repositoryArn) ? partitionOf(env.region) : repositoryArn.split(':')[1];
   if (own !== undefined && partition !== undefined && own !== partition) {
     throw new Error(
-      `'repository' must be in the partition of its stack (${own}), got one of ${partition} ` +
+      `'repository' must be in the partition of its stack (${own}), got one in ${partition} ` +
         `(${Token.isUnresolved(repositoryArn) ? env.region : repositoryArn}): copy the image to a repository there`,
     );
   }
@@ -71,17 +71,17 @@ export function buildWarnings({ builder, vpc, subnetSelection }: SociIndexOption
   }
   const endpoints = builder === SociBuilder.FUNCTION ? FUNCTION_ENDPOINTS : ENDPOINTS;
   return [
-    `The build runs in subnets without a way to the internet (${pathsOf(isolated)}). Without interface endpoints ` +
-      `for ${endpoints}, it hangs until it times out. Endpoints that are not added to the VPC construct itself must be ` +
-      `named as dependencies of this construct.`,
+    `The build runs in subnets without internet access (${pathsOf(isolated)}). Without VPC interface endpoints ` +
+      `for ${endpoints}, it hangs until it times out. Add endpoints that are not defined on the VPC construct ` +
+      `as dependencies of this construct.`,
   ];
 }
 
 function checkLog({ logGroup, logRetention }: SociIndexOptions): void {
   if (logGroup !== undefined && logRetention !== undefined) {
     throw new Error(
-      `'logRetention' is for the log group that is made for the build, got ${logRetention} and the 'logGroup' ` +
-        `${quoted(logGroup.node.path)}: set the retention of that group instead`,
+      `'logRetention' cannot be combined with 'logGroup', got ${logRetention} and the log group ` +
+        `${quoted(logGroup.node.path)}: set the retention on that log group instead`,
     );
   }
 }
@@ -89,15 +89,15 @@ function checkLog({ logGroup, logRetention }: SociIndexOptions): void {
 function checkNetwork({ vpc, subnetSelection, securityGroups }: SociIndexOptions): void {
   if (vpc === undefined) {
     if (subnetSelection !== undefined) {
-      throw new Error(`'subnetSelection' needs a 'vpc', got ${quoted(Object.keys(subnetSelection).join(', '))} without`);
+      throw new Error(`'subnetSelection' requires 'vpc', got only ${quoted(Object.keys(subnetSelection).join(', '))}`);
     }
     if (securityGroups !== undefined) {
-      throw new Error(`'securityGroups' need a 'vpc', got ${quoted(pathsOf(securityGroups))} without`);
+      throw new Error(`'securityGroups' requires 'vpc', got only ${quoted(pathsOf(securityGroups))}`);
     }
     return;
   }
   if (securityGroups?.length === 0) {
-    throw new Error("'securityGroups' is empty: leave it out to get a new security group");
+    throw new Error("'securityGroups' is empty: omit it to create a new security group");
   }
   checkSubnets(vpc.selectSubnets(subnetSelection), vpc.node.path);
 }
@@ -108,12 +108,12 @@ function checkSubnets({ subnets, hasPublic, isPendingLookup }: SelectedSubnets, 
     return;
   }
   if (subnets.length === 0) {
-    throw new Error(`'subnetSelection' selects no subnet of the VPC ${quoted(vpcPath)}`);
+    throw new Error(`'subnetSelection' matches no subnet of the VPC ${quoted(vpcPath)}`);
   }
   if (hasPublic) {
     throw new Error(
-      `'vpc' must give the build private subnets, got public ones (${pathsOf(subnets)}): a build has no public address, ` +
-        `so it would hang there until it times out. Select private subnets, with a NAT gateway or with endpoints`,
+      `'vpc' must use private subnets, got public ones (${pathsOf(subnets)}): CodeBuild builds get no public IP address, ` +
+        `so the build would hang until it times out. Select private subnets with a NAT gateway or VPC endpoints`,
     );
   }
 }

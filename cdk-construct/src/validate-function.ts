@@ -23,8 +23,8 @@ export function checkFunction(options: SociIndexOptions): void {
     const given = options[property];
     if (given !== undefined) {
       throw new Error(
-        `'${property}' cannot be used with 'builder' FUNCTION, because it is a setting of CodeBuild, got ${shown(given)}: ` +
-          `leave it out (the size of a function is its 'memorySize'), or give 'builder' CODE_BUILD`,
+        `'${property}' cannot be used with 'builder' FUNCTION, because it is a CodeBuild setting, got ${shown(given)}: ` +
+          `omit it ('memorySize' sets the size of a function), or set 'builder' to CODE_BUILD`,
       );
     }
   }
@@ -36,8 +36,8 @@ export function checkFunction(options: SociIndexOptions): void {
 export function checkNoFunction({ memorySize }: SociIndexOptions): void {
   if (memorySize !== undefined) {
     throw new Error(
-      `'memorySize' is the size of a function, got ${shown(memorySize)} for a build in CodeBuild: give 'builder' FUNCTION, or ` +
-        `a 'computeType' instead`,
+      `'memorySize' cannot be used with CodeBuild, got ${shown(memorySize)}: set 'builder' to FUNCTION, or ` +
+        `use 'computeType' instead`,
     );
   }
 }
@@ -48,8 +48,8 @@ function checkMemorySize(megabytes?: number): void {
   }
   if (!Number.isInteger(megabytes) || megabytes < MEMORY_SIZE_MIN || megabytes > MEMORY_SIZE_MAX) {
     throw new Error(
-      `'memorySize' must be a whole number of MB from ${MEMORY_SIZE_MIN}, which a build needs, to ${MEMORY_SIZE_MAX}, ` +
-        `which Lambda allows, got ${megabytes}`,
+      `'memorySize' must be a whole number of MB between ${MEMORY_SIZE_MIN} (required by a build) and ${MEMORY_SIZE_MAX} ` +
+        `(Lambda's limit), got ${megabytes}`,
     );
   }
 }
@@ -61,14 +61,14 @@ function checkTimeout(timeout?: Duration): void {
   // One minute is added to it, and nothing can be added to a token.
   if (timeout.isUnresolved()) {
     throw new Error(
-      `'timeout' must be known at synth with 'builder' FUNCTION, got a token: give 1 to ${TIMEOUT_MAX_MINUTES} minutes, or 'builder' CODE_BUILD`,
+      `'timeout' must be known at synth with 'builder' FUNCTION, got a token: use 1 to ${TIMEOUT_MAX_MINUTES} minutes, or set 'builder' to CODE_BUILD`,
     );
   }
   const minutes = timeout.toMinutes({ integral: false });
   if (!Number.isInteger(minutes) || minutes < 1 || minutes > TIMEOUT_MAX_MINUTES) {
     throw new Error(
-      `'timeout' must be 1 to ${TIMEOUT_MAX_MINUTES} whole minutes with 'builder' FUNCTION, because Lambda ends an invocation after 15, ` +
-        `got ${minutes} minutes: for longer builds give 'builder' CODE_BUILD`,
+      `'timeout' must be 1 to ${TIMEOUT_MAX_MINUTES} whole minutes with 'builder' FUNCTION, because Lambda's limit is 15, ` +
+        `got ${minutes} minutes: for longer builds set 'builder' to CODE_BUILD`,
     );
   }
 }

@@ -39,7 +39,7 @@ export function isLambdaCompute({ computeType, lambdaComputeType }: SociIndexOpt
 function checkComputeType({ computeType, lambdaComputeType }: SociIndexOptions): void {
   if (computeType !== undefined && lambdaComputeType !== undefined) {
     throw new Error(
-      `'computeType' and 'lambdaComputeType' exclude each other: give one, got ${quoted(computeType)} and ` +
+      `'computeType' and 'lambdaComputeType' cannot be combined, got ${quoted(computeType)} and ` +
         quoted(lambdaComputeType),
     );
   }
@@ -59,15 +59,15 @@ function checkLambdaCompute(options: SociIndexOptions): void {
     if (given !== undefined) {
       const minutes = given.isUnresolved() ? 'a token' : `${given.toMinutes({ integral: false })} minutes`;
       throw new Error(
-        `'${property}' cannot be set with Lambda compute, where a build ends after 15 minutes, got ${minutes}: ` +
-          `leave it out, or use a 'computeType' of BUILD_GENERAL1_…`,
+        `'${property}' cannot be set with Lambda compute, which has a fixed timeout of 15 minutes, got ${minutes}: ` +
+          `omit it, or use a 'computeType' of BUILD_GENERAL1_…`,
       );
     }
   }
   if (options.vpc !== undefined) {
     throw new Error(
-      `'vpc' cannot be used with Lambda compute, which runs in no VPC, got ${quoted(options.vpc.node.path)}: ` +
-        `leave it out, or use a 'computeType' of BUILD_GENERAL1_…`,
+      `'vpc' cannot be used with Lambda compute, which does not support VPCs, got ${quoted(options.vpc.node.path)}: ` +
+        `omit it, or use a 'computeType' of BUILD_GENERAL1_…`,
     );
   }
 }
@@ -102,7 +102,7 @@ function checkTimeouts(options: SociIndexOptions): void {
   if (build + queue >= TIMEOUTS_BELOW_MINUTES) {
     throw new Error(
       `'timeout' and 'queuedTimeout' together must be below ${TIMEOUTS_BELOW_MINUTES} minutes, ` +
-        `because CloudFormation waits for one hour, got ${build} and ${queue}`,
+        `because CloudFormation waits at most one hour, got ${build} and ${queue}`,
     );
   }
 }
@@ -110,6 +110,6 @@ function checkTimeouts(options: SociIndexOptions): void {
 function checkWholeMinutes(property: string, duration?: Duration): void {
   const minutes = duration?.toMinutes({ integral: false });
   if (minutes !== undefined && (!Number.isInteger(minutes) || minutes < TIMEOUT_MIN_MINUTES)) {
-    throw new Error(`'${property}' must be whole minutes and at least ${TIMEOUT_MIN_MINUTES}, got ${minutes} minutes`);
+    throw new Error(`'${property}' must be a whole number of minutes, at least ${TIMEOUT_MIN_MINUTES}, got ${minutes} minutes`);
   }
 }

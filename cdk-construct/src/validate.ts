@@ -24,18 +24,18 @@ export function checkTag(property: string, tag: string): void {
   }
   if (!TAG.test(tag)) {
     throw new Error(
-      `'${property}' must be letters, digits, '_', '.' and '-', and begin with none of the last two, got ${quoted(tag)}`,
+      `'${property}' must contain only letters, digits, '_', '.' and '-', and must not start with '.' or '-', got ${quoted(tag)}`,
     );
   }
   if (tag.length > TAG_MAX) {
-    throw new Error(`'${property}' is at most ${TAG_MAX} characters, got ${tag.length}: ${quoted(tag)}`);
+    throw new Error(`'${property}' must have at most ${TAG_MAX} characters, got ${tag.length}: ${quoted(tag)}`);
   }
 }
 
 /** A digest of an image. */
 export function checkDigest(property: string, digest: string): void {
   if (!Token.isUnresolved(digest) && !DIGEST.test(digest)) {
-    throw new Error(`'${property}' must be 'sha256:' and 64 lower-case hex digits, got ${quoted(digest)}`);
+    throw new Error(`'${property}' must be 'sha256:' followed by 64 lowercase hex digits, got ${quoted(digest)}`);
   }
 }
 
@@ -54,7 +54,7 @@ function checkPlatforms({ platforms }: SociIndexOptions): void {
     return;
   }
   if (platforms.length === 0) {
-    throw new Error("'platforms' is empty: leave it out to index all platforms of the image");
+    throw new Error("'platforms' is empty: omit it to index all platforms of the image");
   }
   for (const { platform } of platforms) {
     if (Token.isUnresolved(platform)) {
@@ -64,7 +64,7 @@ function checkPlatforms({ platforms }: SociIndexOptions): void {
       throw new Error(`'platforms' must be like 'linux/amd64' or 'linux/arm/v7', got ${quoted(platform)}`);
     }
     if (platform.startsWith('windows/')) {
-      throw new Error(`'platforms' cannot be Windows: SOCI indexes are for Linux images, got ${quoted(platform)}`);
+      throw new Error(`'platforms' must not contain Windows platforms: SOCI supports only Linux images, got ${quoted(platform)}`);
     }
   }
 }
@@ -75,7 +75,7 @@ function checkSize(property: string, least: number, size?: Size): void {
   }
   const bytes = size.toBytes();
   if (bytes < least || !Number.isSafeInteger(bytes)) {
-    throw new Error(`'${property}' must be from ${least} to ${Number.MAX_SAFE_INTEGER} bytes, got ${bytes}`);
+    throw new Error(`'${property}' must be between ${least} and ${Number.MAX_SAFE_INTEGER} bytes, got ${bytes}`);
   }
 }
 
@@ -85,14 +85,14 @@ function checkPrefetchFiles(paths: string[] = []): void {
       continue;
     }
     if (path === '' || /[\r\n]/.test(path)) {
-      throw new Error(`'prefetchFiles' must be paths of one line, got ${quoted(path)}`);
+      throw new Error(`'prefetchFiles' must contain non-empty, single-line paths, got ${quoted(path)}`);
     }
   }
   const length = paths.map(encodedLength).reduce((sum, one) => sum + one, 0);
   if (length > PREFETCH_FILES_MAX) {
     throw new Error(
-      `'prefetchFiles' may have ${PREFETCH_FILES_MAX} characters together, because they reach a build in its variables, got ` +
-        `${length} in ${paths.length} paths: give fewer or shorter ones`,
+      `'prefetchFiles' must have at most ${PREFETCH_FILES_MAX} characters in total (CodeBuild limits environment variables), got ` +
+        `${length} in ${paths.length} paths: use fewer or shorter paths`,
     );
   }
 }
@@ -112,8 +112,8 @@ function checkRemovalPolicy(policy?: RemovalPolicy): void {
 function checkWaiting({ waitForIndex, removalPolicy }: SociIndexOptions): void {
   if (waitForIndex === false && removalPolicy === RemovalPolicy.DESTROY) {
     throw new Error(
-      `'waitForIndex' cannot be false with the removal policy DESTROY, got false and ${quoted(removalPolicy)}: what the ` +
-        `build makes is not known when the resource succeeds, so it could not be deleted. Wait for the index, or retain it`,
+      `'waitForIndex' cannot be false with the removal policy DESTROY, got false and ${quoted(removalPolicy)}: the resource completes ` +
+        `before it knows what the build creates, so it could not delete it. Wait for the index, or retain it`,
     );
   }
 }

@@ -32,8 +32,8 @@ test('a program that is missing is named, with what to do', () => {
   thereAre();
 
   expect(() => assets.providerZip()).toThrow(
-    `the program '${provider('x86_64')}' is missing. ` +
-      `A published package has it: an app that is bundled must leave this package out of the bundle ` +
+    `program '${provider('x86_64')}' not found. ` +
+      `If the app is bundled, exclude this package from the bundle ` +
       `(esbuild: --external:soci-index-build). In a checkout, build the programs and run 'scripts/assets'`,
   );
   expect(() => assets.builderZip()).toThrow(`'${builder('x86_64')}'`);

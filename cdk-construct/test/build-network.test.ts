@@ -117,7 +117,7 @@ describe('in a VPC', () => {
 
     Annotations.fromStack(stack).hasWarning(
       '/Stack/Index',
-      Match.stringLikeRegexp('without a way to the internet.*ecr.api, ecr.dkr, logs and codebuild.*s3'),
+      Match.stringLikeRegexp('without internet access.*ecr.api, ecr.dkr, logs and codebuild.*s3'),
     );
     const isolated = Template.fromStack(stack);
     expect(dependenciesOf(isolated)).toEqual(expect.arrayContaining(idsOf(isolated, 'AWS::EC2::VPCEndpoint')));

@@ -17,12 +17,12 @@ const refused: [string, Options, string][] = [
   [
     'two compute types',
     { computeType: ComputeType.LARGE, lambdaComputeType: LAMBDA },
-    `'computeType' and 'lambdaComputeType' exclude each other: give one, got "BUILD_GENERAL1_LARGE" and "BUILD_LAMBDA_1GB"`,
+    `'computeType' and 'lambdaComputeType' cannot be combined, got "BUILD_GENERAL1_LARGE" and "BUILD_LAMBDA_1GB"`,
   ],
   [
     'Lambda compute with a timeout',
     { lambdaComputeType: LAMBDA, timeout: Duration.minutes(10) },
-    `'timeout' cannot be set with Lambda compute, where a build ends after 15 minutes, got 10 minutes: leave it out, or`,
+    `'timeout' cannot be set with Lambda compute, which has a fixed timeout of 15 minutes, got 10 minutes: omit it, or`,
   ],
   [
     'Lambda compute with a queue timeout',
@@ -32,47 +32,47 @@ const refused: [string, Options, string][] = [
   [
     'Lambda compute in a VPC',
     (stack) => ({ lambdaComputeType: LAMBDA, vpc: vpcIn(stack) }),
-    `'vpc' cannot be used with Lambda compute, which runs in no VPC, got "Stack/Vpc": leave it out, or`,
+    `'vpc' cannot be used with Lambda compute, which does not support VPCs, got "Stack/Vpc": omit it, or`,
   ],
   [
     'a machine of CodeBuild for a function',
     { builder: FUNCTION, computeType: ComputeType.LARGE },
-    `'computeType' cannot be used with 'builder' FUNCTION, because it is a setting of CodeBuild, got "BUILD_GENERAL1_LARGE": leave it out`,
+    `'computeType' cannot be used with 'builder' FUNCTION, because it is a CodeBuild setting, got "BUILD_GENERAL1_LARGE": omit it`,
   ],
   [
     'Lambda compute of CodeBuild for a function',
     { builder: FUNCTION, lambdaComputeType: LAMBDA },
-    `'lambdaComputeType' cannot be used with 'builder' FUNCTION, because it is a setting of CodeBuild, got "BUILD_LAMBDA_1GB"`,
+    `'lambdaComputeType' cannot be used with 'builder' FUNCTION, because it is a CodeBuild setting, got "BUILD_LAMBDA_1GB"`,
   ],
   [
     'a queue for a function',
     { builder: FUNCTION, queuedTimeout: Duration.minutes(5) },
-    `'queuedTimeout' cannot be used with 'builder' FUNCTION, because it is a setting of CodeBuild, got 5 minutes`,
+    `'queuedTimeout' cannot be used with 'builder' FUNCTION, because it is a CodeBuild setting, got 5 minutes`,
   ],
   [
     'the memory of a function for CodeBuild',
     { memorySize: 4_096 },
-    `'memorySize' is the size of a function, got 4096 for a build in CodeBuild: give 'builder' FUNCTION, or a 'computeType' instead`,
+    `'memorySize' cannot be used with CodeBuild, got 4096: set 'builder' to FUNCTION, or use 'computeType' instead`,
   ],
   ...[511, 10_241, 2_048.5].map((memorySize): [string, Options, string] => [
     `a memory of ${memorySize} MB`,
     { builder: FUNCTION, memorySize },
-    `'memorySize' must be a whole number of MB from 512, which a build needs, to 10240, which Lambda allows, got ${memorySize}`,
+    `'memorySize' must be a whole number of MB between 512 (required by a build) and 10240 (Lambda's limit), got ${memorySize}`,
   ]),
   ...[0, 15, 1.5].map((minutes): [string, Options, string] => [
     `a function for ${minutes} minutes`,
     { builder: FUNCTION, timeout: Duration.seconds(60 * minutes) },
-    `'timeout' must be 1 to 14 whole minutes with 'builder' FUNCTION, because Lambda ends an invocation after 15, got ${minutes} minutes`,
+    `'timeout' must be 1 to 14 whole minutes with 'builder' FUNCTION, because Lambda's limit is 15, got ${minutes} minutes`,
   ]),
   [
     'a time that is known at deployment for a function',
     (stack) => ({ builder: FUNCTION, timeout: Duration.minutes(new CfnParameter(stack, 'Minutes', { type: 'Number' }).valueAsNumber) }),
-    `'timeout' must be known at synth with 'builder' FUNCTION, got a token: give 1 to 14 minutes, or 'builder' CODE_BUILD`,
+    `'timeout' must be known at synth with 'builder' FUNCTION, got a token: use 1 to 14 minutes, or set 'builder' to CODE_BUILD`,
   ],
   [
     'a function in public subnets',
     (stack) => ({ builder: FUNCTION, vpc: vpcIn(stack, SubnetType.PUBLIC) }),
-    `'vpc' must give the build private subnets, got public ones`,
+    `'vpc' must use private subnets, got public ones`,
   ],
   [
     'another builder, from a language without enums',
@@ -82,37 +82,37 @@ const refused: [string, Options, string][] = [
   [
     'a VPC with public subnets only',
     (stack) => ({ vpc: vpcIn(stack, SubnetType.PUBLIC) }),
-    `'vpc' must give the build private subnets, got public ones (Stack/Vpc/PublicSubnet1, Stack/Vpc/PublicSubnet2)`,
+    `'vpc' must use private subnets, got public ones (Stack/Vpc/PublicSubnet1, Stack/Vpc/PublicSubnet2)`,
   ],
   [
     'public subnets that are asked for',
     (stack) => ({ vpc: vpcIn(stack), subnetSelection: { subnetType: SubnetType.PUBLIC } }),
-    `'vpc' must give the build private subnets, got public ones`,
+    `'vpc' must use private subnets, got public ones`,
   ],
   [
     'a selection of no subnet',
     (stack) => ({ vpc: vpcIn(stack), subnetSelection: { subnets: [] } }),
-    `'subnetSelection' selects no subnet of the VPC "Stack/Vpc"`,
+    `'subnetSelection' matches no subnet of the VPC "Stack/Vpc"`,
   ],
   [
     'subnets without a VPC',
     (stack) => ({ subnetSelection: { subnets: [Subnet.fromSubnetId(stack, 'Subnet', 'subnet-1')] } }),
-    `'subnetSelection' needs a 'vpc', got "subnets" without`,
+    `'subnetSelection' requires 'vpc', got only "subnets"`,
   ],
   [
     'security groups without a VPC',
     (stack) => ({ securityGroups: [SecurityGroup.fromSecurityGroupId(stack, 'Group', 'sg-1')] }),
-    `'securityGroups' need a 'vpc', got "Stack/Group" without`,
+    `'securityGroups' requires 'vpc', got only "Stack/Group"`,
   ],
   [
     'no security group',
     (stack) => ({ vpc: vpcIn(stack), securityGroups: [] }),
-    `'securityGroups' is empty: leave it out to get a new security group`,
+    `'securityGroups' is empty: omit it to create a new security group`,
   ],
   [
     'a retention of a log group that is given',
     (stack) => ({ logGroup: new LogGroup(stack, 'Given'), logRetention: RetentionDays.ONE_YEAR }),
-    `'logRetention' is for the log group that is made for the build, got 365 and the 'logGroup' "Stack/Given"`,
+    `'logRetention' cannot be combined with 'logGroup', got 365 and the log group "Stack/Given"`,
   ],
   [
     'a log group in another region',

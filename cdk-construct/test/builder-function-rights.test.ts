@@ -120,7 +120,7 @@ describe('in a VPC', () => {
     const stack = stackWith((inner) => ({ builder: SociBuilder.FUNCTION, vpc: vpcIn(inner, SubnetType.PRIVATE_ISOLATED) }));
     Annotations.fromStack(stack).hasWarning(
       '/Stack/Index',
-      Match.stringLikeRegexp('without a way to the internet.*for ecr.api, ecr.dkr and cloudformation, and a gateway endpoint for s3'),
+      Match.stringLikeRegexp('without internet access.*for ecr.api, ecr.dkr and cloudformation, and a gateway endpoint for s3'),
     );
   });
 

@@ -205,7 +205,7 @@ test('a container of EKS is refused: it is handed on without a task', () => {
   const stack = new Stack(new App(), 'Stack');
   const container = new Construct(stack, 'Container');
   expect(() => SociImage.fromAsset(DIRECTORY).bind(container, container as never)).toThrow(
-    'Stack/Container is not a container of ECS, and only ECS on Fargate loads an image with a SOCI index lazily by itself',
+    'Stack/Container is not an ECS container. Only ECS on Fargate loads images with a SOCI index lazily',
   );
   expect(stack.node.children).toEqual([container]);
 });

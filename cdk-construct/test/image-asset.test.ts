@@ -62,7 +62,7 @@ describe('an image that a synthesizer pushes elsewhere', () => {
   test('and not in ECR is refused', () => {
     const stack = new Stack(new App(), 'Stack', { synthesizer: new Elsewhere('ghcr.io/images/app:v1') });
     expect(() => SociIndexV2Build.fromDockerImageAsset(stack, 'Index', assetIn(stack))).toThrow(
-      'the image asset Stack/Image is pushed to "ghcr.io/images/app:v1", which is not a tag in ECR',
+      'the image asset Stack/Image is pushed to "ghcr.io/images/app:v1", which is not an ECR image',
     );
   });
 });

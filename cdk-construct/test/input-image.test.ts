@@ -85,7 +85,7 @@ describe('a digest', () => {
 
 describe('refuses', () => {
   test('a tag and a digest', () => {
-    const both = `exclude each other: give one, got "v1" and "${DIGEST}"`;
+    const both = `cannot be combined, got "v1" and "${DIGEST}"`;
     expect(() => v2({ inputImageTag: 'v1', inputImageDigest: DIGEST })).toThrow(
       `'inputImageTag' and 'inputImageDigest' ${both}`,
     );
@@ -93,8 +93,8 @@ describe('refuses', () => {
   });
 
   test('neither', () => {
-    expect(() => v2({})).toThrow(`'inputImageTag' or 'inputImageDigest' must say which image to index, got neither`);
-    expect(() => v1({})).toThrow(`'imageTag' or 'imageDigest' must say which image to index, got neither`);
+    expect(() => v2({})).toThrow(`'inputImageTag' or 'inputImageDigest' is required: it selects the image to index`);
+    expect(() => v1({})).toThrow(`'imageTag' or 'imageDigest' is required: it selects the image to index`);
   });
 
   test.each([
@@ -106,7 +106,7 @@ describe('refuses', () => {
     ['of two lines', `${DIGEST}\n`],
     ['of nothing', ''],
   ])('a digest %s', (_, digest) => {
-    const message = `must be 'sha256:' and 64 lower-case hex digits, got ${JSON.stringify(digest)}`;
+    const message = `must be 'sha256:' followed by 64 lowercase hex digits, got ${JSON.stringify(digest)}`;
     expect(() => v2({ inputImageDigest: digest })).toThrow(`'inputImageDigest' ${message}`);
     expect(() => v1({ imageDigest: digest })).toThrow(`'imageDigest' ${message}`);
     if (digest.startsWith('sha256:')) {
@@ -115,7 +115,7 @@ describe('refuses', () => {
   });
 
   test('a digest that is known at deployment only, without an output tag', () => {
-    const message = "is made from the digest, which is known at deployment only: give 'outputImageTag'";
+    const message = "'outputImageTag' is required if the input digest is known only at deployment";
     const stack = new Stack();
     const digest = new CfnParameter(stack, 'Digest').valueAsString;
     const repository = repositoryIn(stack);

@@ -31,8 +31,8 @@ function synthOf(define: (stack: Stack, repository: IRepository, app: App) => vo
 }
 
 const problem = (path: string, tag = '"v1-soci"', input = '"v1"'): string =>
-  `[Stack/Index] The Lambda function ${path} would run the indexed image ${tag}, but Lambda takes no image with an index of ` +
-  `version 2: give it the image as it was, ${input}`;
+  `[Stack/Index] The Lambda function ${path} uses the indexed image ${tag}, but Lambda does not support images with a ` +
+  `version 2 index: use the original image, ${input}`;
 
 describe('refuses a function', () => {
   test('that uses the output tag', () => {
@@ -72,7 +72,7 @@ describe('refuses a function', () => {
       indexIn(stack, repository, { outputImageTag: tag });
       functionIn(stack, repository, tag);
     });
-    expect(synth).toThrow(problem('Stack/Function/Resource', 'of a tag known at deployment'));
+    expect(synth).toThrow(problem('Stack/Function/Resource', 'with a tag known at deployment'));
   });
 
   test.each<[string, (stack: Stack, app: App) => Construct]>([
@@ -82,13 +82,13 @@ describe('refuses a function', () => {
     const byOutput = synthOf((stack, repository, app) => {
       functionIn(scopeIn(stack, app), repository, indexIn(stack, repository).outputImageTag);
     });
-    expect(byOutput).toThrow(/The Lambda function (Stack\/)?Other\/Function\/Resource would run the indexed image "v1-soci"/);
+    expect(byOutput).toThrow(/The Lambda function (Stack\/)?Other\/Function\/Resource uses the indexed image "v1-soci"/);
 
     const byName = synthOf((stack, repository, app) => {
       indexIn(stack, repository);
       functionIn(scopeIn(stack, app), repository, 'v1-soci');
     });
-    expect(byName).toThrow(/The Lambda function (Stack\/)?Other\/Function\/Resource would run the indexed image "v1-soci"/);
+    expect(byName).toThrow(/The Lambda function (Stack\/)?Other\/Function\/Resource uses the indexed image "v1-soci"/);
   });
 
   test('of another stack, from a repository of a third', () => {
@@ -106,7 +106,7 @@ describe('refuses a function', () => {
     const repository = repositoryIn(stack);
     functionIn(new Stack(stage, 'Other'), repository, indexIn(stack, repository).outputImageTag);
 
-    expect(() => stage.synth()).toThrow('The Lambda function Prod/Other/Function/Resource would run');
+    expect(() => stage.synth()).toThrow('The Lambda function Prod/Other/Function/Resource uses');
   });
 
   test('that runs the image of a container', () => {
@@ -115,7 +115,7 @@ describe('refuses a function', () => {
       task.addContainer('app', { image: SociImage.fromEcrRepository(repository, 'v1') });
       functionIn(stack, repository, 'v1-soci');
     });
-    expect(synth).toThrow('The Lambda function Stack/Function/Resource would run the indexed image "v1-soci"');
+    expect(synth).toThrow('The Lambda function Stack/Function/Resource uses the indexed image "v1-soci"');
   });
 });
 
@@ -183,7 +183,7 @@ describe('in two environments of one app,', () => {
     const repository = new Repository(here, 'Repository', { repositoryName: 'app' });
     indexIn(here, repository);
     functionIn(there, repository, 'v1-soci');
-    expect(() => app.synth()).toThrow('[Here/Index] The Lambda function There/Function/Resource would run');
+    expect(() => app.synth()).toThrow('[Here/Index] The Lambda function There/Function/Resource uses');
   });
 
   test('repositories of one name in each are two', () => {

@@ -135,9 +135,9 @@ test.each<[string, Define]>([
 });
 
 test.each<[string, Define, Record<string, string>, string]>([
-  ['a tag', v2, { '/v': 'a/b' }, `'inputImageTag' must be letters`],
-  ['two uses of one image', sameImage, { '/v': 'v1' }, `'waitForIndex' must be the same wherever`],
-  ['a function', ofAFunction, { '/v': 'v1', '/w': 'fast' }, 'would run the indexed image "fast"'],
+  ['a tag', v2, { '/v': 'a/b' }, `'inputImageTag' must contain only letters`],
+  ['two uses of one image', sameImage, { '/v': 'v1' }, `'waitForIndex' must be the same for all uses`],
+  ['a function', ofAFunction, { '/v': 'v1', '/w': 'fast' }, 'uses the indexed image "fast"'],
 ])('what is wrong with %s is said when it was looked up', (_, define, context, message) => {
   expect(() => synthOf(define, context)).toThrow(message);
 });

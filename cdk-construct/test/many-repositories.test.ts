@@ -111,7 +111,7 @@ test('repositories without names count with the longest that CloudFormation can 
 test('more than policies can hold is refused with the number', () => {
   const stack = stackWith(100, long, destroyed);
   expect(() => Template.fromStack(stack)).toThrow(
-    /The 101 repositories and projects of the role Stack\/SociIndexBuildProvider\/Role need 5 managed policies; more than 4 leave no room/,
+    /The 101 repositories and projects of the role Stack\/SociIndexBuildProvider\/Role need 5 managed policies; the limit is 4/,
   );
 });
 
@@ -149,7 +149,7 @@ describe('a role that is given', () => {
       return { role };
     });
     expect(() => Template.fromStack(stack)).toThrow(
-      /The inline policies of the role Stack\/Given have up to \d{5} characters, IAM allows 10240: give the role fewer statements/,
+      /The inline policies of the role Stack\/Given have up to \d{5} characters, but IAM allows at most 10240: remove statements from the role/,
     );
   });
 });

@@ -23,7 +23,7 @@ test.each<[string, SociIndexV2BuildOptions, SociIndexV2BuildOptions]>([
   indexIn(stack, 'One', one);
   expect(() => {
     indexIn(stack, 'Other', other);
-  }).toThrow(/^'removalPolicy' must not be DESTROY for two indexes under one tag.*"Default\/One" and "Default\/Other" are both/);
+  }).toThrow(/^'removalPolicy' must not be DESTROY for two indexes with the same tag.*"Default\/One" and "Default\/Other" both use/);
 });
 
 test('are refused for an index of SociImage, too', () => {
@@ -42,7 +42,7 @@ test.each<[string, SociIndexV2BuildOptions, string]>([
   indexIn(stack, 'One', { outputImageTag: 'fast' });
   expect(() => {
     indexIn(stack, 'Other', { outputImageTag: 'fast', ...options }, inputImageTag);
-  }).toThrow(`'outputImageTag' must be another one for each image of a stack: "Default/One" and "Default/Other" are both`);
+  }).toThrow(`'outputImageTag' must be unique per image in a stack: "Default/One" and "Default/Other" both use`);
 });
 
 test('are taken where both make the same image and leave it', () => {

@@ -10,6 +10,7 @@ const DOCUMENTS = [
   '.github/SECURITY.md',
   'README.md',
   'cdk-construct/README.md',
+  'cdk-construct/CONTRIBUTING.md',
   'cdk-construct/MIGRATION.md',
   'cdk-construct/TROUBLESHOOTING.md',
   'provider/README.md',

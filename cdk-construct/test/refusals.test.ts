@@ -33,32 +33,32 @@ function inStack(define: (stack: Stack) => void): Stack {
 const long = 'x'.repeat(129);
 
 test.each([
-  ['a slash', 'a/b', `'inputImageTag' must be letters, digits, '_', '.' and '-'`],
+  ['a slash', 'a/b', `'inputImageTag' must contain only letters, digits, '_', '.' and '-'`],
   ['a space', 'a b', 'got "a b"'],
   ['a line break at the end', 'a\n', String.raw`got "a\n"`],
   ['nothing', '', 'got ""'],
   ['a dot in front', '.a', 'got ".a"'],
   ['a dash in front', '-a', 'got "-a"'],
-  ['too many characters', long, `'inputImageTag' is at most 128 characters, got 129: "${long}"`],
+  ['too many characters', long, `'inputImageTag' must have at most 128 characters, got 129: "${long}"`],
 ])('refuses an input tag with %s', (_, tag, message) => {
   expect(() => v2(tag)).toThrow(message);
   expect(() => v1(tag)).toThrow(message.replace('inputImageTag', 'imageTag'));
 });
 
 test('refuses a bad output tag', () => {
-  expect(() => v2('v1', { outputImageTag: 'a:b' })).toThrow(/^'outputImageTag' must be letters.*got "a:b"$/);
-  expect(() => v2('v1', { outputImageTag: long })).toThrow("'outputImageTag' is at most 128 characters, got 129");
+  expect(() => v2('v1', { outputImageTag: 'a:b' })).toThrow(/^'outputImageTag' must contain only letters.*got "a:b"$/);
+  expect(() => v2('v1', { outputImageTag: long })).toThrow("'outputImageTag' must have at most 128 characters, got 129");
 });
 
 test('refuses to put the index on the input tag', () => {
-  expect(() => v2('v1', { outputImageTag: 'v1' })).toThrow(`'outputImageTag' must not be the input tag`);
+  expect(() => v2('v1', { outputImageTag: 'v1' })).toThrow(`'outputImageTag' must differ from the input tag`);
 });
 
 test('refuses an input tag that leaves no room for the default output tag, and takes it with another', () => {
   const tag = 'x'.repeat(124);
-  expect(() => v2(tag)).toThrow(`the default of 'outputImageTag' would be 129 characters, a tag is at most 128`);
+  expect(() => v2(tag)).toThrow(`the default of 'outputImageTag' would have 129 characters, more than the limit of 128`);
   expect(() => v2(tag.slice(1))).not.toThrow();
-  expect(() => v2(tag.slice(1), { spanSize: Size.mebibytes(1) })).toThrow('would be 137 characters');
+  expect(() => v2(tag.slice(1), { spanSize: Size.mebibytes(1) })).toThrow('would have 137 characters');
   expect(() => v2(tag, { outputImageTag: 'short' })).not.toThrow();
   expect(() => v2('x'.repeat(128), { outputImageTag: 'y'.repeat(128) })).not.toThrow();
 });
@@ -71,16 +71,16 @@ const refused: [string, SociIndexOptions, string][] = [
   ['a platform of one word', { platforms: [Platform.custom('arm64')] }, `got "arm64"`],
   ['a platform of four', { platforms: [Platform.custom('a/b/c/d')] }, `got "a/b/c/d"`],
   ['a platform with a line break', { platforms: [Platform.custom('linux/a\n')] }, String.raw`got "linux/a\n"`],
-  ['Windows', { platforms: [Platform.custom('windows/amd64')] }, `'platforms' cannot be Windows`],
-  ['spans of nothing', { spanSize: Size.bytes(0) }, "'spanSize' must be from 1 to 9007199254740991 bytes, got 0"],
-  ['spans that no number holds', { spanSize: Size.pebibytes(9) }, "'spanSize' must be from 1 to"],
-  ['layers that no number holds', { minLayerSize: Size.pebibytes(9) }, "'minLayerSize' must be from 0 to"],
+  ['Windows', { platforms: [Platform.custom('windows/amd64')] }, `'platforms' must not contain Windows`],
+  ['spans of nothing', { spanSize: Size.bytes(0) }, "'spanSize' must be between 1 and 9007199254740991 bytes, got 0"],
+  ['spans that no number holds', { spanSize: Size.pebibytes(9) }, "'spanSize' must be between 1 and"],
+  ['layers that no number holds', { minLayerSize: Size.pebibytes(9) }, "'minLayerSize' must be between 0 and"],
   ['a prefetch path of two lines', { prefetchFiles: ['/ok', '/a\n/b'] }, String.raw`got "/a\n/b"`],
-  ['an empty prefetch path', { prefetchFiles: [''] }, `'prefetchFiles' must be paths of one line, got ""`],
+  ['an empty prefetch path', { prefetchFiles: [''] }, `'prefetchFiles' must contain non-empty, single-line paths, got ""`],
   [
     'to delete what it does not wait for',
     { waitForIndex: false, removalPolicy: RemovalPolicy.DESTROY },
-    `'waitForIndex' cannot be false with the removal policy DESTROY, got false and "destroy": what the build makes is not`,
+    `'waitForIndex' cannot be false with the removal policy DESTROY, got false and "destroy": the resource completes before`,
   ],
   ['to keep snapshots', { removalPolicy: RemovalPolicy.SNAPSHOT }, `must be DESTROY or RETAIN, got "snapshot"`],
   [
@@ -88,23 +88,23 @@ const refused: [string, SociIndexOptions, string][] = [
     { computeType: FLEET },
     `'computeType' must be one of BUILD_GENERAL1_… or BUILD_LAMBDA_…, got "ATTRIBUTE_BASED_COMPUTE"`,
   ],
-  ['a short timeout', { timeout: Duration.minutes(4) }, "'timeout' must be whole minutes and at least 5, got 4 minutes"],
-  ['half minutes', { timeout: Duration.seconds(330) }, "'timeout' must be whole minutes and at least 5, got 5.5 minutes"],
-  ['a short queue', { queuedTimeout: Duration.minutes(4) }, "'queuedTimeout' must be whole minutes and at least 5"],
+  ['a short timeout', { timeout: Duration.minutes(4) }, "'timeout' must be a whole number of minutes, at least 5, got 4 minutes"],
+  ['half minutes', { timeout: Duration.seconds(330) }, "'timeout' must be a whole number of minutes, at least 5, got 5.5 minutes"],
+  ['a short queue', { queuedTimeout: Duration.minutes(4) }, "'queuedTimeout' must be a whole number of minutes, at least 5"],
   [
     'more files than the variables of a build hold',
     { prefetchFiles: Array.from({ length: 1000 }, (_, at) => `/app/node_modules/${at}`) },
-    `'prefetchFiles' may have 28000 characters together, because they reach a build in its variables, got 37890 in 1000 paths`,
+    `'prefetchFiles' must have at most 28000 characters in total (CodeBuild limits environment variables), got 37890 in 1000 paths`,
   ],
   [
     'longer files than the variables of a build hold',
     { prefetchFiles: ['ü'.repeat(4700)] },
-    `got 28217 in 1 paths: give fewer or shorter ones`,
+    `got 28217 in 1 paths: use fewer or shorter paths`,
   ],
   [
     'timeouts longer than CloudFormation waits',
     { timeout: Duration.minutes(50) },
-    "'timeout' and 'queuedTimeout' together must be below 55 minutes, because CloudFormation waits for one hour, got 50 and 5",
+    "'timeout' and 'queuedTimeout' together must be below 55 minutes, because CloudFormation waits at most one hour, got 50 and 5",
   ],
 ];
 

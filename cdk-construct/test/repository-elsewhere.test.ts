@@ -54,7 +54,7 @@ describe('a repository elsewhere', () => {
     const stack = new Stack(new App(), 'Stack', { env: HERE });
     const repository = repositoryOf(stack);
     expect(() => new SociIndexV2Build(stack, 'Index', { repository, inputImageTag: 'v1' })).toThrow(
-      `'repository' must be in the partition of its stack (aws), got one of aws-cn (${where}): copy the image`,
+      `'repository' must be in the partition of its stack (aws), got one in aws-cn (${where}): copy the image`,
     );
   });
 

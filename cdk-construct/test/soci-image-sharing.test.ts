@@ -108,7 +108,7 @@ describe('refuses', () => {
     const other = SociImage.fromAsset(DIRECTORY, options);
 
     const name = Object.keys(options)[0];
-    expect(() => task(stack, 'B', other)).toThrow(new RegExp(`^'${name}' must be the same wherever .*${message}`));
+    expect(() => task(stack, 'B', other)).toThrow(new RegExp(`^'${name}' must be the same for all uses .*${message}`));
     expect(() => task(new Stack(), 'B', other)).not.toThrow();
   });
 
@@ -118,7 +118,7 @@ describe('refuses', () => {
     task(stack, 'A', SociImage.fromEcrRepository(repository, 'v1', { outputImageTag: 'fast' }));
 
     expect(() => task(stack, 'B', SociImage.fromEcrRepository(repository, 'v2', { outputImageTag: 'fast' }))).toThrow(
-      `'inputImageTag' must be the same wherever this stack uses the indexed image 'fast', got "v2" after "v1"`,
+      `'inputImageTag' must be the same for all uses of the indexed image 'fast' in this stack, got "v2" after "v1"`,
     );
   });
 });

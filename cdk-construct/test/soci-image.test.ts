@@ -117,10 +117,10 @@ test('takes the options of the index and those of the asset', () => {
 
 describe('refuses', () => {
   const bad: [string, SociIndexV2BuildOptions, string][] = [
-    ['a bad output tag', { outputImageTag: 'a:b' }, `'outputImageTag' must be letters`],
+    ['a bad output tag', { outputImageTag: 'a:b' }, `'outputImageTag' must contain only letters`],
     ['an empty list of platforms', { platforms: [] }, "'platforms' is empty"],
-    ['Windows', { platforms: [Platform.custom('windows/amd64')] }, "'platforms' cannot be Windows"],
-    ['spans of nothing', { spanSize: Size.bytes(0) }, "'spanSize' must be from 1"],
+    ['Windows', { platforms: [Platform.custom('windows/amd64')] }, "'platforms' must not contain Windows"],
+    ['spans of nothing', { spanSize: Size.bytes(0) }, "'spanSize' must be between 1"],
     ['not to wait for what it deletes', { waitForIndex: false, removalPolicy: RemovalPolicy.DESTROY }, "'waitForIndex'"],
     ['long timeouts', { timeout: Duration.minutes(50) }, 'together must be below 55 minutes'],
   ];
@@ -134,12 +134,12 @@ describe('refuses', () => {
   });
 
   test('a bad tag', () => {
-    expect(() => SociImage.fromEcrRepository(repositoryIn(new Stack()), 'a/b')).toThrow(/^'tagOrDigest' must be.*got "a\/b"$/);
+    expect(() => SociImage.fromEcrRepository(repositoryIn(new Stack()), 'a/b')).toThrow(/^'tagOrDigest' must contain only.*got "a\/b"$/);
   });
 
   test('to put the index on the input tag', () => {
     const image = SociImage.fromEcrRepository(repositoryIn(new Stack()), 'v1', { outputImageTag: 'v1' });
-    expect(() => task(new Stack(), 'Task', image)).toThrow(`'outputImageTag' must not be the input tag`);
+    expect(() => task(new Stack(), 'Task', image)).toThrow(`'outputImageTag' must differ from the input tag`);
   });
 
   test('a directory that is not there', () => {

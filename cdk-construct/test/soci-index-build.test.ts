@@ -66,5 +66,5 @@ test('says at synth what version 1 needs, and version 2 says nothing', () => {
 
   const warnings = Annotations.fromStack(stack).findWarning('*', Match.anyValue());
   expect(warnings.map(({ id }) => id)).toEqual(['/Default/V1']);
-  expect(warnings[0].entry.data).toContain('only in accounts that AWS has enabled for it');
+  expect(warnings[0].entry.data).toContain('only in accounts that AWS has enabled for them');
 });

@@ -81,7 +81,7 @@ describe('an index for platforms that the task does not run', () => {
   test.each(indexedFor([LINUX_ARM64]))('is refused on x86_64, which Fargate runs by default: %s', (_, image) => {
     const problem =
       '[Stack/Task/app] The task Stack/Task runs on X86_64, but its image is indexed for linux/arm64 only, so it would ' +
-      `start without an index: add linux/amd64 to 'platforms', or change the task's 'runtimePlatform'`;
+      `start without an index: add linux/amd64 to 'platforms', or change 'runtimePlatform' of the task`;
     expectSynth(image, fargate()).toThrow(problem);
     expectSynth(image, fargate({ cpuArchitecture: X86_64 })).toThrow(problem);
     expectSynth(image, fargate({ cpuArchitecture: ARM64 })).not.toThrow();
@@ -109,7 +109,7 @@ describe('an image that is built for another architecture', () => {
   test('is refused', () => {
     expectSynth(builtFor(LINUX_ARM64), fargate()).toThrow(
       '[Stack/Task/app] The task Stack/Task runs on X86_64, but its image is built for linux/arm64, so it could not start: ' +
-        `build it for linux/amd64 ('platform'), or give the task a 'runtimePlatform' of ARM64`,
+        `set 'platform' to linux/amd64, or set 'runtimePlatform' of the task to ARM64`,
     );
     expectSynth(builtFor(LINUX_AMD64), fargate({ cpuArchitecture: ARM64 })).toThrow('is built for linux/amd64');
     expectSynth(builtFor(Platform.custom('linux/arm64/v8')), fargate()).toThrow('is built for linux/arm64/v8');
@@ -158,13 +158,13 @@ describe('the task is judged as it is in the template', () => {
 test.each(indexedFor())('Windows is refused: %s', (_, image) => {
   const operatingSystemFamily = OperatingSystemFamily.WINDOWS_SERVER_2019_CORE;
   expectSynth(image, fargate({ operatingSystemFamily, cpuArchitecture: X86_64 })).toThrow(
-    '[Stack/Task/app] The task Stack/Task runs WINDOWS_SERVER_2019_CORE, but SOCI indexes are for Linux images: give',
+    '[Stack/Task/app] The task Stack/Task runs WINDOWS_SERVER_2019_CORE, but SOCI supports only Linux images: use',
   );
   expectSynth(image, fargate({ operatingSystemFamily: OperatingSystemFamily.LINUX })).not.toThrow();
 });
 
 describe('a task that is not for Fargate', () => {
-  const warning = Match.stringLikeRegexp('^Only Fargate loads an image with a SOCI index lazily by itself');
+  const warning = Match.stringLikeRegexp('^This task does not run on Fargate. Only Fargate loads images with a SOCI index lazily');
   const of = (compatibility: Compatibility) => (stack: Stack): TaskDefinition =>
     new TaskDefinition(stack, 'Task', { compatibility, cpu: '256', memoryMiB: '512' });
 
@@ -197,5 +197,5 @@ test('a job of AWS Batch is told its own property', () => {
   const job = Object.assign(new Construct(stack, 'Job'), { fargatePlatformVersion: 'LATEST', fargateCpuArchitecture: ARM64 });
   const image = SociImage.fromEcrRepository(repositoryIn(stack), 'v1', { platforms: [LINUX_AMD64] });
   image.bind(job, { taskDefinition: { obtainExecutionRole: () => role } } as never);
-  expect(() => Template.fromStack(stack)).toThrow("add linux/arm64 to 'platforms', or change the task's 'fargateCpuArchitecture'");
+  expect(() => Template.fromStack(stack)).toThrow("add linux/arm64 to 'platforms', or change 'fargateCpuArchitecture' of the task");
 });

@@ -29,5 +29,5 @@ test('two uses that ask for different things are refused', () => {
   const stack = new Stack(new App(), 'Stack');
   task(stack, 'Task', anotherCopy().fromAsset(DIRECTORY, { timeout: Duration.minutes(20) }));
   const other = SociImage.fromAsset(DIRECTORY, { timeout: Duration.minutes(30) });
-  expect(() => task(stack, 'Other', other)).toThrow(`'timeout' must be the same wherever`);
+  expect(() => task(stack, 'Other', other)).toThrow(`'timeout' must be the same for all uses`);
 });

@@ -19,8 +19,8 @@ test('each has its own', () => {
   task.addContainer('app', { image: SociImage.fromAsset(DIRECTORY), memoryLimitMiB: 512 });
 
   expect(addWarningV2.mock.calls).toEqual([
-    ['soci-index-build:noInternet', expect.stringContaining('subnets without a way to the internet')],
-    ['soci-index-build:version1', expect.stringContaining('A SOCI index of version 1')],
+    ['soci-index-build:noInternet', expect.stringContaining('subnets without internet access')],
+    ['soci-index-build:version1', expect.stringContaining('Fargate uses version 1 SOCI indexes')],
     ['soci-index-build:notFargate', expect.stringContaining('Only Fargate loads')],
   ]);
 });

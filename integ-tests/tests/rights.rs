@@ -350,10 +350,10 @@ fn what_keeps_its_index_may_delete_nothing() {
 }
 
 #[test]
-fn the_readme_of_the_provider_lists_its_rights() {
+fn the_provider_readme_lists_its_permissions() {
     let readme = local_cloud::programs::repository().join("provider/README.md");
     let readme = std::fs::read_to_string(readme).unwrap();
-    let (_, section) = readme.split_once("\n## Rights\n").unwrap();
+    let (_, section) = readme.split_once("\n## Permissions\n").unwrap();
     let section = section.split("\n## ").next().unwrap();
     let rows = section.lines().filter(|line| line.starts_with("| `"));
     let mut listed = BTreeSet::new();

@@ -3,27 +3,27 @@
 
 use serde_json::{Value, json};
 use soci_provider::{
-    answer::Answer,
     arguments,
     build::{End, Ending},
     event::{Incoming, Kind, Resumed},
     properties::{self, Properties},
+    response::Response,
     verdict,
 };
 
 /// A signature that must never be shown.
 const SECRET: &str = "c0ffee";
 
-/// An event that parses is the same event after it was handed over; whoever can be answered is; nothing secret is shown.
+/// A valid event survives a hand-over unchanged; an invalid one still gets a response if possible; no secret is printed.
 pub(crate) fn event(bytes: &[u8]) {
     let Ok(payload) = serde_json::from_slice::<Value>(bytes) else {
         return;
     };
     let incoming = match Incoming::parse(payload) {
         Ok(incoming) => incoming,
-        Err(unreadable) => {
-            if let Some(sender) = unreadable.sender {
-                is_json(&Answer::failed(&sender, &unreadable.why, None).body());
+        Err(invalid) => {
+            if let Some(context) = invalid.context {
+                is_json(&Response::failed(&context, &invalid.why, None).body());
             }
             return;
         }
@@ -31,12 +31,12 @@ pub(crate) fn event(bytes: &[u8]) {
     let event = &incoming.event;
     // The signature stands in the address's query; an input that has it elsewhere, too, shows no leak.
     let text = String::from_utf8_lossy(bytes);
-    let query = event.sender.response_url.secret().query();
+    let query = event.context.response_url.secret().query();
     if text.matches(SECRET).count() == 1 && query.is_some_and(|query| query.contains(SECRET)) {
         let shown = format!("{incoming:?}");
         assert!(!shown.contains(SECRET), "{shown}");
     }
-    let _ = event.sender.response_url.made();
+    let _ = event.context.response_url.made();
     if let Some(resumed) = &incoming.resumed {
         again(&incoming, resumed);
     }
@@ -64,7 +64,7 @@ pub(crate) fn event(bytes: &[u8]) {
             let _ = properties.request();
         }
         Err(refused) => {
-            is_json(&Answer::failed(&event.sender, &refused.to_string(), None).body());
+            is_json(&Response::failed(&event.context, &refused.to_string(), None).body());
         }
     }
 }
@@ -96,19 +96,19 @@ pub(crate) fn result(bytes: &[u8]) {
                 attempt: 1,
                 at: None,
             };
-            match verdict::on_build(&properties, "builder:1", &ending) {
+            match verdict::from_build(&properties, "builder:1", &ending) {
                 Ok(done) => {
                     assert_eq!(end, End::Succeeded);
-                    let answer = is_json(&Answer::done(&event.sender, &done).body());
-                    assert_eq!(answer["Status"], "SUCCESS");
+                    let response = is_json(&Response::done(&event.context, &done).body());
+                    assert_eq!(response["Status"], "SUCCESS");
                     assert_eq!(
-                        answer["Data"]["OutputImageDigest"],
+                        response["Data"]["OutputImageDigest"],
                         json!(done.output.to_string())
                     );
                 }
                 Err(error) => {
-                    let body = Answer::failed(&event.sender, &error.to_string(), None).body();
-                    assert!(body.len() <= soci_provider::answer::BYTES_MAX);
+                    let body = Response::failed(&event.context, &error.to_string(), None).body();
+                    assert!(body.len() <= soci_provider::response::BYTES_MAX);
                     assert_eq!(is_json(&body)["Status"], "FAILED");
                 }
             }
@@ -117,5 +117,5 @@ pub(crate) fn result(bytes: &[u8]) {
 }
 
 fn is_json(body: &str) -> Value {
-    serde_json::from_str(body).expect("an answer is JSON")
+    serde_json::from_str(body).expect("a response is JSON")
 }

@@ -1,4 +1,4 @@
-//! What is made once and handed down: the clients, the function's name, the pace.
+//! What is created once at startup: the AWS clients, the function's name, the pace.
 
 use std::time::Duration;
 
@@ -10,15 +10,15 @@ use crate::{
     build::Builds,
     image::Images,
     log::Log,
-    pace::{Pace, Patience},
+    pace::{Pace, RetryWindow},
     repository::Repository,
 };
 
-/// The SDK's own tries are for a lost packet or a single refusal; what takes longer has a patience of its own.
+/// The SDK retries brief failures. Longer ones are retried by `with_retries`.
 const SDK_ATTEMPTS: u32 = 3;
 const SDK_BACKOFF: Duration = Duration::from_millis(200);
 const SDK_BACKOFF_MAX: Duration = Duration::from_secs(2);
-/// All of our calls answer within a second as a rule.
+/// All calls normally complete within a second.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
@@ -30,7 +30,7 @@ pub struct App {
     codebuild: aws_sdk_codebuild::Client,
     /// For the hand-over.
     pub lambda: aws_sdk_lambda::Client,
-    /// For signed addresses.
+    /// For presigned URLs.
     pub http: reqwest::Client,
     /// The function's own name.
     pub function: String,
@@ -42,7 +42,7 @@ impl App {
     /// Reads the environment's credentials, region and endpoints.
     ///
     /// # Errors
-    /// Where there is no HTTP client.
+    /// If the HTTP client cannot be created.
     pub async fn load(function: String, pace: Pace) -> Result<Self, reqwest::Error> {
         let mut loader = aws_config::defaults(BehaviorVersion::latest());
         if let Ok(name) = AppName::new(function.clone()) {
@@ -59,7 +59,7 @@ impl App {
         Ok(Self::new(config, http, function, pace))
     }
 
-    /// With clients of `config`, and one for signed addresses.
+    /// Creates the clients from `config`; `http` is for presigned URLs.
     #[must_use]
     pub fn new(config: SdkConfig, http: reqwest::Client, function: String, pace: Pace) -> Self {
         Self {
@@ -75,7 +75,7 @@ impl App {
 
     /// The images of a repository.
     #[must_use]
-    pub fn images(&self, repository: &Repository, patience: Patience, log: &Log) -> Images {
+    pub fn images(&self, repository: &Repository, retry_window: RetryWindow, log: &Log) -> Images {
         let is_here = self
             .config
             .region()
@@ -83,7 +83,7 @@ impl App {
         let ecr = if is_here {
             self.ecr.clone()
         } else {
-            // A repository elsewhere is rare; its client shares the connections.
+            // A repository in another region is rare; its client shares the connections.
             let config = aws_sdk_ecr::config::Builder::from(&self.config)
                 .region(Region::new(repository.region.clone()))
                 .build();
@@ -93,7 +93,7 @@ impl App {
             ecr,
             self.http.clone(),
             repository.clone(),
-            patience,
+            retry_window,
             log.clone(),
         )
     }
@@ -105,7 +105,7 @@ impl App {
     }
 }
 
-/// How the SDK tries again by itself.
+/// The SDK's own retry settings.
 #[must_use]
 pub fn retries(pace: Pace) -> RetryConfig {
     RetryConfig::standard()

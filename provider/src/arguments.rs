@@ -1,31 +1,31 @@
-//! The builder's arguments as a build's environment has them: one line, in as many variables as it takes.
-//! In: arguments. Out: the variables' values. Pure. The buildspec of the construct reads them back.
+//! Encodes the builder's arguments as one line in as many environment variables as needed.
+//! In: arguments. Out: the values of the variables. Pure. The construct's buildspec decodes them.
 
 use std::fmt::Write;
 
-/// CodeBuild takes no longer value: "EnvironmentVariable should be at most 4096 characters".
+/// CodeBuild's limit: "EnvironmentVariable should be at most 4096 characters".
 pub const VARIABLE_CHARS: usize = 4_096;
-/// A page of 100 builds has all of their variables, and is held whole.
+/// Bounds memory: a page of 100 builds contains all of their variables.
 pub const VARIABLES_MAX: usize = 8;
-/// What all arguments may take together.
+/// The limit for all arguments together.
 pub const CHARS_MAX: usize = VARIABLES_MAX * VARIABLE_CHARS;
 
-/// Between two arguments, which never hold it.
+/// Separates arguments; never occurs in an encoded argument.
 const SEPARATOR: &str = ",";
 
-/// The values: percent-encoded arguments with commas in between, cut wherever a variable is full. Nothing in them means anything to a
-/// shell, or can be lost at the end of a line.
+/// Percent-encodes the arguments, joins them with commas, and splits the text at the variables' size limit. The result has no
+/// shell metacharacters and no trailing white space.
 #[must_use]
 pub fn encode(arguments: &[String]) -> Vec<String> {
     let text = text(arguments);
-    // All of it is ASCII.
+    // The text is ASCII.
     let parts = text.as_bytes().chunks(VARIABLE_CHARS);
     parts
         .map(|part| String::from_utf8_lossy(part).into_owned())
         .collect()
 }
 
-/// How many characters all of the arguments take.
+/// The encoded length of all arguments.
 #[must_use]
 pub fn chars(arguments: &[String]) -> usize {
     text(arguments).len()
@@ -55,7 +55,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_shell_could_read_is_encoded() {
+    fn shell_metacharacters_are_encoded() {
         let arguments = owned(&[
             "index",
             "h.example/a:v1",

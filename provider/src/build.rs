@@ -1,5 +1,5 @@
-//! Builds of the CodeBuild project: started, found again, watched, stopped.
-//! In: names and the builder's arguments. Out: what CodeBuild knows of a build, in our words. Decides nothing.
+//! Builds of the CodeBuild project: start, find, watch and stop them.
+//! In: names and the builder's arguments. Out: the state of a build, as our own types. Makes no decisions.
 
 mod ending;
 
@@ -15,16 +15,16 @@ pub use ending::{End, Ending, FailedPhase};
 
 use crate::{
     call::{CallError, Named},
-    event::Sender,
+    event::RequestContext,
     plan::KnownBuild,
 };
 
 const ARGUMENTS: &str = "SOCI_ARGUMENTS";
 const REQUEST_ID: &str = "SOCI_REQUEST_ID";
 const RESOURCE: &str = "SOCI_RESOURCE";
-/// There only where the request is answered at the build's start.
-const NOBODY_WAITS: &str = "SOCI_NOBODY_WAITS";
-/// There only on a request's second build.
+/// Set only if the response does not wait for the build (`WaitForIndex` is `false`).
+const BACKGROUND: &str = "SOCI_BACKGROUND";
+/// Set only on the second build of a request.
 const ATTEMPT: &str = "SOCI_ATTEMPT";
 
 /// The builds of a project.
@@ -35,30 +35,30 @@ pub struct Builds {
     pub project: String,
 }
 
-/// A build that is to be started.
+/// A build to start.
 #[derive(Clone, Copy, Debug)]
-pub struct Order<'a> {
-    /// Whose it is.
-    pub sender: &'a Sender,
-    /// The builder's arguments, as the environment has them.
+pub struct BuildRequest<'a> {
+    /// The request it belongs to.
+    pub context: &'a RequestContext,
+    /// The builder's arguments, encoded for environment variables.
     pub arguments: &'a [String],
     /// 1 for the request's first build.
     pub attempt: u8,
-    /// Whether the request is answered at the build's end.
+    /// Whether the response waits for the build to end.
     pub is_waited_for: bool,
 }
 
-/// A build, as far as it is known.
+/// The state of a build.
 #[derive(Clone, Debug)]
 pub enum State {
-    /// It has not ended.
+    /// Not complete yet.
     Running {
         /// Its phase.
         phase: String,
     },
-    /// It has.
+    /// Complete.
     Ended(Ending),
-    /// CodeBuild does not know it: not yet, or not any more.
+    /// Not found in CodeBuild: not visible yet, or deleted.
     Unknown,
 }
 
@@ -72,10 +72,10 @@ impl Builds {
         }
     }
 
-    /// The latest builds, at most a page of 100: those of a request that is still waited for are among them.
+    /// The latest builds, at most one page of 100. That includes all builds of a pending request.
     ///
     /// # Errors
-    /// Where CodeBuild does not answer.
+    /// If the call fails.
     pub async fn latest(&self) -> Result<Vec<KnownBuild>, CallError> {
         let listed = self
             .client
@@ -99,11 +99,11 @@ impl Builds {
         Ok(builds.builds().iter().filter_map(known).collect())
     }
 
-    /// Starts a build for a request and gives its id; the same request within minutes gives the same build.
+    /// Starts a build and returns its id. Repeating the call within minutes returns the same build (idempotency token).
     ///
     /// # Errors
-    /// Where CodeBuild does not start it.
-    pub async fn start(&self, order: &Order<'_>) -> Result<String, CallError> {
+    /// If CodeBuild does not start it.
+    pub async fn start(&self, build_request: &BuildRequest<'_>) -> Result<String, CallError> {
         const OPERATION: &str = "CodeBuild StartBuild";
         let variable = |name: &str, value: &str| {
             EnvironmentVariable::builder()
@@ -113,40 +113,40 @@ impl Builds {
                 .build()
                 .map_err(|error| CallError::new(OPERATION, error.to_string()))
         };
-        let sender = order.sender;
+        let context = build_request.context;
         let mut variables = Vec::new();
-        for (at, part) in order.arguments.iter().enumerate() {
+        for (at, part) in build_request.arguments.iter().enumerate() {
             let name = match at {
                 0 => ARGUMENTS.to_owned(),
                 _ => format!("{ARGUMENTS}_{}", at + 1),
             };
             variables.push(variable(&name, part)?);
         }
-        variables.push(variable(REQUEST_ID, &sender.request_id)?);
-        variables.push(variable(RESOURCE, &sender.resource())?);
-        if !order.is_waited_for {
-            variables.push(variable(NOBODY_WAITS, "true")?);
+        variables.push(variable(REQUEST_ID, &context.request_id)?);
+        variables.push(variable(RESOURCE, &context.resource())?);
+        if !build_request.is_waited_for {
+            variables.push(variable(BACKGROUND, "true")?);
         }
-        if order.attempt > 1 {
-            variables.push(variable(ATTEMPT, &order.attempt.to_string())?);
+        if build_request.attempt > 1 {
+            variables.push(variable(ATTEMPT, &build_request.attempt.to_string())?);
         }
         let started = self
             .client
             .start_build()
             .project_name(&self.project)
-            .idempotency_token(token(order))
+            .idempotency_token(token(build_request))
             .set_environment_variables_override(Some(variables))
             .send()
             .await
             .named(OPERATION)?;
         let id = started.build_value.and_then(|build| build.id);
-        id.ok_or_else(|| CallError::new(OPERATION, "the answer names no build"))
+        id.ok_or_else(|| CallError::new(OPERATION, "the response contains no build id"))
     }
 
-    /// Looks at a build.
+    /// Gets the state of a build.
     ///
     /// # Errors
-    /// Where CodeBuild does not answer.
+    /// If the call fails.
     pub async fn look(&self, id: &str) -> Result<State, CallError> {
         let builds = self
             .client
@@ -158,10 +158,10 @@ impl Builds {
         Ok(builds.builds().first().map_or(State::Unknown, State::of))
     }
 
-    /// Has a build stopped; one that has ended stays as it is. Gives its state, which may still be a running one.
+    /// Requests that a build stops and returns its state, which may still be running. A completed build is not changed.
     ///
     /// # Errors
-    /// Where CodeBuild does not do so.
+    /// If CodeBuild does not stop it.
     pub async fn stop(&self, id: &str) -> Result<State, CallError> {
         let stopped = self.client.stop_build().id(id).send().await;
         match stopped.named("CodeBuild StopBuild") {
@@ -171,14 +171,14 @@ impl Builds {
     }
 }
 
-/// The same for every delivery of a request.
-fn token(order: &Order<'_>) -> String {
-    let sender = order.sender;
-    let names = [&sender.stack_id, &sender.logical_id, &sender.request_id];
-    // No name has a line break, so that no two requests have one text.
+/// The same for every delivery of the same event.
+fn token(build_request: &BuildRequest<'_>) -> String {
+    let context = build_request.context;
+    let names = [&context.stack_id, &context.logical_id, &context.request_id];
+    // The names have no line breaks, so the text is unique per request.
     let mut text = names.map(String::as_str).join("\n");
-    if order.attempt > 1 {
-        text += &format!("\n{}", order.attempt);
+    if build_request.attempt > 1 {
+        text += &format!("\n{}", build_request.attempt);
     }
     Digest::of(text.as_bytes()).hex()
 }
@@ -190,7 +190,7 @@ fn variable<'a>(build: &'a Build, name: &str) -> Option<&'a str> {
     Some(found.value())
 }
 
-/// Which of its request's builds it is.
+/// Whether it is the first or the second build of its request.
 fn attempt(build: &Build) -> u8 {
     let attempt = variable(build, ATTEMPT).and_then(|attempt| attempt.parse().ok());
     attempt.unwrap_or(1)
@@ -207,6 +207,6 @@ fn known(build: &Build) -> Option<KnownBuild> {
             .start_time()
             .and_then(|time| SystemTime::try_from(*time).ok()),
         is_running: matches!(build.build_status(), Some(StatusType::InProgress) | None),
-        is_waited_for: variable(build, NOBODY_WAITS).is_none(),
+        is_waited_for: variable(build, BACKGROUND).is_none(),
     })
 }

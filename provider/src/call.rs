@@ -1,5 +1,5 @@
-//! Calls to AWS that failed: which one, why, and whether to try again.
-//! In: the SDK's errors. Out: one plain sentence, and a class. Knows no service.
+//! Failed AWS calls: which operation failed, why, and whether to retry it.
+//! In: SDK errors. Out: one sentence and a retry class. Independent of any one service.
 
 use std::{error::Error, future::Future};
 
@@ -9,19 +9,19 @@ use aws_sdk_codebuild::{
 };
 use soci_index::run::chain;
 
-use crate::{log::Log, pace::Patience};
+use crate::{log::Log, pace::RetryWindow};
 
-/// What to hope for.
+/// Whether a retry can succeed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Hope {
-    /// Not allowed: rights that were given a moment ago are not known everywhere for up to a minute.
-    Right,
-    /// The service is busy or out of reach for now.
-    Calm,
-    /// A quota is used up; what uses it may end.
+pub enum RetryClass {
+    /// Access denied. New IAM permissions take up to a minute to propagate.
+    AccessDenied,
+    /// Throttling, a server error or a network error.
+    Transient,
+    /// A quota is exhausted. Capacity may become free.
     Quota,
-    /// None.
-    None,
+    /// A retry cannot succeed.
+    Permanent,
 }
 
 /// A call that failed.
@@ -29,24 +29,24 @@ pub enum Hope {
 #[error("{operation}: {why}")]
 pub struct CallError {
     operation: &'static str,
-    /// The service's code and message, or the connection's story: the SDK's own chain says "service error" first.
+    /// The service's error code and message, or the connection error. The SDK's own chain begins with "service error".
     why: String,
     code: String,
-    hope: Hope,
+    retry_class: RetryClass,
 }
 
 impl CallError {
-    /// A call whose answer cannot be used.
+    /// The response cannot be used; a retry does not help.
     pub fn new(operation: &'static str, why: impl Into<String>) -> Self {
         Self {
             operation,
             why: why.into(),
             code: String::new(),
-            hope: Hope::None,
+            retry_class: RetryClass::Permanent,
         }
     }
 
-    /// One that the service refuses in an answer that is else well, by a code.
+    /// The service reports an error code inside a successful response.
     pub fn refused(operation: &'static str, code: &str, why: impl Into<String>) -> Self {
         Self {
             code: code.to_owned(),
@@ -54,33 +54,33 @@ impl CallError {
         }
     }
 
-    /// The same, where trying again may help.
-    pub fn busy(operation: &'static str, why: impl Into<String>) -> Self {
+    /// A retry may help.
+    pub fn transient(operation: &'static str, why: impl Into<String>) -> Self {
         Self {
-            hope: Hope::Calm,
+            retry_class: RetryClass::Transient,
             ..Self::new(operation, why)
         }
     }
 
-    /// Whether to try again.
+    /// Whether a retry can succeed.
     #[must_use]
-    pub fn hope(&self) -> Hope {
-        self.hope
+    pub fn retry_class(&self) -> RetryClass {
+        self.retry_class
     }
 
-    /// Whether the service has no room for it now, and may have later.
+    /// Whether the service may accept the same call later.
     #[must_use]
-    pub fn is_refused_for_now(&self) -> bool {
-        matches!(self.hope, Hope::Quota | Hope::Calm)
+    pub fn is_temporary(&self) -> bool {
+        matches!(self.retry_class, RetryClass::Quota | RetryClass::Transient)
     }
 
-    /// Whether the image is there, and nobody can have it: it was archived.
+    /// Whether the image exists but cannot be pulled because it is archived.
     #[must_use]
     pub fn is_inaccessible(&self) -> bool {
         self.code == "ImageInaccessible"
     }
 
-    /// Whether the service said that what was asked about does not exist.
+    /// Whether the requested resource does not exist.
     #[must_use]
     pub fn is_not_found(&self) -> bool {
         matches!(
@@ -90,9 +90,9 @@ impl CallError {
     }
 }
 
-/// Gives an SDK's result the name of its operation.
+/// Adds the name of the operation to an SDK result.
 pub trait Named<T> {
-    /// `operation` is for people: `CodeBuild StartBuild`.
+    /// `operation` appears in messages, for example `CodeBuild StartBuild`.
     fn named(self, operation: &'static str) -> Result<T, CallError>;
 }
 
@@ -109,57 +109,59 @@ where
                     operation,
                     why: format!("{code}: {message}"),
                     code: code.to_owned(),
-                    hope: hope(refused.raw().status().as_u16(), code, message),
+                    retry_class: retry_class(refused.raw().status().as_u16(), code, message),
                 }
             }
             SdkError::ConstructionFailure(_) => CallError::new(operation, chain(&error)),
-            _ => CallError::busy(operation, chain(&error)),
+            _ => CallError::transient(operation, chain(&error)),
         })
     }
 }
 
-fn hope(status: u16, code: &str, message: &str) -> Hope {
+fn retry_class(status: u16, code: &str, message: &str) -> RetryClass {
     match code {
-        "AccountLimitExceededException" => Hope::Quota,
-        "AccessDeniedException" | "AccessDenied" | "UnrecognizedClientException" => Hope::Right,
-        // A role that was made a moment ago cannot be assumed by the service yet.
+        "AccountLimitExceededException" => RetryClass::Quota,
+        "AccessDeniedException" | "AccessDenied" | "UnrecognizedClientException" => {
+            RetryClass::AccessDenied
+        }
+        // The service cannot assume a newly created role yet.
         "InvalidInputException"
             if message.contains("not authorized") || message.contains("AssumeRole") =>
         {
-            Hope::Right
+            RetryClass::AccessDenied
         }
-        _ if status == 429 || status >= 500 => Hope::Calm,
-        _ if code.contains("Throttl") || code.contains("TooManyRequests") => Hope::Calm,
+        _ if status == 429 || status >= 500 => RetryClass::Transient,
+        _ if code.contains("Throttl") || code.contains("TooManyRequests") => RetryClass::Transient,
         "RequestLimitExceeded"
         | "LimitExceededException"
         | "ServerException"
-        | "ServiceException" => Hope::Calm,
-        _ => Hope::None,
+        | "ServiceException" => RetryClass::Transient,
+        _ => RetryClass::Permanent,
     }
 }
 
-/// Makes a call until it is well, without hope, or out of patience.
+/// Repeats a call until it succeeds, fails permanently, or the retry window ends.
 ///
 /// # Errors
-/// The last one.
-pub async fn patiently<T, F>(
-    patience: &Patience,
+/// The last error.
+pub async fn with_retries<T, F>(
+    retry_window: &RetryWindow,
     log: &Log,
     call: impl Fn() -> F,
 ) -> Result<T, CallError>
 where
     F: Future<Output = Result<T, CallError>>,
 {
-    let mut tries = patience.tries();
+    let mut tries = retry_window.tries();
     let mut said = None;
     loop {
         let error = match call().await {
-            Err(error) if error.hope != Hope::None => error,
+            Err(error) if error.retry_class != RetryClass::Permanent => error,
             other => return other,
         };
-        if said != Some(error.hope) {
-            log.say(format_args!("{error}; trying again"));
-            said = Some(error.hope);
+        if said != Some(error.retry_class) {
+            log.info(format_args!("{error}; retrying"));
+            said = Some(error.retry_class);
         }
         if !tries.again().await {
             return Err(error);
@@ -172,39 +174,53 @@ mod tests {
     use super::*;
 
     #[test]
-    fn codes_say_what_to_hope_for() {
+    fn error_codes_are_classified_for_retries() {
         for (status, code, message, expected) in [
             (
                 400,
                 "AccessDeniedException",
                 "User: … is not authorized",
-                Hope::Right,
+                RetryClass::AccessDenied,
             ),
             (
                 400,
                 "InvalidInputException",
                 "CodeBuild is not authorized to perform: sts:AssumeRole",
-                Hope::Right,
+                RetryClass::AccessDenied,
             ),
             (
                 400,
                 "InvalidInputException",
                 "Project name is too long",
-                Hope::None,
+                RetryClass::Permanent,
             ),
-            (400, "ThrottlingException", "Rate exceeded", Hope::Calm),
-            (429, "", "", Hope::Calm),
-            (503, "ServiceUnavailable", "", Hope::Calm),
+            (
+                400,
+                "ThrottlingException",
+                "Rate exceeded",
+                RetryClass::Transient,
+            ),
+            (429, "", "", RetryClass::Transient),
+            (503, "ServiceUnavailable", "", RetryClass::Transient),
             (
                 400,
                 "AccountLimitExceededException",
                 "Cannot have more than 1",
-                Hope::Quota,
+                RetryClass::Quota,
             ),
-            (400, "RepositoryNotFoundException", "", Hope::None),
-            (400, "ResourceNotFoundException", "", Hope::None),
+            (
+                400,
+                "RepositoryNotFoundException",
+                "",
+                RetryClass::Permanent,
+            ),
+            (400, "ResourceNotFoundException", "", RetryClass::Permanent),
         ] {
-            assert_eq!(hope(status, code, message), expected, "{code} {message}");
+            assert_eq!(
+                retry_class(status, code, message),
+                expected,
+                "{code} {message}"
+            );
         }
     }
 }

@@ -1,5 +1,5 @@
-//! Delivery: the one PUT that CloudFormation waits for, tried until it is taken.
-//! In: the address and the body. Out: delivered, or out of time. Tells neither.
+//! Delivery: the PUT that CloudFormation waits for, retried until it succeeds.
+//! In: the response URL and the body. Out: delivered, or out of time. Logs neither input.
 
 use std::time::Duration;
 
@@ -13,23 +13,23 @@ use crate::{
     response_url::ResponseUrl,
 };
 
-/// The storage behind the address answers in milliseconds.
+/// S3 normally responds within milliseconds.
 const PUT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Nobody has taken the answer.
+/// The response could not be delivered.
 #[derive(Debug, thiserror::Error)]
-#[error("the answer could not be delivered to {to} in {tries} tries: {why}")]
+#[error("cannot deliver the response to {to} after {tries} attempts: {why}")]
 pub struct Undelivered {
     to: ResponseUrl,
     tries: u32,
     why: String,
 }
 
-/// Delivers `body`, trying again until there is no time for it.
+/// Delivers `body`, with retries until the time is over.
 ///
 /// # Errors
-/// Where nobody took it until then. An address that will never take it (it has expired) is no error: trying once more, in
-/// another invocation, would not help.
+/// If it could not be delivered in time. An expired URL is not an error: a retry in another
+/// invocation would not help.
 pub async fn deliver(
     http: &reqwest::Client,
     to: &ResponseUrl,
@@ -43,7 +43,7 @@ pub async fn deliver(
     loop {
         tries += 1;
         let left = until.saturating_duration_since(Instant::now());
-        // The address is signed for an empty type.
+        // The URL is signed for an empty content type.
         let put = http
             .put(to.secret().clone())
             .header(CONTENT_TYPE, "")
@@ -52,18 +52,18 @@ pub async fn deliver(
             .send()
             .await;
         let why = match put {
-            Ok(answer) if answer.status().is_success() => {
-                log.say(format_args!("the answer is delivered, with try {tries}"));
+            Ok(response) if response.status().is_success() => {
+                log.info(format_args!("response delivered on attempt {tries}"));
                 return Ok(());
             }
-            Ok(answer) if is_final(answer.status()) => {
-                log.say(format_args!(
-                    "{to} refuses the answer for good: {}",
-                    answer.status()
+            Ok(response) if is_final(response.status()) => {
+                log.info(format_args!(
+                    "{to} rejected the response and a retry will not help: {}",
+                    response.status()
                 ));
                 return Ok(());
             }
-            Ok(answer) => format!("it answered {}", answer.status()),
+            Ok(response) => format!("HTTP status {}", response.status()),
             Err(error) => chain(&error.without_url()),
         };
         let pause = pauses.take();
@@ -75,8 +75,8 @@ pub async fn deliver(
             });
         }
         if tries == 1 {
-            log.say(format_args!(
-                "{to} does not take the answer: {why}; trying again"
+            log.info(format_args!(
+                "cannot deliver the response to {to} yet: {why}; retrying"
             ));
         }
         sleep(pause).await;

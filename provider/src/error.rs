@@ -1,76 +1,76 @@
-//! Why a request failed: one enum, each variant a plain sentence, the cause behind it. What CloudFormation's user reads.
+//! Why a request failed. The user reads these texts in the stack's events.
 
 use std::fmt;
 
 use soci_index::run;
 
-use crate::{call::CallError, kept::NotKept, properties::Refused};
+use crate::{call::CallError, orphaned_index::NoUsableIndex, properties::InvalidProperty};
 
 /// Why a request failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The event.
-    #[error("the event cannot be understood: {0}")]
+    /// Invalid event.
+    #[error("cannot parse the event: {0}")]
     Event(String),
-    /// A property.
+    /// Invalid property.
     #[error(transparent)]
-    Property(#[from] Refused),
-    /// The image, or what of an index is there.
+    Property(#[from] InvalidProperty),
+    /// The image or its index cannot be read.
     #[error("cannot read the image {image}")]
     Image {
-        /// Its whole name.
+        /// The full image reference.
         image: String,
         /// Why.
         source: Box<run::Error>,
     },
-    /// The image is gone, and there is no index of it that could stand for it.
+    /// The image was deleted, and no complete index of it can be used instead.
     #[error("cannot read the image {image}, {why}")]
     Gone {
-        /// Its whole name.
+        /// The full image reference.
         image: String,
-        /// What is under the output tag.
-        why: Box<NotKept>,
-        /// Why it cannot be read.
+        /// Why the output tag cannot be used.
+        why: Box<NoUsableIndex>,
+        /// Why the image cannot be read.
         source: Box<run::Error>,
     },
-    /// A right that is missing where nothing else fails.
-    #[error("cannot tell whether the index of {image} is there")]
+    /// Access denied while checking for an existing index.
+    #[error("cannot check whether {image} is already indexed")]
     Rights {
         /// The image.
         image: String,
-        /// What is denied.
+        /// The denied call.
         source: CallError,
     },
-    /// The project's builds.
-    #[error("cannot look for builds of the project {project}")]
+    /// Builds cannot be listed.
+    #[error("cannot list builds of project {project}")]
     Builds {
         /// The project.
         project: String,
         /// Why.
         source: CallError,
     },
-    /// The build was not started.
-    #[error("cannot start a build of the project {project}")]
+    /// The build cannot be started.
+    #[error("cannot start a build of project {project}")]
     Start {
         /// The project.
         project: String,
         /// Why.
         source: CallError,
     },
-    /// The build was not started, and would have been in another account.
+    /// The build cannot be started because of the account's quota.
     #[error(
-        "cannot start a build of the project {project}: the account's CodeBuild quota of concurrently running builds is used up \
+        "cannot start a build of project {project}: the account's CodeBuild quota of concurrently running builds is used up \
          or 0; deploy again when other builds have ended, or request an increase under Service Quotas, AWS CodeBuild, \
          \"Concurrently running builds\""
     )]
     Quota {
         /// The project.
         project: String,
-        /// What CodeBuild says.
+        /// CodeBuild's error.
         source: CallError,
     },
-    /// The build was started, and is out of sight.
-    #[error("cannot watch the build {build}")]
+    /// The build was started, but its status cannot be read.
+    #[error("cannot get the status of build {build}")]
     Watch {
         /// The build.
         build: String,
@@ -80,29 +80,27 @@ pub enum Error {
     /// The build ended without an index.
     #[error(transparent)]
     Build(#[from] BuildFailed),
-    /// There is no index, and that is to fail.
+    /// There is no index, and the properties ask for a failure.
     #[error("{0}")]
     NoIndex(&'static str),
-    /// CloudFormation will not wait any longer.
-    #[error(
-        "there is no index after {minutes} minutes, and CloudFormation waits no longer{stopped}"
-    )]
+    /// The deadline is reached.
+    #[error("timed out after {minutes} minutes waiting for the index{stopped}")]
     OutOfTime {
-        /// How long it took so far.
+        /// Minutes since the event.
         minutes: u64,
-        /// What became of the build.
+        /// Whether the build was stopped.
         stopped: String,
     },
     /// The next invocation could not be started.
-    #[error("the time of this invocation is over, and the next one cannot be started")]
+    #[error("the Lambda invocation is about to time out and the next one cannot be started")]
     HandOver(#[source] CallError),
     /// A bug.
-    #[error("the provider failed inside; this is a bug: {0}")]
+    #[error("internal error in the provider; please report it: {0}")]
     Panic(String),
 }
 
 impl Error {
-    /// The log of the build, where there is one.
+    /// The link to the build's log, if there is one.
     #[must_use]
     pub fn log_link(&self) -> Option<&str> {
         match self {
@@ -117,11 +115,11 @@ impl Error {
 pub struct BuildFailed {
     /// The build.
     pub build: String,
-    /// The builder's own words.
+    /// The builder's own error message.
     pub said: Option<String>,
-    /// How CodeBuild says it ended.
+    /// The build's status as text.
     pub how: String,
-    /// Where the build's log is to be seen.
+    /// The link to the build's log.
     pub log_link: Option<String>,
 }
 
@@ -130,6 +128,6 @@ impl fmt::Display for BuildFailed {
         if let Some(said) = &self.said {
             write!(f, "{said}; ")?;
         }
-        write!(f, "the build {} {}", self.build, self.how)
+        write!(f, "build {} {}", self.build, self.how)
     }
 }

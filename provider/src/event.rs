@@ -1,6 +1,6 @@
-//! Events: CloudFormation's request, or our own continuation of one. Parsing only.
-//! In: the payload of an invocation. Out: what is asked for, by whom, and where the answer goes. A payload that cannot be read is
-//! still answered where it says where to.
+//! Events: a CloudFormation request, or our own continuation of one. Parsing only.
+//! In: the payload of an invocation. Out: the request and its context. An invalid event
+//! still gets a response if it contains a response URL.
 
 use std::{
     fmt,
@@ -11,87 +11,87 @@ use serde_json::{Map, Value, json};
 
 use crate::response_url::ResponseUrl;
 
-/// The one key of a continuation; CloudFormation's events have none like it.
+/// The only key of a continuation; CloudFormation events do not have it.
 const CONTINUATION: &str = "SociIndexBuildContinuation";
 
 /// Properties as CloudFormation sends them.
 pub type RawProperties = Map<String, Value>;
 
-/// What an invocation is about.
+/// The parsed payload of an invocation.
 #[derive(Clone, Debug)]
 pub struct Incoming {
     /// The request.
     pub event: Event,
-    /// What an earlier invocation knew; none where this is the first.
+    /// State of the previous invocation; `None` in the first one.
     pub resumed: Option<Resumed>,
 }
 
-/// A request of CloudFormation.
+/// A CloudFormation request.
 #[derive(Clone, Debug)]
 pub struct Event {
-    /// What is asked for.
+    /// The request type and its properties.
     pub kind: Kind,
-    /// Who asks.
-    pub sender: Sender,
+    /// The request context.
+    pub context: RequestContext,
     raw: Raw,
 }
 
-/// What is asked for.
+/// The request type and its properties.
 #[derive(Clone, Debug)]
 pub enum Kind {
     /// A new resource.
     Create(RawProperties),
     /// A resource with other properties.
     Update {
-        /// The properties from now on.
+        /// The new properties.
         new: RawProperties,
-        /// Those until now.
+        /// The old properties.
         old: RawProperties,
     },
-    /// No resource any more.
+    /// Deletes the resource.
     Delete(RawProperties),
 }
 
-/// Who asks, and where the answer goes.
+/// The ids of a request, and its response URL.
 #[derive(Clone, Debug)]
-pub struct Sender {
+pub struct RequestContext {
     /// The stack.
     pub stack_id: String,
-    /// The resource's name in the template.
+    /// The logical resource id.
     pub logical_id: String,
-    /// The request's own id.
+    /// The request id.
     pub request_id: String,
-    /// The resource as we named it; none on Create.
+    /// The physical resource id; `None` on Create.
     pub physical_id: Option<String>,
-    /// Where the answer goes.
+    /// The response URL.
     pub response_url: ResponseUrl,
 }
 
-/// What an invocation hands over to the next.
+/// The state that an invocation passes to the next one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Resumed {
-    /// The build to watch, where there is one.
+    /// The build to watch, if any.
     pub build_id: Option<String>,
-    /// When the event was made.
+    /// When CloudFormation created the event.
     pub made: SystemTime,
-    /// When there must be an answer.
-    pub answer_by: SystemTime,
-    /// Until when to be patient with what must become ready.
-    pub patient_until: SystemTime,
-    /// Until when to ask for a build that is refused, while none of the project runs.
+    /// The deadline for the response.
+    pub respond_by: SystemTime,
+    /// Until when failed calls are retried.
+    pub retry_until: SystemTime,
+    /// Until when a rejected StartBuild is retried while no build of the project runs.
     pub start_by: SystemTime,
 }
 
-/// A payload that cannot be read.
+/// A payload that cannot be parsed.
 #[derive(Debug)]
-pub struct Unreadable {
-    /// Who is to be told, where the payload says it.
-    pub sender: Option<Box<Sender>>,
-    /// What is wrong with it; nothing secret.
+pub struct InvalidEvent {
+    /// Where to respond, if the payload contains it.
+    pub context: Option<Box<RequestContext>>,
+    /// What is wrong; contains no secret.
     pub why: String,
 }
 
-/// The event as it came; holds the address of the answer.
+/// The original event; contains the response URL.
 #[derive(Clone)]
 struct Raw(Value);
 
@@ -102,13 +102,15 @@ impl fmt::Debug for Raw {
 }
 
 impl Incoming {
-    /// Reads a payload.
+    /// Parses a payload.
     ///
     /// # Errors
-    /// Where it is no event, or one of an unknown kind.
-    pub fn parse(payload: Value) -> Result<Self, Unreadable> {
+    /// If it is not an event, or has an unknown request type.
+    pub fn parse(payload: Value) -> Result<Self, InvalidEvent> {
         let Value::Object(mut fields) = payload else {
-            return Err(Unreadable::by_nobody("the event is no JSON object"));
+            return Err(InvalidEvent::without_context(
+                "the event is not a JSON object",
+            ));
         };
         let Some(continuation) = fields.remove(CONTINUATION) else {
             let event = Event::parse(fields)?;
@@ -118,10 +120,14 @@ impl Incoming {
             });
         };
         let Value::Object(mut continuation) = continuation else {
-            return Err(Unreadable::by_nobody("the continuation is no JSON object"));
+            return Err(InvalidEvent::without_context(
+                "the continuation is not a JSON object",
+            ));
         };
         let Some(Value::Object(event)) = continuation.remove("event") else {
-            return Err(Unreadable::by_nobody("the continuation has no event"));
+            return Err(InvalidEvent::without_context(
+                "the continuation has no event",
+            ));
         };
         let event = Event::parse(event)?;
         let time = |name: &str| {
@@ -129,22 +135,22 @@ impl Incoming {
             UNIX_EPOCH.checked_add(Duration::from_millis(millis))
         };
         let times = (time("made"), time("answerBy"), time("patientUntil"));
-        let (Some(made), Some(answer_by), Some(patient_until)) = times else {
-            return Err(Unreadable {
-                sender: Some(Box::new(event.sender)),
+        let (Some(made), Some(respond_by), Some(retry_until)) = times else {
+            return Err(InvalidEvent {
+                context: Some(Box::new(event.context)),
                 why: "the continuation has no deadline".to_owned(),
             });
         };
-        // One of an earlier version of this function has none.
-        let start_by = time("startBy").unwrap_or(patient_until);
+        // Missing in continuations of earlier versions of this function.
+        let start_by = time("startBy").unwrap_or(retry_until);
         let build_id = continuation.get("buildId").and_then(Value::as_str);
         Ok(Self {
             event,
             resumed: Some(Resumed {
                 build_id: build_id.map(str::to_owned),
                 made,
-                answer_by,
-                patient_until,
+                respond_by,
+                retry_until,
                 start_by,
             }),
         })
@@ -152,18 +158,18 @@ impl Incoming {
 }
 
 impl Event {
-    fn parse(fields: Map<String, Value>) -> Result<Self, Unreadable> {
-        let sender = Sender::parse(&fields)?;
+    fn parse(fields: Map<String, Value>) -> Result<Self, InvalidEvent> {
+        let context = RequestContext::parse(&fields)?;
         let refuse = |why| {
-            Err(Unreadable {
-                sender: Some(Box::new(sender.clone())),
+            Err(InvalidEvent {
+                context: Some(Box::new(context.clone())),
                 why,
             })
         };
         let missing = [
-            ("StackId", &sender.stack_id),
-            ("LogicalResourceId", &sender.logical_id),
-            ("RequestId", &sender.request_id),
+            ("StackId", &context.stack_id),
+            ("LogicalResourceId", &context.logical_id),
+            ("RequestId", &context.request_id),
         ];
         if let Some((name, _)) = missing.iter().find(|(_, value)| value.is_empty()) {
             return refuse(format!("the event has no {name}"));
@@ -176,33 +182,33 @@ impl Event {
         let kind = match (fields.get("RequestType").and_then(Value::as_str), new) {
             (Some("Create"), Some(new)) => Kind::Create(new),
             (Some("Update"), Some(new)) => {
-                if sender.physical_id.is_none() {
+                if context.physical_id.is_none() {
                     return refuse("the Update has no PhysicalResourceId".to_owned());
                 }
-                // Only a hint of what can be used again; without it, all is read.
+                // Only used to find layers to reuse; without it, all layers are read.
                 let old = properties("OldResourceProperties").unwrap_or_default();
                 Kind::Update { new, old }
             }
-            // Without properties there is less to delete, but a stack must go.
+            // Without properties less can be deleted, but stack deletion must not fail.
             (Some("Delete"), new) => Kind::Delete(new.unwrap_or_default()),
             (Some("Create" | "Update"), None) => {
                 return refuse("the event has no ResourceProperties".to_owned());
             }
             (Some(other), _) => {
                 return refuse(format!(
-                    "the RequestType {other:?} is unknown; known are Create, Update and Delete"
+                    "unknown RequestType {other:?}: expected Create, Update or Delete"
                 ));
             }
             (None, _) => return refuse("the event has no RequestType".to_owned()),
         };
         Ok(Self {
             kind,
-            sender,
+            context,
             raw: Raw(Value::Object(fields)),
         })
     }
 
-    /// The payload by which another invocation goes on with this event.
+    /// The payload with which another invocation continues this event.
     #[must_use]
     pub fn continuation(&self, resumed: &Resumed) -> Value {
         let millis = |time: SystemTime| {
@@ -213,13 +219,13 @@ impl Event {
             "event": self.raw.0,
             "buildId": resumed.build_id,
             "made": millis(resumed.made),
-            "answerBy": millis(resumed.answer_by),
-            "patientUntil": millis(resumed.patient_until),
+            "answerBy": millis(resumed.respond_by),
+            "patientUntil": millis(resumed.retry_until),
             "startBy": millis(resumed.start_by),
         } })
     }
 
-    /// The properties from now on.
+    /// The new properties.
     #[must_use]
     pub fn properties(&self) -> &RawProperties {
         match &self.kind {
@@ -228,12 +234,14 @@ impl Event {
     }
 }
 
-impl Sender {
-    fn parse(fields: &Map<String, Value>) -> Result<Self, Unreadable> {
+impl RequestContext {
+    fn parse(fields: &Map<String, Value>) -> Result<Self, InvalidEvent> {
         let text = |name: &str| fields.get(name).and_then(Value::as_str).map(str::to_owned);
         let Some(response_url) = text("ResponseURL").and_then(|url| ResponseUrl::parse(&url))
         else {
-            return Err(Unreadable::by_nobody("the event has no ResponseURL"));
+            return Err(InvalidEvent::without_context(
+                "the event has no ResponseURL",
+            ));
         };
         Ok(Self {
             stack_id: text("StackId").unwrap_or_default(),
@@ -244,17 +252,17 @@ impl Sender {
         })
     }
 
-    /// The resource's name for builds: the same for all of its requests.
+    /// The resource's unique name, the same for all of its requests.
     #[must_use]
     pub fn resource(&self) -> String {
         format!("{}/{}", self.stack_id, self.logical_id)
     }
 }
 
-impl Unreadable {
-    fn by_nobody(why: &str) -> Self {
+impl InvalidEvent {
+    fn without_context(why: &str) -> Self {
         Self {
-            sender: None,
+            context: None,
             why: why.to_owned(),
         }
     }
@@ -264,7 +272,7 @@ impl Unreadable {
 mod tests {
     use super::*;
 
-    fn read(text: &str) -> Result<Incoming, Unreadable> {
+    fn read(text: &str) -> Result<Incoming, InvalidEvent> {
         Incoming::parse(serde_json::from_str(text).unwrap())
     }
 
@@ -275,12 +283,12 @@ mod tests {
     }
 
     #[test]
-    fn each_kind_is_read() {
+    fn every_request_type_is_parsed() {
         let create = read(file!("create")).unwrap().event;
         assert!(matches!(&create.kind, Kind::Create(new) if new["InputImageTag"] == "v1"));
-        assert_eq!(create.sender.physical_id, None);
+        assert_eq!(create.context.physical_id, None);
         assert_eq!(
-            create.sender.resource(),
+            create.context.resource(),
             "arn:aws:cloudformation:us-east-1:123456789012:stack/Demo/0a1b/Index"
         );
         let update = read(file!("update")).unwrap().event;
@@ -295,7 +303,7 @@ mod tests {
         assert!(matches!(delete.kind, Kind::Delete(_)));
         assert!(
             delete
-                .sender
+                .context
                 .physical_id
                 .unwrap()
                 .starts_with("team/app:v1-soci@")
@@ -303,11 +311,14 @@ mod tests {
     }
 
     #[test]
-    fn a_continuation_reads_back_with_the_whole_event() {
+    fn a_continuation_round_trips_with_the_whole_event() {
         let incoming = read(file!("continuation")).unwrap();
         let resumed = incoming.resumed.unwrap();
         assert_eq!(resumed.build_id.as_deref(), Some("builder:0a1b"));
-        assert_eq!(resumed.answer_by, resumed.made + Duration::from_secs(3_300));
+        assert_eq!(
+            resumed.respond_by,
+            resumed.made + Duration::from_secs(3_300)
+        );
         let again = incoming.event.continuation(&resumed);
         assert_eq!(
             again,
@@ -322,29 +333,29 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_says_why_and_to_whom() {
+    fn an_invalid_event_has_a_reason_and_a_context() {
         for (text, why) in [
-            (file!("unknown-kind"), "\"Rename\" is unknown"),
+            (file!("unknown-kind"), "unknown RequestType \"Rename\""),
             (file!("no-properties"), "no ResourceProperties"),
             (file!("no-request-id"), "no RequestId"),
         ] {
-            let unreadable = read(text).unwrap_err();
-            assert!(unreadable.why.contains(why), "{}", unreadable.why);
-            assert_eq!(unreadable.sender.unwrap().logical_id, "Index");
+            let invalid = read(text).unwrap_err();
+            assert!(invalid.why.contains(why), "{}", invalid.why);
+            assert_eq!(invalid.context.unwrap().logical_id, "Index");
         }
         for (text, why) in [
             (file!("no-response-url"), "no ResponseURL"),
-            ("7", "no JSON object"),
+            ("7", "not a JSON object"),
             (r#"{"SociIndexBuildContinuation":{}}"#, "no event"),
         ] {
-            let unreadable = read(text).unwrap_err();
-            assert!(unreadable.why.contains(why), "{}", unreadable.why);
-            assert!(unreadable.sender.is_none());
+            let invalid = read(text).unwrap_err();
+            assert!(invalid.why.contains(why), "{}", invalid.why);
+            assert!(invalid.context.is_none());
         }
     }
 
     #[test]
-    fn a_delete_without_properties_is_one() {
+    fn a_delete_without_properties_is_valid() {
         let mut event: Value = serde_json::from_str(file!("delete")).unwrap();
         event["ResourceProperties"].take();
         let event = Incoming::parse(event).unwrap().event;
@@ -352,7 +363,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_that_is_printed_is_secret() {
+    fn debug_output_contains_no_secret() {
         for text in [file!("create"), file!("continuation")] {
             let printed = format!("{:?}", read(text).unwrap());
             assert!(printed.contains("s3.amazonaws.com/…?***"), "{printed}");

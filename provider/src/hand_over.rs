@@ -1,20 +1,20 @@
-//! The hand-over: an invocation whose time is nearly over starts the next one with what it knows.
+//! The hand-over: an invocation that is about to time out starts the next one and passes its state.
 
 use aws_sdk_lambda::{primitives::Blob, types::InvocationType};
 use tokio::time::Instant;
 
 use crate::{
     app::App,
-    call::{CallError, Named, patiently},
+    call::{CallError, Named, with_retries},
     event::{Event, Resumed},
     log::Log,
-    pace::Patience,
+    pace::RetryWindow,
 };
 
-/// Starts the next invocation, trying again until `until`.
+/// Starts the next invocation, with retries until `until`.
 ///
 /// # Errors
-/// Where Lambda does not take it.
+/// If Lambda does not accept it.
 pub async fn hand_over(
     app: &App,
     event: &Event,
@@ -23,8 +23,8 @@ pub async fn hand_over(
     log: &Log,
 ) -> Result<(), CallError> {
     let payload = event.continuation(resumed).to_string();
-    let patience = Patience::new(app.pace, until);
-    patiently(&patience, log, || async {
+    let retry_window = RetryWindow::new(app.pace, until);
+    with_retries(&retry_window, log, || async {
         let invoked = app
             .lambda
             .invoke()

@@ -1,5 +1,5 @@
-//! The guard: one invocation in, one answer or one hand-over out, whatever happens inside.
-//! In: a payload and when the invocation's time is over. Out: nothing, once the answer is delivered or the next invocation started.
+//! The guard: each invocation ends with exactly one response or one hand-over, even after a panic.
+//! In: a payload and the invocation's deadline. Out: nothing, once the response is delivered or the next invocation has started.
 
 use std::{any::Any, sync::Arc, time::SystemTime};
 
@@ -11,19 +11,19 @@ use tokio::{
 };
 
 use crate::{
-    answer::Answer,
     app::App,
-    call::patiently,
+    call::with_retries,
     delivery::{Undelivered, deliver},
     error::Error,
-    event::{Incoming, Resumed, Sender},
+    event::{Incoming, RequestContext, Resumed},
     hand_over::hand_over,
-    job::{Job, Noted},
+    job::{Job, Shared},
     log::Log,
-    pace::Patience,
-    plan::{self, Asked},
+    pace::RetryWindow,
+    plan::{self, RequestKey},
     properties,
-    schedule::{RESUMED_PATIENCE, Schedule, first, instant},
+    response::Response,
+    schedule::{RESUMED_RETRY_PERIOD, Schedule, first, instant},
     start::refused,
     stops::{STOP_TIMEOUT, Stops, said, stop},
     work::{Outcome, work},
@@ -32,7 +32,7 @@ use crate::{
 /// Handles an invocation that may run until `deadline`.
 ///
 /// # Errors
-/// Only where nobody takes the answer until then: so that Lambda runs the event once more.
+/// Only if the response could not be delivered, so that Lambda retries the event.
 pub async fn handle(
     app: &Arc<App>,
     payload: Value,
@@ -42,32 +42,32 @@ pub async fn handle(
     let schedule = Schedule::of(deadline.duration_since(now).unwrap_or_default());
     let incoming = match Incoming::parse(payload) {
         Ok(incoming) => incoming,
-        Err(unreadable) => {
-            let Some(sender) = unreadable.sender else {
-                Log::of("-").say(format_args!(
-                    "{}; there is nobody to answer",
-                    unreadable.why
+        Err(invalid) => {
+            let Some(context) = invalid.context else {
+                Log::of("-").info(format_args!(
+                    "{}; cannot respond without a response URL",
+                    invalid.why
                 ));
                 return Ok(());
             };
-            let log = Log::of(&sender.request_id);
-            let error = Error::Event(unreadable.why);
-            return send(app, &sender, &failure(&sender, &error), schedule, &log).await;
+            let log = Log::of(&context.request_id);
+            let error = Error::Event(invalid.why);
+            return send(app, &context, &failure(&context, &error), schedule, &log).await;
         }
     };
-    let log = Log::of(&incoming.event.sender.request_id);
+    let log = Log::of(&incoming.event.context.request_id);
     let resumed = incoming
         .resumed
         .clone()
         .unwrap_or_else(|| first(app.pace, &incoming.event, now));
     let job = Arc::new(job(app, incoming, &resumed, log));
-    let sender = &job.event.sender;
+    let context = &job.event.context;
     let work = {
         let (app, job) = (Arc::clone(app), Arc::clone(&job));
         async move { work(&app, &job).await }
     };
-    let answer = match guard(app, &job, &resumed, schedule, work).await {
-        Some(answer) => answer,
+    let response = match guard(app, &job, &resumed, schedule, work).await {
+        Some(response) => response,
         None => {
             let known = Resumed {
                 build_id: job.build.get(),
@@ -76,81 +76,81 @@ pub async fn handle(
             };
             match hand_over(app, &job.event, &known, schedule.hand_over_end, &job.log).await {
                 Ok(()) => {
-                    job.log.say("handed over to the next invocation");
+                    job.log.info("handed over to the next invocation");
                     finish_stops(&job, schedule).await;
                     return Ok(());
                 }
                 Err(error) => {
                     stop_own(app, &job, true).await;
-                    failure(sender, &Error::HandOver(error))
+                    failure(context, &Error::HandOver(error))
                 }
             }
         }
     };
-    let sent = send(app, sender, &answer, schedule, &job.log).await;
+    let sent = send(app, context, &response, schedule, &job.log).await;
     finish_stops(&job, schedule).await;
     sent
 }
 
-/// What is begun beside the work ends with the invocation.
+/// Waits for the background stops; nothing may outlive the invocation.
 async fn finish_stops(job: &Job, schedule: Schedule) {
     if timeout_at(schedule.delivery_end, job.stops.finish())
         .await
         .is_err()
     {
-        job.log.say("stopping older builds takes too long");
+        job.log.info("timed out stopping older builds");
     }
 }
 
 fn job(app: &App, incoming: Incoming, resumed: &Resumed, log: Log) -> Job {
-    let sender = &incoming.event.sender;
-    let asked = Asked {
-        request_id: sender.request_id.clone(),
-        resource: sender.resource(),
+    let context = &incoming.event.context;
+    let request_key = RequestKey {
+        request_id: context.request_id.clone(),
+        resource: context.resource(),
         made: resumed.made,
         attempt: 1,
     };
-    let patient_until =
-        instant(resumed.patient_until).max(Instant::now() + app.pace.of(RESUMED_PATIENCE));
+    let retry_until =
+        instant(resumed.retry_until).max(Instant::now() + app.pace.of(RESUMED_RETRY_PERIOD));
     Job {
-        asked,
-        patience: Patience::new(app.pace, patient_until),
+        request_key,
+        retry_window: RetryWindow::new(app.pace, retry_until),
         log,
-        build: Noted::new(resumed.build_id.clone()),
-        start_by: Noted::new(resumed.start_by),
-        refused: Noted::new(None),
+        build: Shared::new(resumed.build_id.clone()),
+        start_by: Shared::new(resumed.start_by),
+        refused: Shared::new(None),
         stops: Stops::default(),
         event: incoming.event,
     }
 }
 
-/// Does the work and gives the answer; `None` where the invocation's time was too short for it.
+/// Does the work and returns the response; `None` if the invocation's time was too short.
 async fn guard(
     app: &App,
     job: &Job,
     resumed: &Resumed,
     schedule: Schedule,
     work: impl Future<Output = Result<Outcome, Error>> + Send + 'static,
-) -> Option<Answer> {
-    let sender = &job.event.sender;
-    let answer_by = instant(resumed.answer_by);
+) -> Option<Response> {
+    let context = &job.event.context;
+    let respond_by = instant(resumed.respond_by);
     let mut task = tokio::spawn(work);
-    let error = match timeout_at(schedule.hand_over.min(answer_by), &mut task).await {
-        Ok(Ok(Ok(Outcome::Indexed(done)))) => return Some(Answer::done(sender, &done)),
+    let error = match timeout_at(schedule.hand_over.min(respond_by), &mut task).await {
+        Ok(Ok(Ok(Outcome::Indexed(done)))) => return Some(Response::done(context, &done)),
         Ok(Ok(Ok(Outcome::Started(done, note)))) => {
-            return Some(Answer::started(sender, &done, &note));
+            return Some(Response::started(context, &done, &note));
         }
         Ok(Ok(Ok(Outcome::Deleted(note)))) => {
-            job.log.say(&note);
-            return Some(Answer::deleted(sender, &note));
+            job.log.info(&note);
+            return Some(Response::deleted(context, &note));
         }
         Ok(Ok(Err(error))) => error,
-        Ok(Err(died)) => Error::Panic(story(died)),
+        Ok(Err(error)) => Error::Panic(panic_message(error)),
         Err(_) => {
             task.abort();
-            // Dropped before the state is read.
+            // The task must have ended before its state is read.
             let _ = task.await;
-            if Instant::now() < answer_by {
+            if Instant::now() < respond_by {
                 return None;
             }
             let since = SystemTime::now()
@@ -165,15 +165,15 @@ async fn guard(
                     stopped,
                 },
             };
-            return Some(failure(sender, &error));
+            return Some(failure(context, &error));
         }
     };
     stop_own(app, job, matches!(error, Error::Panic(_))).await;
-    Some(failure(sender, &error))
+    Some(failure(context, &error))
 }
 
-/// Stops the request's build, known or not, where it may still run: nobody will watch it. Says what became of it, to follow a
-/// sentence.
+/// Stops the request's build, because nothing will watch it any longer. Returns what happened to it, as text to append to a
+/// message.
 async fn stop_own(app: &App, job: &Job, was_dropped: bool) -> String {
     let Some(project) = properties::project(job.event.properties()) else {
         return String::new();
@@ -181,19 +181,19 @@ async fn stop_own(app: &App, job: &Job, was_dropped: bool) -> String {
     let builds = app.builds(project);
     let own = match job.build.get() {
         Some(known) => vec![known],
-        // It may have been started in the moment that the work was dropped.
+        // The build may have been started just before the task was cancelled.
         None if was_dropped => {
-            let patience = Patience::new(app.pace, Instant::now() + STOP_TIMEOUT);
-            let known = patiently(&patience, &job.log, || builds.latest());
+            let retry_window = RetryWindow::new(app.pace, Instant::now() + STOP_TIMEOUT);
+            let known = with_retries(&retry_window, &job.log, || builds.latest());
             match timeout(STOP_TIMEOUT, known).await {
-                Ok(Ok(known)) => plan::own_running(&job.asked, &known),
+                Ok(Ok(known)) => plan::own_running(&job.request_key, &known),
                 Ok(Err(error)) => {
                     job.log
-                        .say(format_args!("cannot look for a build to stop: {error}"));
+                        .info(format_args!("cannot list builds to stop: {error}"));
                     Vec::new()
                 }
                 Err(_) => {
-                    job.log.say("looking for a build to stop takes too long");
+                    job.log.info("timed out listing builds to stop");
                     Vec::new()
                 }
             }
@@ -206,30 +206,30 @@ async fn stop_own(app: &App, job: &Job, was_dropped: bool) -> String {
             Ok(state) => said(&state),
             Err(error) => format!("could not be stopped and may still run: {error}"),
         };
-        let sentence = format!("the build {build} {what}");
-        job.log.say(&sentence);
+        let sentence = format!("build {build} {what}");
+        job.log.info(&sentence);
         all += &format!("; {sentence}");
     }
     all
 }
 
-fn failure(sender: &Sender, error: &Error) -> Answer {
-    Answer::failed(sender, &chain(error), error.log_link())
+fn failure(context: &RequestContext, error: &Error) -> Response {
+    Response::failed(context, &chain(error), error.log_link())
 }
 
 async fn send(
     app: &App,
-    sender: &Sender,
-    answer: &Answer,
+    context: &RequestContext,
+    response: &Response,
     schedule: Schedule,
     log: &Log,
 ) -> Result<(), Undelivered> {
-    log.say(format_args!("{} {}", answer.status(), answer.reason()));
-    let to = &sender.response_url;
+    log.info(format_args!("{} {}", response.status(), response.reason()));
+    let to = &context.response_url;
     deliver(
         &app.http,
         to,
-        answer.body(),
+        response.body(),
         app.pace,
         schedule.delivery_end,
         log,
@@ -237,16 +237,16 @@ async fn send(
     .await
 }
 
-/// What a panic said.
-fn story(died: JoinError) -> String {
-    let Ok(panic) = died.try_into_panic() else {
-        return "the work was dropped".to_owned();
+/// The panic's message.
+fn panic_message(error: JoinError) -> String {
+    let Ok(panic) = error.try_into_panic() else {
+        return "the task was cancelled".to_owned();
     };
     let text = |panic: &(dyn Any + Send)| {
         let fixed = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
         fixed.or_else(|| panic.downcast_ref::<String>().cloned())
     };
-    text(&*panic).unwrap_or_else(|| "a panic without words".to_owned())
+    text(&*panic).unwrap_or_else(|| "panic without a message".to_owned())
 }
 
 #[cfg(test)]
@@ -282,42 +282,42 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_panic_is_an_answer() {
+    async fn a_panic_gets_a_response() {
         let (app, job, resumed) = set();
         let work = async { panic!("index out of bounds") };
-        let answer = guard(&app, &job, &resumed, long(), work).await.unwrap();
-        assert_eq!(answer.status(), "FAILED");
+        let response = guard(&app, &job, &resumed, long(), work).await.unwrap();
+        assert_eq!(response.status(), "FAILED");
         assert!(
-            answer
+            response
                 .reason()
-                .contains("this is a bug: index out of bounds"),
+                .contains("please report it: index out of bounds"),
             "{}",
-            answer.reason()
+            response.reason()
         );
     }
 
     #[tokio::test]
-    async fn the_end_of_the_invocation_is_a_hand_over() {
+    async fn the_end_of_the_invocation_causes_a_hand_over() {
         let (app, job, resumed) = set();
         let schedule = Schedule::of(Duration::ZERO);
-        let answer = guard(&app, &job, &resumed, schedule, std::future::pending()).await;
-        assert!(answer.is_none());
+        let response = guard(&app, &job, &resumed, schedule, std::future::pending()).await;
+        assert!(response.is_none());
     }
 
     #[tokio::test]
-    async fn the_deadline_is_an_answer() {
+    async fn the_deadline_gets_a_response() {
         let (app, job, resumed) = set();
         let resumed = Resumed {
-            answer_by: SystemTime::now(),
+            respond_by: SystemTime::now(),
             ..resumed
         };
-        let answer = guard(&app, &job, &resumed, long(), std::future::pending())
+        let response = guard(&app, &job, &resumed, long(), std::future::pending())
             .await
             .unwrap();
         assert!(
-            answer.reason().contains("CloudFormation waits no longer"),
+            response.reason().contains("waiting for the index"),
             "{}",
-            answer.reason()
+            response.reason()
         );
     }
 }

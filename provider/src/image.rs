@@ -1,6 +1,6 @@
-//! Images in ECR, read through its API: manifests, small blobs, referrers.
-//! In: tags and digests. Out: what the builder's comparison needs, checked against its digest. Needs no registry token, and tells no
-//! signed address.
+//! Reads images through the ECR API: manifests, small blobs, referrers.
+//! In: tags and digests. Out: content verified against its digest, for the builder's comparison. Needs no registry token and
+//! reveals no presigned URL.
 
 use std::{
     collections::BTreeMap,
@@ -24,15 +24,15 @@ use soci_format::{
 use soci_store::store::{Error, ReadImages, parsed};
 
 use crate::{
-    call::{CallError, Hope, Named, patiently},
+    call::{CallError, Named, RetryClass, with_retries},
     log::Log,
-    pace::Patience,
+    pace::RetryWindow,
     repository::Repository,
 };
 
-/// A page has 50 or more; nobody has this many indexes of one image.
+/// A page has 50 or more entries; no image has this many indexes.
 const PAGES_MAX: usize = 20;
-/// Configs have kilobytes.
+/// Configs are a few kilobytes.
 const GET_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The images of a repository.
@@ -40,22 +40,22 @@ const GET_TIMEOUT: Duration = Duration::from_secs(20);
 pub struct Images {
     /// ECR's client, for the repository's region.
     pub ecr: Client,
-    /// For signed addresses.
+    /// For presigned URLs.
     pub http: reqwest::Client,
     /// The repository.
     pub repository: Repository,
-    /// For how long to try again.
-    pub patience: Patience,
-    /// Tells of tries.
+    /// How long to retry.
+    pub retry_window: RetryWindow,
+    /// Logs retries.
     pub log: Log,
     denied: Arc<Mutex<Option<CallError>>>,
-    /// What tags were found to name.
+    /// The digests that tags pointed to.
     tags: Arc<Mutex<BTreeMap<String, Digest>>>,
 }
 
 impl ReadImages for Images {
     async fn select(&self, selector: &Selector) -> Result<Option<StoredManifest>, Error> {
-        let got = patiently(&self.patience, &self.log, || self.get(selector)).await;
+        let got = with_retries(&self.retry_window, &self.log, || self.get(selector)).await;
         let Some((descriptor, bytes)) = self.known(got)? else {
             return Ok(None);
         };
@@ -67,11 +67,11 @@ impl ReadImages for Images {
     }
 
     async fn blob(&self, descriptor: &Descriptor) -> Result<Bytes, Error> {
-        self.known(patiently(&self.patience, &self.log, || self.download(descriptor)).await)
+        self.known(with_retries(&self.retry_window, &self.log, || self.download(descriptor)).await)
     }
 
     async fn blob_size(&self, digest: &Digest) -> Result<Option<u64>, Error> {
-        self.known(patiently(&self.patience, &self.log, || self.layer_size(digest)).await)
+        self.known(with_retries(&self.retry_window, &self.log, || self.layer_size(digest)).await)
     }
 
     async fn referrers(
@@ -80,7 +80,7 @@ impl ReadImages for Images {
         artifact_type: &str,
     ) -> Result<Vec<Descriptor>, Error> {
         self.known(
-            patiently(&self.patience, &self.log, || {
+            with_retries(&self.retry_window, &self.log, || {
                 self.list_referrers(subject, artifact_type)
             })
             .await,
@@ -95,29 +95,29 @@ impl Images {
         ecr: Client,
         http: reqwest::Client,
         repository: Repository,
-        patience: Patience,
+        retry_window: RetryWindow,
         log: Log,
     ) -> Self {
         Self {
             ecr,
             http,
             repository,
-            patience,
+            retry_window,
             log,
             denied: Arc::default(),
             tags: Arc::default(),
         }
     }
 
-    /// What a tag named when it was last read; nothing is asked.
+    /// The digest of a tag when it was last read. Makes no call.
     #[must_use]
     pub fn digest_of(&self, tag: &str) -> Option<Digest> {
         let tags = self.tags.lock().unwrap_or_else(PoisonError::into_inner);
         tags.get(tag).copied()
     }
 
-    /// The right that was missing for a call, if any. The builder's comparison takes what cannot be read for not being there,
-    /// and would have it built again.
+    /// The call that was denied, if any. The builder's comparison treats unreadable content as missing
+    /// and would rebuild it.
     #[must_use]
     pub fn denied(&self) -> Option<CallError> {
         let denied = self.denied.lock();
@@ -126,7 +126,7 @@ impl Images {
 
     fn known<T>(&self, result: Result<T, CallError>) -> Result<T, Error> {
         result.map_err(|error| {
-            if error.hope() == Hope::Right {
+            if error.retry_class() == RetryClass::AccessDenied {
                 let mut denied = self.denied.lock().unwrap_or_else(PoisonError::into_inner);
                 *denied = Some(error.clone());
             }
@@ -147,7 +147,7 @@ impl Images {
             .registry_id(&self.repository.account)
             .repository_name(&self.repository.name)
             .image_ids(image.build())
-            // All that we can read: else ECR gives by tag what it makes of the manifest for old clients.
+            // Without this, ECR may convert the manifest for old clients.
             .set_accepted_media_types(Some(media_type::MANIFESTS.map(str::to_owned).to_vec()))
             .send()
             .await
@@ -172,7 +172,10 @@ impl Images {
         let refuse = |why: String| CallError::new(OPERATION, format!("{selector}: {why}"));
         let text = image.image_manifest().unwrap_or_default();
         if text.len() as u64 > Limits::MANIFEST_BYTES {
-            return Err(refuse(format!("a manifest of {} bytes", text.len())));
+            return Err(refuse(format!(
+                "the manifest has {} bytes, more than the limit",
+                text.len()
+            )));
         }
         let bytes = Bytes::copy_from_slice(text.as_bytes());
         let descriptor = Descriptor::of(
@@ -190,7 +193,7 @@ impl Images {
         if descriptor.digest.to_string() != wanted {
             let found = descriptor.digest;
             return Err(refuse(format!(
-                "the manifest has the digest {found}, not {wanted}"
+                "digest mismatch: expected {wanted}, got {found}"
             )));
         }
         Ok(Some((descriptor, bytes)))
@@ -243,7 +246,7 @@ impl Images {
                 .await
                 .named(OPERATION)?;
             for referrer in page.referrers() {
-                // Whoever answers without filtering is taken at its word.
+                // The service may ignore the filter.
                 if referrer
                     .artifact_type()
                     .is_some_and(|other| other != artifact_type)
@@ -260,19 +263,22 @@ impl Images {
                 return Ok(found);
             }
         }
-        Err(refuse("the list of referrers does not end"))
+        Err(refuse("too many pages of referrers"))
     }
 
-    /// A blob by the address that ECR signs for it. The address is asked for again with each try: it expires.
+    /// Downloads a blob by its presigned URL. Each attempt requests a new URL because URLs expire.
     async fn download(&self, descriptor: &Descriptor) -> Result<Bytes, CallError> {
         const OPERATION: &str = "ECR GetDownloadUrlForLayer";
         let digest = descriptor.digest;
         let refuse = |why: String| CallError::new(OPERATION, format!("{digest}: {why}"));
-        let busy = |why: String| CallError::busy(OPERATION, format!("{digest}: {why}"));
+        let transient = |why: String| CallError::transient(OPERATION, format!("{digest}: {why}"));
         if descriptor.size > Limits::MANIFEST_BYTES {
-            return Err(refuse(format!("a config of {} bytes", descriptor.size)));
+            return Err(refuse(format!(
+                "the image config has {} bytes, more than the limit",
+                descriptor.size
+            )));
         }
-        let answer = self
+        let response = self
             .ecr
             .get_download_url_for_layer()
             .registry_id(&self.repository.account)
@@ -281,32 +287,36 @@ impl Images {
             .send()
             .await
             .named(OPERATION)?;
-        let address = answer.download_url().unwrap_or_default();
-        let broken = |error: reqwest::Error| busy(soci_index::run::chain(&error.without_url()));
-        let mut answer = self
+        let address = response.download_url().unwrap_or_default();
+        let network_error =
+            |error: reqwest::Error| transient(soci_index::run::chain(&error.without_url()));
+        let mut response = self
             .http
             .get(address)
             .timeout(GET_TIMEOUT)
             .send()
             .await
-            .map_err(broken)?;
-        if !answer.status().is_success() {
-            return Err(busy(format!("its storage answered {}", answer.status())));
+            .map_err(network_error)?;
+        if !response.status().is_success() {
+            return Err(transient(format!(
+                "HTTP status {} from the blob storage",
+                response.status()
+            )));
         }
         let mut bytes = BytesMut::new();
-        while let Some(chunk) = answer.chunk().await.map_err(broken)? {
+        while let Some(chunk) = response.chunk().await.map_err(network_error)? {
             bytes.extend_from_slice(&chunk);
             if bytes.len() as u64 > descriptor.size {
                 return Err(refuse(format!(
-                    "more than its {} bytes came",
+                    "received more than the expected {} bytes",
                     descriptor.size
                 )));
             }
         }
         let found = Digest::of(&bytes);
         if found != digest {
-            return Err(busy(format!(
-                "{} bytes with the digest {found} came",
+            return Err(transient(format!(
+                "digest mismatch: expected {digest}, got {found} in {} bytes",
                 bytes.len()
             )));
         }

@@ -1,44 +1,46 @@
-//! One request in one invocation: what it is about, until when, and what the next invocation will have to know.
+//! One request in one invocation: the event, its time limits, and the state to pass to the next invocation.
 
 use std::{
     sync::{Mutex, PoisonError},
     time::SystemTime,
 };
 
-use crate::{call::CallError, event::Event, log::Log, pace::Patience, plan::Asked, stops::Stops};
+use crate::{
+    call::CallError, event::Event, log::Log, pace::RetryWindow, plan::RequestKey, stops::Stops,
+};
 
 /// One request.
 #[derive(Debug)]
 pub struct Job {
-    /// The event.
+    /// Invalid event.
     pub event: Event,
-    /// Its names and time.
-    pub asked: Asked,
-    /// Until when to be patient.
-    pub patience: Patience,
-    /// Tells of steps.
+    /// Its ids and time.
+    pub request_key: RequestKey,
+    /// Until when failed calls are retried.
+    pub retry_window: RetryWindow,
+    /// The log.
     pub log: Log,
-    /// The build that is watched: one that has not ended as far as we know.
-    pub build: Noted<Option<String>>,
-    /// Until when to ask for a build that is refused, while none of the project runs.
-    pub start_by: Noted<SystemTime>,
-    /// Why there is no build yet, where CodeBuild has refused one.
-    pub refused: Noted<Option<CallError>>,
+    /// The build that is watched, if any.
+    pub build: Shared<Option<String>>,
+    /// Until when a rejected StartBuild is retried while no build of the project runs.
+    pub start_by: Shared<SystemTime>,
+    /// Why CodeBuild rejected the last StartBuild, if it did.
+    pub refused: Shared<Option<CallError>>,
     /// Builds of older requests that are being stopped.
     pub stops: Stops,
 }
 
-/// What the work notes for the guard around it, which needs it where the work ends early.
+/// State that the work shares with the guard, which needs it if the work is cancelled.
 #[derive(Debug)]
-pub struct Noted<T>(Mutex<T>);
+pub struct Shared<T>(Mutex<T>);
 
-impl<T: Clone> Noted<T> {
-    /// Notes a first value.
+impl<T: Clone> Shared<T> {
+    /// Wraps the initial value.
     pub fn new(value: T) -> Self {
         Self(Mutex::new(value))
     }
 
-    /// Notes another value.
+    /// Replaces the value.
     pub fn set(&self, value: T) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = value;
     }

@@ -1,14 +1,13 @@
-//! Answers CloudFormation when a SOCI index is in ECR: an event in, one answer out.
+//! The custom resource provider: a CloudFormation event in, one response out once the SOCI index is in ECR.
 //!
 //! ```text
-//! event ─▶ work: start: facts (image, build) ─▶ plan ─▶ build ─▶ verdict ─▶ answer ─▶ delivery
-//!                       properties               stops   kept, removal
-//! handler: the guard around it that always answers, and hands over before its time is up
+//! event ─▶ work: start: facts (image, build) ─▶ plan ─▶ build ─▶ verdict ─▶ response ─▶ delivery
+//!                       properties               stops   orphaned_index, removal
+//! handler: the guard around it that always responds, and hands over before the invocation times out
 //! ```
 //!
-//! Data flows from left to right, and no module knows what stands to its right.
+//! Data flows from left to right; no module depends on one to its right.
 
-pub mod answer;
 pub mod app;
 pub mod arguments;
 pub mod build;
@@ -20,14 +19,15 @@ pub mod hand_over;
 pub mod handler;
 pub mod image;
 pub mod job;
-pub mod kept;
 pub mod log;
+pub mod orphaned_index;
 pub mod pace;
 pub mod physical_id;
 pub mod plan;
 pub mod properties;
 pub mod removal;
 pub mod repository;
+pub mod response;
 pub mod response_url;
 pub mod schedule;
 pub mod start;

@@ -1,13 +1,13 @@
-//! The log: one plain line for each step, on stderr, where Lambda takes it up. In: what happened. Knows nothing of events.
+//! The log: one line per step, on stderr, which Lambda sends to CloudWatch Logs.
 //!
-//! Written by hand: lines without levels, fields or filters need no crate, and nothing that another crate traces (an event,
-//! a signed address) can get in.
+//! No logging crate: the lines need no levels, fields or filters, and nothing that another crate traces (an event,
+//! a presigned URL) can leak into the log.
 
 use std::fmt;
 
 use soci_format::printable::one_line;
 
-/// Writes lines that begin with the same words.
+/// Writes lines with a common prefix.
 #[derive(Clone, Debug)]
 pub struct Log {
     of: String,
@@ -23,7 +23,7 @@ impl Log {
     }
 
     /// Writes a line.
-    pub fn say(&self, what: impl fmt::Display) {
+    pub fn info(&self, what: impl fmt::Display) {
         eprintln!("{} {}", self.of, one_line(&what.to_string()));
     }
 }

@@ -1,4 +1,4 @@
-//! The program `bootstrap` of the function: clients once, then one invocation after the other.
+//! The Lambda function's `bootstrap` program: creates the clients once, then handles one invocation after another.
 
 use std::{env, sync::Arc, time::SystemTime};
 
@@ -10,7 +10,7 @@ use soci_provider::{
     pace::{self, Pace},
 };
 
-// One thread: the provider waits nearly all of its time.
+// One thread: the provider mostly waits.
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
     let pace = Pace::parse(env::var(pace::VARIABLE).ok().as_deref())?;
@@ -20,7 +20,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         let app = Arc::clone(&app);
         async move {
             let deadline: SystemTime = invocation.context.deadline();
-            // Boxed: the compiler counts how deep futures of futures go, and has a limit.
+            // Boxed because the compiler limits how deeply futures nest.
             let handled = Box::pin(handle(&app, invocation.payload, deadline)).await;
             handled.map_err(lambda_runtime::Error::from)
         }

@@ -1,5 +1,5 @@
-//! Pace: how long to wait between tries, and for how long to try at all.
-//! In: the factor that tests shorten everything with, and a bound. Out: pauses that grow, until the bound is reached.
+//! Pace: how long to wait between retries, and how long to retry.
+//! In: the factor by which tests shorten all times, and an end. Out: growing pauses until that end.
 
 use std::time::Duration;
 
@@ -8,14 +8,14 @@ use tokio::time::{Instant, sleep};
 /// The environment variable with the factor.
 pub const VARIABLE: &str = "PROVIDER_PACE";
 
-/// A factor on every pause and bound of ours; 1 but in tests.
+/// A factor applied to every pause and time limit; 1 except in tests.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Pace(f64);
 
-/// A text that is no factor.
+/// Not a valid factor.
 #[derive(Debug, thiserror::Error)]
-#[error("{VARIABLE} is a number above 0 and at most 1, not {0:?}")]
-pub struct NotAPace(String);
+#[error("{VARIABLE} must be a number greater than 0 and at most 1, got {0:?}")]
+pub struct InvalidPace(String);
 
 impl Default for Pace {
     fn default() -> Self {
@@ -24,21 +24,21 @@ impl Default for Pace {
 }
 
 impl Pace {
-    /// Reads the variable's value; none is 1.
+    /// Parses the variable's value; 1 if it is not set.
     ///
     /// # Errors
-    /// Where it is no factor.
-    pub fn parse(text: Option<&str>) -> Result<Self, NotAPace> {
+    /// If it is not a valid factor.
+    pub fn parse(text: Option<&str>) -> Result<Self, InvalidPace> {
         let Some(text) = text else {
             return Ok(Self::default());
         };
         match text.parse() {
             Ok(factor) if factor > 0.0 && factor <= 1.0 => Ok(Self(factor)),
-            _ => Err(NotAPace(text.to_owned())),
+            _ => Err(InvalidPace(text.to_owned())),
         }
     }
 
-    /// `duration` at this pace.
+    /// `duration` times the factor.
     #[must_use]
     pub fn of(self, duration: Duration) -> Duration {
         duration.mul_f64(self.0)
@@ -70,14 +70,14 @@ impl Pauses {
     }
 }
 
-/// Until when to try again.
+/// The time window for retries.
 #[derive(Clone, Copy, Debug)]
-pub struct Patience {
+pub struct RetryWindow {
     pace: Pace,
     until: Instant,
 }
 
-impl Patience {
+impl RetryWindow {
     /// Ends at `until`.
     #[must_use]
     pub fn new(pace: Pace, until: Instant) -> Self {
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_factor_is_refused() {
+    fn an_invalid_factor_is_rejected() {
         for text in ["", "0", "-1", "2", "NaN", "inf", "fast"] {
             assert!(Pace::parse(Some(text)).is_err(), "{text:?}");
         }

@@ -1,5 +1,5 @@
-//! The resource's physical id: made of what the resource is, so that the same event twice gives it the same name.
-//! In: the result. Out: the id; and back, on Delete. Pure.
+//! The physical id, derived from the result, so that a repeated event gives the same id.
+//! In: the result. Out: the id; on Delete, the reverse. Pure.
 
 use std::{fmt, str::FromStr};
 
@@ -26,12 +26,12 @@ pub enum PhysicalId {
         repository: String,
         /// The image.
         image: Digest,
-        /// The SOCI indexes, in the order of their platforms; those that do not fit the id are left out.
+        /// The SOCI indexes, in the order of their platforms; those that do not fit into the id are omitted.
         indexes: Vec<Digest>,
     },
 }
 
-/// An id of something that never came to be, or that is not ours.
+/// The id of a resource that was never created, or of an unknown form.
 #[derive(Debug, PartialEq, Eq)]
 pub struct NotOurs;
 
@@ -50,8 +50,8 @@ impl PhysicalId {
         format!("not-created/{request_id}")
     }
 
-    /// The id to answer with on an Update of `old`: its own, but where both have version 1 indexes in common, the old one. A new id would
-    /// have CloudFormation delete the old one, and with it what both are made of.
+    /// The id to return on an Update of `old`: the new one, or the old one if both share version 1 indexes. A new id would
+    /// make CloudFormation delete the old resource, and with it the indexes that both share.
     #[must_use]
     pub fn after(&self, old: &str) -> String {
         let own = self.to_string();
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn ids_read_back() {
+    fn ids_round_trip() {
         let v2 = PhysicalId::V2 {
             repository: "team/app".to_owned(),
             tag: "v1-soci".to_owned(),
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_ours_is_told_apart() {
+    fn unknown_ids_are_rejected() {
         let output = digest("output");
         for id in [
             PhysicalId::not_created("5c7e5f0a-0000-4000-8000-000000000000"),
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn indexes_that_stay_are_not_given_up_with_the_old_id() {
+    fn shared_indexes_keep_the_old_id() {
         let old = v1(&["a"]).to_string();
         assert_eq!(v1(&["a", "b"]).after(&old), old);
         assert_eq!(v1(&["c"]).after(&old), v1(&["c"]).to_string());

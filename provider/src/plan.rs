@@ -1,21 +1,21 @@
-//! The plan: what to do about a request, from what is known. Pure: no client, clock or environment.
-//! In: the request's names and time, the project's builds, whether the index is there. Out: one step, and the builds to stop.
+//! The plan: what to do for a request, from known facts. Pure: no client, clock or environment.
+//! In: the request's ids and time, the project's builds, whether the index exists. Out: one step, and the builds to stop.
 
 use std::time::{Duration, SystemTime};
 
-/// An event's time is known to the second.
+/// The event's time has a resolution of one second.
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Whose request it is, and from when.
+/// Identifies a request, with its time.
 #[derive(Clone, Debug)]
-pub struct Asked {
+pub struct RequestKey {
     /// CloudFormation's id of the request.
     pub request_id: String,
-    /// The resource, by a name that all of its requests share.
+    /// The resource's unique name, the same for all of its requests.
     pub resource: String,
-    /// When the request was made.
+    /// When CloudFormation created the request.
     pub made: SystemTime,
-    /// The least of the request's builds that counts: 2 once the first one is known to be of no use.
+    /// The first build of the request that counts: 2 once the first one failed with an early denial.
     pub attempt: u8,
 }
 
@@ -34,22 +34,22 @@ pub struct KnownBuild {
     pub started: Option<SystemTime>,
     /// Whether it has not ended yet.
     pub is_running: bool,
-    /// Whether its request is answered at its end, and not at its start.
+    /// Whether the response waits for the build to end.
     pub is_waited_for: bool,
 }
 
 /// What to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// Watch this build, or take its end: it is the request's own.
+    /// Watch this build, or use its result: it belongs to the request.
     Watch(String),
-    /// Answer with what is there.
-    Answer,
+    /// Respond with the existing index.
+    Respond,
     /// Start a build.
     Start,
 }
 
-/// What to do, and which builds nobody needs any more.
+/// What to do, and which builds are outdated.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
     /// The step.
@@ -58,35 +58,35 @@ pub struct Plan {
     pub stop: Vec<String>,
 }
 
-/// What to do about a Create or an Update.
+/// Plans a Create or an Update.
 #[must_use]
-pub fn plan(asked: &Asked, builds: &[KnownBuild], index_is_there: bool) -> Plan {
-    let own = builds.iter().filter(|build| is_own(build, asked));
+pub fn plan(request_key: &RequestKey, builds: &[KnownBuild], index_is_there: bool) -> Plan {
+    let own = builds.iter().filter(|build| is_own(build, request_key));
     let own = own.max_by_key(|build| build.attempt);
-    let own = own.filter(|build| build.attempt >= asked.attempt);
-    // The own build first: an event that comes again must be answered as it was.
+    let own = own.filter(|build| build.attempt >= request_key.attempt);
+    // The request's own build comes first: a repeated event must get the same response.
     let step = match own {
         Some(own) => Step::Watch(own.id.clone()),
-        None if index_is_there => Step::Answer,
+        None if index_is_there => Step::Respond,
         None => Step::Start,
     };
     Plan {
         step,
-        stop: outdated(asked, builds),
+        stop: outdated(request_key, builds),
     }
 }
 
-/// The running builds of other, older requests of the same resource. Newer ones are spared: this may be an old event that comes
-/// again.
+/// The running builds of older requests of the same resource. Newer ones are kept: this may be a repeated old
+/// event.
 #[must_use]
-pub fn outdated(asked: &Asked, builds: &[KnownBuild]) -> Vec<String> {
+pub fn outdated(request_key: &RequestKey, builds: &[KnownBuild]) -> Vec<String> {
     let is_outdated = |build: &&KnownBuild| {
         build.is_running
-            && is_of(build, asked)
-            && !is_own(build, asked)
+            && is_of(build, request_key)
+            && !is_own(build, request_key)
             && build
                 .started
-                .is_none_or(|started| started < asked.made + SECOND)
+                .is_none_or(|started| started < request_key.made + SECOND)
     };
     builds
         .iter()
@@ -95,11 +95,11 @@ pub fn outdated(asked: &Asked, builds: &[KnownBuild]) -> Vec<String> {
         .collect()
 }
 
-/// The outdated builds of a resource that goes. Those that nobody waits for are spared: a resource's old id goes while the build of its
-/// new one, which was answered at its start, still runs.
+/// The outdated builds of a deleted resource. Background builds are kept: CloudFormation deletes the old id while the build for
+/// the new one still runs.
 #[must_use]
-pub fn outdated_at_delete(asked: &Asked, builds: &[KnownBuild]) -> Vec<String> {
-    let mut outdated = outdated(asked, builds);
+pub fn outdated_on_delete(request_key: &RequestKey, builds: &[KnownBuild]) -> Vec<String> {
+    let mut outdated = outdated(request_key, builds);
     outdated.retain(|id| {
         builds
             .iter()
@@ -108,21 +108,21 @@ pub fn outdated_at_delete(asked: &Asked, builds: &[KnownBuild]) -> Vec<String> {
     outdated
 }
 
-/// The request's own builds that have not ended.
+/// The request's own running builds.
 #[must_use]
-pub fn own_running(asked: &Asked, builds: &[KnownBuild]) -> Vec<String> {
+pub fn own_running(request_key: &RequestKey, builds: &[KnownBuild]) -> Vec<String> {
     let own = builds
         .iter()
-        .filter(|build| build.is_running && is_own(build, asked));
+        .filter(|build| build.is_running && is_own(build, request_key));
     own.map(|build| build.id.clone()).collect()
 }
 
-fn is_own(build: &KnownBuild, asked: &Asked) -> bool {
-    build.request_id.as_ref() == Some(&asked.request_id) && is_of(build, asked)
+fn is_own(build: &KnownBuild, request_key: &RequestKey) -> bool {
+    build.request_id.as_ref() == Some(&request_key.request_id) && is_of(build, request_key)
 }
 
-fn is_of(build: &KnownBuild, asked: &Asked) -> bool {
-    build.resource.as_ref() == Some(&asked.resource)
+fn is_of(build: &KnownBuild, request_key: &RequestKey) -> bool {
+    build.resource.as_ref() == Some(&request_key.resource)
 }
 
 #[cfg(test)]
@@ -131,8 +131,8 @@ mod tests {
 
     const MADE: u64 = 1_000_000;
 
-    fn asked() -> Asked {
-        Asked {
+    fn request_key() -> RequestKey {
+        RequestKey {
             request_id: "now".to_owned(),
             resource: "stack/Index".to_owned(),
             made: at(0),
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_known_decides() {
+    fn the_step_follows_from_the_facts() {
         let own = |is_running| build("own", "now", "stack/Index", 2, is_running);
         let before = |is_running| build("before", "earlier", "stack/Index", -60, is_running);
         let after = build("after", "later", "stack/Index", 60, true);
@@ -176,12 +176,12 @@ mod tests {
         let watch = || Step::Watch("own".to_owned());
         let table: [(&[KnownBuild], bool, Step, &[&str]); 10] = [
             (&[], false, Step::Start, &[]),
-            (&[], true, Step::Answer, &[]),
+            (&[], true, Step::Respond, &[]),
             (&[own(true)], false, watch(), &[]),
             (&[own(false)], false, watch(), &[]),
             (&[own(false)], true, watch(), &[]),
             (&[before(true)], false, Step::Start, &["before"]),
-            (&[before(true)], true, Step::Answer, &["before"]),
+            (&[before(true)], true, Step::Respond, &["before"]),
             (&[before(false), after.clone()], false, Step::Start, &[]),
             (
                 &[own(true), before(true), after],
@@ -192,7 +192,7 @@ mod tests {
             (&[other, stranger], false, Step::Start, &[]),
         ];
         for (builds, index_is_there, step, stop) in table {
-            let planned = plan(&asked(), builds, index_is_there);
+            let planned = plan(&request_key(), builds, index_is_there);
             assert_eq!(planned.step, step, "{builds:?}");
             assert_eq!(planned.stop, stop, "{builds:?}");
         }
@@ -205,15 +205,15 @@ mod tests {
             attempt: 2,
             ..build("second", "now", "stack/Index", 60, true)
         };
-        let again = Asked {
+        let again = RequestKey {
             attempt: 2,
-            ..asked()
+            ..request_key()
         };
         let watch = Step::Watch("second".to_owned());
         let both = [first.clone(), second.clone()];
         let reversed = [second, first.clone()];
         for builds in [&both, &reversed] {
-            assert_eq!(plan(&asked(), builds, false).step, watch);
+            assert_eq!(plan(&request_key(), builds, false).step, watch);
             assert_eq!(plan(&again, builds, false).step, watch);
             assert!(plan(&again, builds, false).stop.is_empty());
         }
@@ -221,15 +221,15 @@ mod tests {
     }
 
     #[test]
-    fn a_delete_stops_only_what_is_waited_for() {
+    fn a_delete_keeps_background_builds() {
         let waited = build("waited", "earlier", "stack/Index", -60, true);
         let let_go = KnownBuild {
             is_waited_for: false,
             ..build("let go", "earlier", "stack/Index", -60, true)
         };
         let builds = [waited, let_go];
-        assert_eq!(outdated_at_delete(&asked(), &builds), ["waited"]);
-        assert_eq!(outdated(&asked(), &builds), ["waited", "let go"]);
+        assert_eq!(outdated_on_delete(&request_key(), &builds), ["waited"]);
+        assert_eq!(outdated(&request_key(), &builds), ["waited", "let go"]);
     }
 
     #[test]
@@ -238,8 +238,8 @@ mod tests {
             started: Some(at(0) + Duration::from_millis(900)),
             ..build("before", "earlier", "stack/Index", 0, true)
         };
-        assert_eq!(outdated(&asked(), &[just_before]), ["before"]);
+        assert_eq!(outdated(&request_key(), &[just_before]), ["before"]);
         let after = build("after", "later", "stack/Index", 1, true);
-        assert!(outdated(&asked(), &[after]).is_empty());
+        assert!(outdated(&request_key(), &[after]).is_empty());
     }
 }

@@ -1,5 +1,5 @@
-//! The resource's properties. In: text and lists of texts, as CloudFormation sends them. Out: checked values, the builder's
-//! request and the builder's arguments, which say the same. Refuses with the property's name and value.
+//! The resource's properties. In: strings and lists of strings from CloudFormation. Out: validated values, the builder's
+//! request and the equivalent command-line arguments. Errors contain the property's name and value.
 
 mod fields;
 
@@ -14,39 +14,39 @@ use soci_format::{
 };
 use soci_index::run::{Otherwise, Request};
 
-pub use fields::Refused;
+pub use fields::InvalidProperty;
 
 use crate::{arguments, event::RawProperties, repository::Repository};
-use fields::{Fields, a_tag, missing, refused};
+use fields::{Fields, missing, refused, valid_tag};
 
 const RETAIN: &str = "retain";
 const DESTROY: &str = "destroy";
-/// A tag's length.
+/// The maximum length of a tag.
 const TAG_CHARS_MAX: usize = 128;
 
 /// Which image to index.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Input {
-    /// The one under a tag.
+    /// By tag.
     Tag(String),
-    /// The one with a digest.
+    /// By digest.
     Digest(Digest),
 }
 
-/// The properties, checked.
+/// The validated properties.
 #[derive(Clone, Debug)]
 pub struct Properties {
     /// The CodeBuild project.
     pub project: String,
-    /// The image's repository, and the index's.
+    /// The repository of the image and of its index.
     pub repository: Repository,
     /// The index's version.
     pub version: Version,
     /// The image.
     pub input: Input,
-    /// The new image's tag; version 2 only, and always there.
+    /// The tag of the new image; always set for version 2, never for version 1.
     pub output_tag: Option<String>,
-    /// Whether the answer waits for the build's end.
+    /// Whether the response waits for the build to end.
     pub waits: bool,
     platforms: Vec<Platform>,
     min_layer_size: Option<u64>,
@@ -57,40 +57,40 @@ pub struct Properties {
 }
 
 impl Properties {
-    /// Checks the properties; those that are unknown (CloudFormation adds some) are left alone.
+    /// Validates the properties. Unknown ones are ignored: CloudFormation adds some.
     ///
     /// # Errors
-    /// The first property that cannot be used.
-    pub fn parse(raw: &RawProperties) -> Result<Self, Refused> {
+    /// The first invalid property.
+    pub fn parse(raw: &RawProperties) -> Result<Self, InvalidProperty> {
         let fields = Fields(raw);
         let version = match fields.required("IndexVersion")? {
             "v1" => Version::V1,
             "v2" => Version::V2,
-            other => return Err(refused("IndexVersion", other, "neither v1 nor v2")),
+            other => return Err(refused("IndexVersion", other, "expected v1 or v2")),
         };
         let input = match (
             fields.text("InputImageTag")?,
             fields.text("InputImageDigest")?,
         ) {
-            (Some(tag), None) => Input::Tag(a_tag("InputImageTag", tag)?),
+            (Some(tag), None) => Input::Tag(valid_tag("InputImageTag", tag)?),
             (None, Some(digest)) => Input::Digest(digest.parse().map_err(|_| {
                 refused(
                     "InputImageDigest",
                     digest,
-                    "not sha256:<64 lower-case hex digits>",
+                    "expected sha256:<64 lowercase hex digits>",
                 )
             })?),
             (None, None) => {
-                return Err(Refused {
+                return Err(InvalidProperty {
                     property: "InputImageTag",
-                    problem: "is missing, and so is InputImageDigest; one of them says which image to index".to_owned(),
+                    problem: "is missing; set either InputImageTag or InputImageDigest".to_owned(),
                 });
             }
             (Some(_), Some(digest)) => {
                 return Err(refused(
                     "InputImageDigest",
                     digest,
-                    "one too many: InputImageTag is there",
+                    "cannot be combined with InputImageTag",
                 ));
             }
         };
@@ -100,14 +100,18 @@ impl Properties {
                 return Err(refused(
                     "OutputImageTag",
                     tag,
-                    "of no use: a v1 index leaves the image its tag",
+                    "not supported with IndexVersion v1, which does not create a new tag",
                 ));
             }
             (Version::V2, None) => return Err(missing("OutputImageTag")),
             (Version::V2, Some(tag)) if input == Input::Tag(tag.to_owned()) => {
-                return Err(refused("OutputImageTag", tag, "the input image's own tag"));
+                return Err(refused(
+                    "OutputImageTag",
+                    tag,
+                    "must differ from the input image's tag",
+                ));
             }
-            (Version::V2, Some(tag)) => Some(a_tag("OutputImageTag", tag)?),
+            (Version::V2, Some(tag)) => Some(valid_tag("OutputImageTag", tag)?),
         };
         let waits = fields.flag("WaitForIndex", true)?;
         match fields.text("RemovalPolicy")? {
@@ -115,7 +119,7 @@ impl Properties {
                 return Err(refused(
                     "RemovalPolicy",
                     DESTROY,
-                    "not possible with WaitForIndex false: what is made is not known when the resource succeeds",
+                    "cannot be combined with WaitForIndex false: the resource completes before it knows what the build creates",
                 ));
             }
             None | Some(RETAIN | DESTROY) => {}
@@ -123,7 +127,7 @@ impl Properties {
                 return Err(refused(
                     "RemovalPolicy",
                     other,
-                    "neither retain nor destroy",
+                    "expected retain or destroy",
                 ));
             }
         }
@@ -145,29 +149,29 @@ impl Properties {
         Ok(properties)
     }
 
-    /// Whether the builder's arguments fit what a build can be given.
-    fn check_length(&self) -> Result<(), Refused> {
+    /// Checks that the builder's arguments fit into the environment variables of a build.
+    fn check_length(&self) -> Result<(), InvalidProperty> {
         let chars = arguments::chars(&self.arguments(Some(&"t".repeat(TAG_CHARS_MAX))));
         if chars <= arguments::CHARS_MAX {
             return Ok(());
         }
-        // Nothing else has no length of its own.
+        // All other properties have limits of their own.
         let property = if self.prefetch_files.is_empty() {
             "Platforms"
         } else {
             "PrefetchFiles"
         };
-        Err(Refused {
+        Err(InvalidProperty {
             property,
             problem: format!(
-                "is too long: the builder's arguments would take {chars} characters, and at most {} fit into the variables of a build; give \
-                 fewer or shorter ones (what is not a letter, a digit or one of -._/:@= counts three for each byte)",
+                "is too long: the builder's arguments take {chars} characters, but a build accepts at most {}; use \
+                 fewer or shorter values (each byte other than a letter, a digit or one of -._/:@= takes three characters)",
                 arguments::CHARS_MAX
             ),
         })
     }
 
-    /// The image, by its whole name.
+    /// The full image reference.
     #[must_use]
     pub fn image(&self) -> String {
         match &self.input {
@@ -176,7 +180,7 @@ impl Properties {
         }
     }
 
-    /// The image's tag, where it was given by one.
+    /// The input tag, if the image was given by tag.
     #[must_use]
     pub fn input_tag(&self) -> Option<&str> {
         match &self.input {
@@ -185,7 +189,7 @@ impl Properties {
         }
     }
 
-    /// What the builder's library is asked for.
+    /// The request for the builder's library.
     #[must_use]
     pub fn request(&self) -> Request {
         let uri = self.repository.to_string();
@@ -257,7 +261,7 @@ impl Properties {
         arguments
     }
 
-    /// The tag that has an index of the resource's image until now, where that is another one in the same repository.
+    /// The tag of the resource's previous index, if it is a different tag in the same repository.
     #[must_use]
     pub fn reuse_from(&self, old: &RawProperties) -> Option<String> {
         let old = Self::parse(old).ok()?;
@@ -268,32 +272,32 @@ impl Properties {
             (Some(tag), _) | (None, Input::Tag(tag)) => Some(tag.clone()),
             (None, Input::Digest(_)) => None,
         };
-        // The builder looks at its own place in any case.
+        // The builder always checks its own output tag.
         tag_of(&old).filter(|tag| Some(tag) != tag_of(self).as_ref())
     }
 }
 
-/// Whether the index goes with its resource. Read on Delete, when a broken property must not keep the stack: all else but
+/// Whether to delete the index with its resource. On Delete an invalid property must not block the stack: anything other than
 /// `destroy` keeps the index.
 #[must_use]
 pub fn is_destroyed(raw: &RawProperties) -> bool {
     raw.get("RemovalPolicy").and_then(Value::as_str) == Some(DESTROY)
 }
 
-/// The project, read on Delete: there is a build to stop only where there is one.
+/// The project, without other validation; for Delete.
 #[must_use]
 pub fn project(raw: &RawProperties) -> Option<&str> {
     let name = raw.get("ProjectName").and_then(Value::as_str);
     name.filter(|name| !name.is_empty())
 }
 
-/// The repository, read on Delete.
+/// The repository, without other validation; for Delete.
 #[must_use]
 pub fn repository(raw: &RawProperties) -> Option<Repository> {
     Fields(raw).repository().ok()
 }
 
-/// The image's tag or digest, read on Delete.
+/// The image's tag or digest, without other validation; for Delete.
 #[must_use]
 pub fn input(raw: &RawProperties) -> Option<Input> {
     let text = |name: &str| raw.get(name).and_then(Value::as_str);

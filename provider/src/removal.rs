@@ -1,6 +1,6 @@
-//! Removal: what of a resource goes with it, where that is wanted.
-//! In: the physical id, the input image's name, the repository. Out: nothing left of the index, or a sentence on what was left and
-//! why. Never touches the input image, nor what another tag uses.
+//! Deletes a resource's index from ECR (`RemovalPolicy` is `destroy`).
+//! In: the physical id, the input image, the repository. Out: what was deleted, or what was kept and
+//! why. Never deletes the input image or anything that another tag uses.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +13,7 @@ use soci_format::{
 use soci_store::store::{self, ReadImages};
 
 use crate::{
-    call::{CallError, Named, patiently},
+    call::{CallError, Named, with_retries},
     image::Images,
     physical_id::PhysicalId,
     properties::Input,
@@ -22,14 +22,14 @@ use crate::{
 /// Why something could not be removed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Something could not be read.
-    #[error("cannot read what is to be deleted")]
+    /// A manifest cannot be read.
+    #[error("cannot read the images to delete")]
     Read(#[from] store::Error),
-    /// A call.
+    /// A call failed.
     #[error("cannot delete the index")]
     Call(#[from] CallError),
-    /// A refusal.
-    #[error("ECR does not delete {what}: {why}")]
+    /// ECR rejected the deletion of an image.
+    #[error("ECR did not delete {what}: {why}")]
     Refused {
         /// What.
         what: String,
@@ -50,10 +50,10 @@ impl Error {
     }
 }
 
-/// Removes what `id` names. Says what it did.
+/// Deletes the index that `id` identifies and returns what it did, as text.
 ///
 /// # Errors
-/// Where something is left that should be gone.
+/// If something could not be deleted.
 pub async fn remove(
     images: &Images,
     id: &PhysicalId,
@@ -64,7 +64,7 @@ pub async fn remove(
         PhysicalId::V1 { indexes, .. } => remove_v1(images, indexes).await,
     };
     match removed {
-        Err(error) if error.is_gone() => Ok("the repository is gone already".to_owned()),
+        Err(error) if error.is_gone() => Ok("the repository no longer exists".to_owned()),
         other => other,
     }
 }
@@ -84,12 +84,10 @@ async fn remove_v2(
     input: Option<&Input>,
 ) -> Result<String, Error> {
     let Some(found) = images.select(&Selector::Tag(tag.to_owned())).await? else {
-        return Ok(format!("the tag {tag} is gone already"));
+        return Ok(format!("tag {tag} no longer exists"));
     };
     if found.descriptor.digest != output {
-        return Ok(format!(
-            "the tag {tag} names another image by now and stays"
-        ));
+        return Ok(format!("kept tag {tag}: it now points to another image"));
     }
     let input = match input {
         Some(Input::Tag(input)) => images.select(&Selector::Tag(input.clone())).await?,
@@ -102,22 +100,24 @@ async fn remove_v2(
     let is_input = input
         .as_ref()
         .is_some_and(|input| input.descriptor.digest == output);
-    // An image without a SOCI index of its own is an original that only got our tag, whatever the input tag names by now.
+    // An image without a SOCI index is an original that only got the output tag, whatever the input tag points to now.
     let is_original = is_input || children.is_empty();
     if is_original && !has_other_tags {
         return Ok(format!(
-            "the tag {tag} stays: it is the last one of an image that is not ours"
+            "kept tag {tag}: it is the only tag of an image that this resource did not create"
         ));
     }
-    // By both: a tag that somebody puts on another image now stays there.
+    // By tag and digest, so that a tag that has just been moved is not deleted.
     let id = ImageIdentifier::builder()
         .image_tag(tag)
         .image_digest(output.to_string());
     if images.delete(vec![id.build()]).await? == 0 {
-        return Ok(format!("the tag {tag} was moved or deleted meanwhile"));
+        return Ok(format!("tag {tag} was moved or deleted in the meantime"));
     }
     if has_other_tags {
-        return Ok(format!("deleted the tag {tag}; the image has other tags"));
+        return Ok(format!(
+            "deleted tag {tag} and kept the image, which has other tags"
+        ));
     }
     let mut kept = BTreeSet::new();
     if let Some(input) = &input {
@@ -128,10 +128,10 @@ async fn remove_v2(
     }
     let children = children.into_iter().filter(|child| !kept.contains(child));
     let removed = remove_untagged(images, children).await?;
-    Ok(format!("deleted {tag} and {removed} manifests of it"))
+    Ok(format!("deleted tag {tag} and {removed} of its manifests"))
 }
 
-/// The entries of an output image that bear our mark: the SOCI indexes, and the platforms' manifests that name theirs.
+/// The entries of an output image that the builder created: SOCI indexes, and manifests annotated with one.
 fn made_children(manifest: &Manifest) -> Vec<Digest> {
     let Manifest::Index(index) = manifest else {
         return Vec::new();
@@ -147,7 +147,7 @@ fn made_children(manifest: &Manifest) -> Vec<Digest> {
         .collect()
 }
 
-/// Deletes those that have no tag, and says how many that were. What another image index names, ECR keeps.
+/// Deletes the untagged ones and returns their number. ECR keeps manifests that another image index references.
 async fn remove_untagged(
     images: &Images,
     digests: impl Iterator<Item = Digest>,
@@ -173,9 +173,9 @@ async fn remove_untagged(
 }
 
 impl Images {
-    /// The tags of a manifest; `None` where it is gone.
+    /// The tags of a manifest; `None` if it does not exist.
     async fn tags(&self, digest: &Digest) -> Result<Option<Vec<String>>, CallError> {
-        let described = patiently(&self.patience, &self.log, || async {
+        let described = with_retries(&self.retry_window, &self.log, || async {
             self.ecr
                 .describe_images()
                 .registry_id(&self.repository.account)
@@ -203,10 +203,10 @@ impl Images {
         }
     }
 
-    /// Deletes, and says how many it was.
+    /// Deletes images and returns their number.
     async fn delete(&self, ids: Vec<ImageIdentifier>) -> Result<usize, Error> {
         let count = ids.len();
-        let deleted = patiently(&self.patience, &self.log, || async {
+        let deleted = with_retries(&self.retry_window, &self.log, || async {
             self.ecr
                 .batch_delete_image()
                 .registry_id(&self.repository.account)

@@ -1,9 +1,9 @@
-//! A repository in ECR. In: its URI, as CloudFormation knows it. Out: the host, the account, the region, the name. Never assembles a
-//! host: the partition is in the URI.
+//! An ECR repository. In: its URI. Out: account, region and name. The host is never assembled,
+//! because its domain depends on the partition.
 
 use std::fmt;
 
-/// A repository in ECR.
+/// An ECR repository.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Repository {
     uri: String,
@@ -16,7 +16,7 @@ pub struct Repository {
 }
 
 impl Repository {
-    /// Reads `<account>.dkr.ecr.<region>.<partition's domain>/<name>`, or the form of hosts that have IPv6 too.
+    /// Parses `<account>.dkr.ecr.<region>.<partition's domain>/<name>`, or the form of dual-stack hosts.
     #[must_use]
     pub fn parse(uri: &str) -> Option<Self> {
         let (host, name) = uri.split_once('/')?;
@@ -55,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_partition_is_read() {
+    fn every_partition_is_parsed() {
         for (uri, region, name) in [
             (
                 "123456789012.dkr.ecr.us-east-1.amazonaws.com/app",
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn other_hosts_and_names_are_refused() {
+    fn other_hosts_and_names_are_rejected() {
         for uri in [
             "",
             "app",

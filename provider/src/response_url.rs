@@ -1,5 +1,5 @@
-//! The address of the answer. A secret: whoever has it can answer in our place. In: the event's text. Out: the address for
-//! the one PUT, and when it was made. Prints itself without what makes it secret.
+//! The response URL. It is a secret: whoever has it can respond in our place. In: the event's text. Out: the URL for
+//! the PUT, and when it was created. `Debug` and `Display` omit the path and the query.
 
 use std::{
     fmt,
@@ -8,32 +8,32 @@ use std::{
 
 use url::Url;
 
-/// How long such an address lived when last seen.
+/// How long a response URL is valid (observed).
 pub const LIFETIME: Duration = Duration::from_secs(2 * 60 * 60);
 
-/// The address of the answer.
+/// The response URL.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ResponseUrl(Url);
 
 impl ResponseUrl {
-    /// Reads the event's text; `None` where it is no HTTP address. (An error could say too much of it.)
+    /// Parses the URL; `None` if it is not an HTTP URL. (An error could reveal parts of it.)
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let url = Url::parse(text).ok()?;
         let is_http = ["https", "http"].contains(&url.scheme());
-        // The host is shown. Where a slash is missing behind it, the secret would be a part of it.
+        // The host is printed. If the slash after it is missing, it would contain the secret.
         let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b".-:[]".contains(&byte);
         let has_name = url.host_str().is_some_and(|host| host.bytes().all(is_name));
         (is_http && has_name).then_some(Self(url))
     }
 
-    /// The address itself, for the PUT only.
+    /// The URL itself, for the PUT only.
     #[must_use]
     pub fn secret(&self) -> &Url {
         &self.0
     }
 
-    /// When the event was made, to the second: the signature's date, or two hours before its end. `None` where it has neither.
+    /// When the event was created: the signature's date, or two hours before its expiry. `None` if it has neither.
     #[must_use]
     pub fn made(&self) -> Option<SystemTime> {
         let query = |name: &str| {
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn it_prints_no_secret() {
+    fn debug_and_display_print_no_secret() {
         let url = ResponseUrl::parse(SIGNED).unwrap();
         assert_eq!(format!("{url:?}"), "https://cfn.s3.amazonaws.com/…?***");
         assert_eq!(url.to_string(), format!("{url:?}"));
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn it_knows_when_it_was_made() {
+    fn the_creation_time_is_parsed() {
         // date -u -d 2026-11-22T18:15:23Z +%s, and so on.
         assert_eq!(at(SIGNED), Some(1_795_371_323));
         assert_eq!(
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn other_dates_are_none() {
+    fn invalid_dates_are_ignored() {
         for url in [
             "https://h/",
             "https://h/?X-Amz-Date=",
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_address_is_refused() {
+    fn an_invalid_url_is_rejected() {
         for text in ["", "cfn.example", "file:///etc/passwd", "data:,x"] {
             assert!(ResponseUrl::parse(text).is_none(), "{text:?}");
         }

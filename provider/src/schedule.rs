@@ -1,5 +1,5 @@
-//! Moments: until when an invocation works, hands over and delivers, and until when there must be an answer at all.
-//! In: when the invocation and the event are over. Out: moments. Waits for none of them.
+//! Deadlines of an invocation (work, hand-over, delivery) and of a request.
+//! In: the invocation's time limit and the event's creation time. Out: deadlines. Does not wait.
 
 use std::time::{Duration, SystemTime};
 
@@ -11,25 +11,25 @@ use crate::{
     response_url::LIFETIME,
 };
 
-/// For how long a step may fail that must become possible: rights are known everywhere within a minute.
-pub const PATIENCE: Duration = Duration::from_secs(120);
-/// How long a build may be refused while none of the project runs or waits: nothing of ours uses the quota up then, and it may be 0.
-pub const START_PATIENCE: Duration = Duration::from_secs(180);
-/// CloudFormation waits for 3,600 s; a queue, a cold start and some tries to deliver fit in between.
-const ANSWER_DEADLINE: Duration = Duration::from_secs(3_300);
-/// What an event gets in any case that comes late, which is enough to find its build or its index again. CloudFormation waits
-/// that much longer than until our deadline.
+/// How long failed calls are retried. IAM permissions propagate within a minute.
+pub const RETRY_PERIOD: Duration = Duration::from_secs(120);
+/// How long a rejected StartBuild is retried while no build of the project runs: the quota may be 0.
+pub const START_RETRY_PERIOD: Duration = Duration::from_secs(180);
+/// CloudFormation waits for 3,600 s. The difference covers queueing, a cold start and retries of the delivery.
+const RESPONSE_DEADLINE: Duration = Duration::from_secs(3_300);
+/// The minimum time for a late event, enough to find its build or index again. CloudFormation waits
+/// that much longer than our deadline.
 const LATE_GRACE: Duration = Duration::from_secs(240);
-/// What a resumed event gets in any case to find its build again.
-pub const RESUMED_PATIENCE: Duration = Duration::from_secs(5);
-/// Kept free at an invocation's end for the hand-over and, where that fails, for stopping the build and answering.
+/// The minimum retry time of a continuation.
+pub const RESUMED_RETRY_PERIOD: Duration = Duration::from_secs(5);
+/// Reserved at the end of an invocation for the hand-over and, if that fails, for stopping the build and responding.
 const HAND_OVER_MARGIN: Duration = Duration::from_secs(60);
-/// Kept free at an invocation's very end, to return from it.
-const ANSWER_MARGIN: Duration = Duration::from_secs(1);
-/// The moments of an invocation.
+/// Reserved for returning from the invocation.
+const RETURN_MARGIN: Duration = Duration::from_secs(1);
+/// The deadlines of an invocation.
 #[derive(Clone, Copy, Debug)]
 pub struct Schedule {
-    /// The work ends, and is handed over.
+    /// The work is cancelled and handed over.
     pub hand_over: Instant,
     /// The hand-over is given up.
     pub hand_over_end: Instant,
@@ -38,7 +38,7 @@ pub struct Schedule {
 }
 
 impl Schedule {
-    /// Of an invocation that may take `budget` from now.
+    /// For an invocation that may take `budget` from now.
     #[must_use]
     pub fn of(budget: Duration) -> Self {
         let end = Instant::now() + budget;
@@ -46,16 +46,16 @@ impl Schedule {
         Self {
             hand_over: end - margin,
             hand_over_end: end - margin / 2,
-            delivery_end: end - ANSWER_MARGIN.min(budget / 20),
+            delivery_end: end - RETURN_MARGIN.min(budget / 20),
         }
     }
 }
 
-/// What is known of an event that comes for the first time.
+/// The initial state of a new event.
 #[must_use]
 pub fn first(pace: Pace, event: &Event, now: SystemTime) -> Resumed {
-    let made = event.sender.response_url.made();
-    // An address that has expired belongs to an event that nobody waits for, or to another clock.
+    let made = event.context.response_url.made();
+    // An expired URL belongs to an abandoned event, or the clocks differ.
     let is_sound = |made: &SystemTime| {
         let age = now.duration_since(*made).unwrap_or_default();
         *made <= now && age <= LIFETIME
@@ -64,13 +64,13 @@ pub fn first(pace: Pace, event: &Event, now: SystemTime) -> Resumed {
     Resumed {
         build_id: None,
         made,
-        answer_by: (made + pace.of(ANSWER_DEADLINE)).max(now + pace.of(LATE_GRACE)),
-        patient_until: now + pace.of(PATIENCE),
-        start_by: now + pace.of(START_PATIENCE),
+        respond_by: (made + pace.of(RESPONSE_DEADLINE)).max(now + pace.of(LATE_GRACE)),
+        retry_until: now + pace.of(RETRY_PERIOD),
+        start_by: now + pace.of(START_RETRY_PERIOD),
     }
 }
 
-/// A moment of the wall clock on the clock that we wait by; one that is over is now.
+/// Converts wall-clock time to an `Instant`; a time in the past becomes now.
 #[must_use]
 pub fn instant(time: SystemTime) -> Instant {
     let now = Instant::now();
@@ -106,23 +106,23 @@ mod tests {
     const MINUTE: Duration = Duration::from_secs(60);
 
     #[test]
-    fn the_event_s_own_time_is_the_beginning() {
+    fn time_counts_from_the_creation_of_the_event() {
         let known = known("X-Amz-Date=20261122T180523Z");
         assert_eq!(known.made, now() - 10 * MINUTE);
-        assert_eq!(known.answer_by, now() + 45 * MINUTE);
-        assert_eq!(known.patient_until, now() + 2 * MINUTE);
+        assert_eq!(known.respond_by, now() + 45 * MINUTE);
+        assert_eq!(known.retry_until, now() + 2 * MINUTE);
         assert_eq!(known.start_by, now() + 3 * MINUTE);
     }
 
     #[test]
-    fn a_late_event_has_a_while_in_any_case() {
+    fn a_late_event_has_a_minimum_time() {
         let known = known("X-Amz-Date=20261122T171523Z");
         assert_eq!(known.made, now() - 60 * MINUTE);
-        assert_eq!(known.answer_by, now() + 4 * MINUTE);
+        assert_eq!(known.respond_by, now() + 4 * MINUTE);
     }
 
     #[test]
-    fn a_time_that_cannot_be_is_not_believed() {
+    fn an_impossible_time_is_ignored() {
         for query in [
             "",
             "X-Amz-Date=20261122T160000Z",

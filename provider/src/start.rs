@@ -1,6 +1,6 @@
-//! The build of a request, or an index that needs none. A build that CodeBuild refuses is asked for again: the account's quota is a
-//! queue, and CodeBuild's own queue is only its first part.
-//! In: the request and what is there. Out: a build to watch, or what is to be answered.
+//! Finds an existing index or build, or starts a build. A rejected StartBuild is retried: CodeBuild's own queue is limited by the
+//! account's quota.
+//! In: the request and the known facts. Out: a build to watch, or the result.
 
 use std::time::{Duration, SystemTime};
 
@@ -11,47 +11,47 @@ use tokio::time::{Instant, sleep};
 use crate::{
     app::App,
     arguments,
-    build::{Builds, Order},
-    call::{CallError, Hope, patiently},
+    build::{BuildRequest, Builds},
+    call::{CallError, RetryClass, with_retries},
     error::Error,
     event::RawProperties,
     image::Images,
     job::Job,
-    kept::{NotKept, is_gone, kept},
-    pace::{Patience, Pauses},
-    plan::{self, Asked, KnownBuild, Step},
+    orphaned_index::{NoUsableIndex, find_orphaned_index, is_gone},
+    pace::{Pauses, RetryWindow},
+    plan::{self, KnownBuild, RequestKey, Step},
     properties::Properties,
-    schedule::{PATIENCE, START_PATIENCE},
-    verdict::{self, Done},
+    schedule::{RETRY_PERIOD, START_RETRY_PERIOD},
+    verdict::{self, IndexResult},
 };
 
-/// Pauses between two questions for a build. A build takes a minute, and a place in the queue is gone soon.
+/// Pauses between two StartBuild calls. Builds take about a minute, and free capacity is taken quickly.
 const ASK_FIRST: Duration = Duration::from_secs(2);
 const ASK_LONGEST: Duration = Duration::from_secs(15);
 
-/// What there is for a request.
+/// An existing index, or a build.
 #[derive(Debug)]
 pub enum Found {
-    /// The answer.
-    Index(Box<Done>),
-    /// Its build, and the image that was read, where it was.
+    /// The existing index.
+    Index(Box<IndexResult>),
+    /// The build, and the image's digest if it was read.
     Build(String, Option<Digest>),
 }
 
-/// What a round came to.
+/// The result of one attempt.
 enum Round {
     Found(Found),
     Refused {
         why: CallError,
-        /// Whether a build of the project runs or waits, which will make room.
+        /// Whether a build of the project is running or queued and will free capacity.
         is_ours: bool,
     },
 }
 
-/// Finds the request's build or index, or starts the build as soon as CodeBuild takes one.
+/// Finds the request's build or index, or starts a build as soon as CodeBuild accepts it.
 ///
 /// # Errors
-/// Why there is none: at the deadline, or earlier where none of our builds is what the refusals come from.
+/// Why no build could be started.
 pub async fn find_or_start(
     app: &App,
     job: &Job,
@@ -59,22 +59,22 @@ pub async fn find_or_start(
     old: Option<&RawProperties>,
     attempt: u8,
 ) -> Result<Found, Error> {
-    let asked = Asked {
+    let request_key = RequestKey {
         attempt,
-        ..job.asked.clone()
+        ..job.request_key.clone()
     };
     let builds = app.builds(&properties.project);
-    let mut patience = job.patience;
+    let mut retry_window = job.retry_window;
     let mut pauses = Pauses::new(app.pace, ASK_FIRST, ASK_LONGEST);
-    let mut is_told = false;
+    let mut is_logged = false;
     loop {
         let request = Request {
             app,
             job,
             properties,
             builds: &builds,
-            asked: &asked,
-            patience,
+            request_key: &request_key,
+            retry_window,
             old,
         };
         let (why, is_ours) = match request.round().await? {
@@ -86,45 +86,45 @@ pub async fn find_or_start(
         };
         let now = SystemTime::now();
         if is_ours {
-            job.start_by.set(now + app.pace.of(START_PATIENCE));
+            job.start_by.set(now + app.pace.of(START_RETRY_PERIOD));
         }
         let pause = pauses.take();
-        // The deadline is the guard's.
+        // The guard enforces the deadline.
         if now + pause > job.start_by.get() {
             return Err(refused(&builds.project, why));
         }
         job.refused.set(Some(why.clone()));
-        if !is_told {
-            job.log.say(format_args!(
-                "{}: {why}; asking again until there is room for the build or it is time to answer",
+        if !is_logged {
+            job.log.info(format_args!(
+                "{}: {why}; retrying until CodeBuild accepts the build or the deadline is reached",
                 properties.image()
             ));
-            is_told = true;
+            is_logged = true;
         }
         sleep(pause).await;
-        // What must be known to go on may fail for a moment after an hour as well as at the beginning.
-        patience = Patience::new(app.pace, Instant::now() + app.pace.of(PATIENCE));
+        // Each attempt may retry its calls for the full period.
+        retry_window = RetryWindow::new(app.pace, Instant::now() + app.pace.of(RETRY_PERIOD));
     }
 }
 
-/// The build was not started, for this reason.
+/// The error for a build that could not be started.
 #[must_use]
 pub fn refused(project: &str, source: CallError) -> Error {
     let project = project.to_owned();
-    match source.hope() {
-        Hope::Quota => Error::Quota { project, source },
+    match source.retry_class() {
+        RetryClass::Quota => Error::Quota { project, source },
         _ => Error::Start { project, source },
     }
 }
 
-/// A request, and what is at hand for it.
+/// A request and its environment.
 struct Request<'a> {
     app: &'a App,
     job: &'a Job,
     properties: &'a Properties,
     builds: &'a Builds,
-    asked: &'a Asked,
-    patience: Patience,
+    request_key: &'a RequestKey,
+    retry_window: RetryWindow,
     old: Option<&'a RawProperties>,
 }
 
@@ -133,20 +133,20 @@ impl Request<'_> {
         let (app, job, properties, builds) = (self.app, self.job, self.properties, self.builds);
         let image = properties.image();
         let request = properties.request();
-        let images = app.images(&properties.repository, self.patience, &job.log);
+        let images = app.images(&properties.repository, self.retry_window, &job.log);
         let (there, known) = tokio::join!(
             run::already_there(&request, &images),
-            patiently(&self.patience, &job.log, || builds.latest()),
+            with_retries(&self.retry_window, &job.log, || builds.latest()),
         );
         let known = known.map_err(|source| Error::Builds {
             project: builds.project.clone(),
             source,
         })?;
-        let planned = plan::plan(self.asked, &known, matches!(there, Ok(Some(_))));
+        let planned = plan::plan(self.request_key, &known, matches!(there, Ok(Some(_))));
         job.stops.begin(app.pace, builds, planned.stop, &job.log);
         if let Step::Watch(build) = planned.step {
-            job.log.say(format_args!(
-                "{image}: the build {build} is this request's own"
+            job.log.info(format_args!(
+                "{image}: build {build} was already started for this request"
             ));
             return Ok(self.build(build, &images));
         }
@@ -155,11 +155,11 @@ impl Request<'_> {
             Err(error) => return self.without_image(&images, error).await,
         };
         if let Some(report) = there {
-            job.log.say(format_args!(
-                "{image}: there is nothing to build: {:?}",
+            job.log.info(format_args!(
+                "{image}: no build needed: {:?}",
                 report.outcome
             ));
-            let done = verdict::on_report(properties, report, None)?;
+            let done = verdict::from_report(properties, report, None)?;
             return Ok(Round::Found(Found::Index(Box::new(done))));
         }
         if let Some(source) = images.denied() {
@@ -168,21 +168,21 @@ impl Request<'_> {
         self.start(&images, &known).await
     }
 
-    /// Asks for the build.
+    /// Starts the build.
     async fn start(&self, images: &Images, known: &[KnownBuild]) -> Result<Round, Error> {
         let (job, properties, builds) = (self.job, self.properties, self.builds);
         let reuse_from = self.old.and_then(|old| properties.reuse_from(old));
         let arguments = arguments::encode(&properties.arguments(reuse_from.as_deref()));
-        let order = Order {
-            sender: &job.event.sender,
+        let build_request = BuildRequest {
+            context: &job.event.context,
             arguments: &arguments,
-            attempt: self.asked.attempt,
+            attempt: self.request_key.attempt,
             is_waited_for: properties.waits,
         };
-        let started = patiently(&self.patience, &job.log, || async {
-            match builds.start(&order).await {
-                // Waited for elsewhere, and longer.
-                Err(why) if why.is_refused_for_now() => Ok(Err(why)),
+        let started = with_retries(&self.retry_window, &job.log, || async {
+            match builds.start(&build_request).await {
+                // The caller retries this, for longer.
+                Err(why) if why.is_temporary() => Ok(Err(why)),
                 Ok(build) => Ok(Ok(build)),
                 Err(why) => Err(why),
             }
@@ -190,8 +190,7 @@ impl Request<'_> {
         match started.await {
             Ok(Ok(build)) => {
                 let image = properties.image();
-                job.log
-                    .say(format_args!("{image}: started the build {build}"));
+                job.log.info(format_args!("{image}: started build {build}"));
                 Ok(self.build(build, images))
             }
             Ok(Err(why)) => Ok(Round::Refused {
@@ -210,8 +209,8 @@ impl Request<'_> {
         ))
     }
 
-    /// The image that the output tag was put for until now, where that is another one: an Update to an image that is not there is
-    /// no rollback.
+    /// The image that the output tag was created for, if it is another one: an Update to a missing image is
+    /// not a rollback.
     fn index_of_another(&self, tag: &str) -> Option<String> {
         let old = Properties::parse(self.old?).ok()?;
         let is_here = old.repository == self.properties.repository;
@@ -219,7 +218,7 @@ impl Request<'_> {
         (is_here && is_other).then(|| old.image())
     }
 
-    /// The image cannot be read. Where it is gone, its index may still be there: a rollback needs no more.
+    /// The image cannot be read. If it was deleted, its index may still exist, which is enough for a rollback.
     async fn without_image(&self, images: &Images, error: run::Error) -> Result<Round, Error> {
         let image = self.properties.image();
         let source = Box::new(error);
@@ -227,20 +226,20 @@ impl Request<'_> {
         let Some(tag) = tag.filter(|_| is_gone(&source)) else {
             return Err(Error::Image { image, source });
         };
-        let kept = match self.index_of_another(tag) {
+        let found = match self.index_of_another(tag) {
             Some(image) => {
                 let tag = tag.to_owned();
-                Err(NotKept::Another { tag, image })
+                Err(NoUsableIndex::Another { tag, image })
             }
-            None => kept(images, tag).await,
+            None => find_orphaned_index(images, tag).await,
         };
-        match kept {
-            Ok(kept) => {
-                self.job.log.say(format_args!(
-                    "{image} is gone ({}); its index under {tag} is complete",
+        match found {
+            Ok(index) => {
+                self.job.log.info(format_args!(
+                    "{image} not found ({}); using the complete index under tag {tag}",
                     run::chain(&*source)
                 ));
-                let done = verdict::on_kept(self.properties, tag, &kept);
+                let done = verdict::from_orphaned_index(self.properties, tag, &index);
                 Ok(Round::Found(Found::Index(Box::new(done))))
             }
             Err(why) => Err(Error::Gone {

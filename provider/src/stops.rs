@@ -1,5 +1,5 @@
-//! Stopping builds that nobody needs any more, beside the work: whether and when that is possible never delays an answer.
-//! In: builds. Out: log lines. Decides nothing.
+//! Stops outdated builds in the background, without delaying the response.
+//! In: builds. Out: log lines. Makes no decisions.
 
 use std::{
     collections::BTreeSet,
@@ -14,72 +14,72 @@ use tokio::{
 
 use crate::{
     build::{Builds, State},
-    call::{CallError, patiently},
+    call::{CallError, with_retries},
     log::Log,
-    pace::{Pace, Patience},
+    pace::{Pace, RetryWindow},
 };
 
-/// For how long a build's stop is tried. It ends by itself, if later.
-pub const STOP_PATIENCE: Duration = Duration::from_secs(10);
-/// Where calls hang, whatever the pace.
+/// How long StopBuild is retried. Otherwise the build ends by itself later.
+pub const STOP_RETRY_PERIOD: Duration = Duration::from_secs(10);
+/// The limit for calls that hang; not scaled by the pace.
 pub const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The stops of a request that have begun.
+/// The pending stops of a request.
 #[derive(Debug, Default)]
-pub struct Stops(Mutex<Begun>);
+pub struct Stops(Mutex<Pending>);
 
 #[derive(Debug, Default)]
-struct Begun {
+struct Pending {
     builds: BTreeSet<String>,
     tasks: JoinSet<()>,
 }
 
 impl Stops {
-    /// Begins to stop these builds of older requests; each once.
+    /// Starts stopping these builds, each of them once.
     pub fn begin(&self, pace: Pace, builds: &Builds, outdated: Vec<String>, log: &Log) {
-        let mut begun = self.begun();
+        let mut pending = self.pending();
         for build in outdated {
-            if begun.builds.insert(build.clone()) {
+            if pending.builds.insert(build.clone()) {
                 let (builds, log) = (builds.clone(), log.clone());
-                begun.tasks.spawn(async move {
+                pending.tasks.spawn(async move {
                     let what = match stop(pace, &builds, &build, &log).await {
                         Ok(state) => said(&state),
                         Err(error) => format!("could not be stopped: {error}"),
                     };
-                    log.say(format_args!("the build {build} of an older request {what}"));
+                    log.info(format_args!("build {build} of an older request {what}"));
                 });
             }
         }
     }
 
-    /// Waits until all of them are over.
+    /// Waits until all of them are complete.
     pub async fn finish(&self) {
-        let tasks = std::mem::take(&mut self.begun().tasks);
+        let tasks = std::mem::take(&mut self.pending().tasks);
         tasks.join_all().await;
     }
 
-    fn begun(&self) -> MutexGuard<'_, Begun> {
+    fn pending(&self) -> MutexGuard<'_, Pending> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Stops a build, and looks until it has ended. Gives its state then, which is a running one where there was no time for that.
+/// Stops a build and waits until it has ended. Returns its last known state, which may still be running.
 ///
 /// # Errors
-/// Where CodeBuild does not stop it.
+/// If CodeBuild does not stop it.
 pub async fn stop(pace: Pace, builds: &Builds, build: &str, log: &Log) -> Result<State, CallError> {
-    let patience = Patience::new(pace, Instant::now() + pace.of(STOP_PATIENCE));
+    let retry_window = RetryWindow::new(pace, Instant::now() + pace.of(STOP_RETRY_PERIOD));
     let stopped = timeout(
         STOP_TIMEOUT,
-        patiently(&patience, log, || builds.stop(build)),
+        with_retries(&retry_window, log, || builds.stop(build)),
     );
-    let slow = |_| Err(CallError::new("CodeBuild StopBuild", "no answer in time"));
+    let slow = |_| Err(CallError::new("CodeBuild StopBuild", "timed out"));
     let stopped = stopped.await.unwrap_or_else(slow)?;
     let ended = timeout(STOP_TIMEOUT, async {
         let mut state = stopped.clone();
-        let mut tries = patience.tries();
+        let mut tries = retry_window.tries();
         while matches!(state, State::Running { .. }) && tries.again().await {
-            // The stop was taken; a look that fails changes nothing about that.
+            // The stop was accepted, so a failed status call does not matter.
             state = builds.look(build).await.unwrap_or(state);
         }
         state
@@ -87,12 +87,12 @@ pub async fn stop(pace: Pace, builds: &Builds, build: &str, log: &Log) -> Result
     Ok(ended.await.unwrap_or(stopped))
 }
 
-/// What became of a build that was to be stopped, to follow "the build … ".
+/// The state of a stopped build as text, to follow "build ID ".
 #[must_use]
 pub fn said(state: &State) -> String {
     match state {
         State::Running { .. } => "is being stopped".to_owned(),
-        State::Ended(ending) => ending.how(),
-        State::Unknown => "is not known to CodeBuild any more".to_owned(),
+        State::Ended(ending) => ending.describe(),
+        State::Unknown => "no longer exists in CodeBuild".to_owned(),
     }
 }

@@ -1,5 +1,5 @@
-//! The verdict on a build that ended, or on an index that is there: what the answer says.
-//! In: the builder's report, or how CodeBuild says the build ended. Out: the resource, or why there is none. Pure.
+//! The verdict: turns a completed build or an existing index into the response's content.
+//! In: the builder's report, or CodeBuild's status. Out: the result or an error. Pure.
 
 use soci_format::{digest::Digest, index::Version};
 use soci_index::report::{Ended, LayerCounts, Outcome, Report};
@@ -7,46 +7,46 @@ use soci_index::report::{Ended, LayerCounts, Outcome, Report};
 use crate::{
     build::{End, Ending},
     error::{BuildFailed, Error},
-    kept::Kept,
+    orphaned_index::OrphanedIndex,
     physical_id::PhysicalId,
     properties::{Input, Properties},
 };
 
-/// The outcome of a build that nobody waits for.
+/// The outcome of a background build.
 const STARTED: &str = "started";
-/// The builder's word for an index that it did not make.
+/// The builder's outcome for an existing index.
 const ALREADY_THERE: &str = "already-there";
 
-/// A resource that is there.
+/// The result of a successful request.
 #[derive(Clone, Debug)]
-pub struct Done {
-    /// The builder's word for what it did; one of ours where it has done nothing yet.
+pub struct IndexResult {
+    /// The builder's outcome, or `started`.
     pub outcome: String,
-    /// The image that was read; absent where it is gone, and nothing tells its digest.
+    /// The input image; absent if it was deleted and its digest is unknown.
     pub input: Option<Digest>,
     /// The image to use.
     pub output: Digest,
-    /// Its tag; empty where it has none.
+    /// Its tag; empty if it has none.
     pub output_tag: String,
-    /// What became of the layers.
+    /// Counts of indexed, reused and skipped layers.
     pub layers: LayerCounts,
-    /// Bytes of layers that were read.
+    /// Compressed bytes read.
     pub bytes_read: u64,
-    /// The build, where one ran.
+    /// The build, if one ran.
     pub build_id: Option<String>,
-    /// The resource's id.
+    /// The physical id.
     pub id: PhysicalId,
 }
 
-/// The verdict on a report.
+/// From a report.
 ///
 /// # Errors
-/// Where it says that there is no index, and that this is to fail.
-pub fn on_report(
+/// If there is no index, and the properties ask for a failure.
+pub fn from_report(
     properties: &Properties,
     report: Report,
     build_id: Option<&str>,
-) -> Result<Done, Error> {
+) -> Result<IndexResult, Error> {
     let Some(output) = report.output_digest else {
         return Err(Error::NoIndex(no_index(report.outcome)));
     };
@@ -54,7 +54,7 @@ pub fn on_report(
     let output_tag = report.output_tag.unwrap_or_default();
     let indexes = report.indexes.iter();
     let indexes = indexes.filter_map(|index| index.index_digest).collect();
-    Ok(Done {
+    Ok(IndexResult {
         outcome: outcome.as_str().unwrap_or_default().to_owned(),
         input: Some(report.image_digest),
         output,
@@ -72,12 +72,12 @@ pub fn on_report(
     })
 }
 
-/// The verdict on a build that nobody waits for: the image as it is can be used at once, and the tag is where its index will be.
+/// From a background build: the original image can be used immediately; the tag will point to its index later.
 #[must_use]
-pub fn on_start(properties: &Properties, build_id: &str, image: Digest) -> Done {
+pub fn from_start(properties: &Properties, build_id: &str, image: Digest) -> IndexResult {
     let tag = properties.output_tag.as_deref().or(properties.input_tag());
     let output_tag = tag.unwrap_or_default().to_owned();
-    Done {
+    IndexResult {
         outcome: STARTED.to_owned(),
         input: Some(image),
         output: image,
@@ -89,19 +89,23 @@ pub fn on_start(properties: &Properties, build_id: &str, image: Digest) -> Done 
     }
 }
 
-/// The verdict on an image that is gone while its index, under the output tag, is whole.
+/// From the complete index of a deleted image.
 #[must_use]
-pub fn on_kept(properties: &Properties, output_tag: &str, kept: &Kept) -> Done {
+pub fn from_orphaned_index(
+    properties: &Properties,
+    output_tag: &str,
+    index: &OrphanedIndex,
+) -> IndexResult {
     let input = match properties.input {
         Input::Digest(digest) => Some(digest),
         Input::Tag(_) => None,
     };
-    Done {
+    IndexResult {
         outcome: ALREADY_THERE.to_owned(),
         input,
-        output: kept.output,
+        output: index.output,
         layers: LayerCounts {
-            reused: kept.ztocs,
+            reused: index.ztocs,
             ..LayerCounts::default()
         },
         bytes_read: 0,
@@ -109,7 +113,7 @@ pub fn on_kept(properties: &Properties, output_tag: &str, kept: &Kept) -> Done {
         id: PhysicalId::V2 {
             repository: properties.repository.name.clone(),
             tag: output_tag.to_owned(),
-            output: kept.output,
+            output: index.output,
         },
         output_tag: output_tag.to_owned(),
     }
@@ -137,11 +141,15 @@ fn id(
     }
 }
 
-/// The verdict on a build that ended.
+/// From a completed build.
 ///
 /// # Errors
-/// Where it ended without an index, or did not say so.
-pub fn on_build(properties: &Properties, build_id: &str, ending: &Ending) -> Result<Done, Error> {
+/// If it ended without an index or without a result.
+pub fn from_build(
+    properties: &Properties,
+    build_id: &str,
+    ending: &Ending,
+) -> Result<IndexResult, Error> {
     let result = ending
         .result
         .as_deref()
@@ -156,24 +164,26 @@ pub fn on_build(properties: &Properties, build_id: &str, ending: &Ending) -> Res
     };
     let said = match ended {
         Some(Ok(Ended::Report(report))) if ending.end == End::Succeeded => {
-            return match on_report(properties, report, Some(build_id)) {
-                Err(Error::NoIndex(why)) => Err(failed(Some(why.to_owned()), ending.how()).into()),
+            return match from_report(properties, report, Some(build_id)) {
+                Err(Error::NoIndex(why)) => {
+                    Err(failed(Some(why.to_owned()), ending.describe()).into())
+                }
                 other => other,
             };
         }
         Some(Ok(Ended::Report(report))) if report.output_digest.is_none() => {
             Some(no_index(report.outcome).to_owned())
         }
-        // The index may be there, but nothing that came after the builder is known to be well.
+        // The index may exist, but a later step of the build failed.
         Some(Ok(Ended::Report(_))) | None => None,
         Some(Ok(Ended::Failure(failure))) => Some(failure.error),
-        Some(Err(_)) => Some("the builder's result cannot be read".to_owned()),
+        Some(Err(_)) => Some("cannot parse the builder's result".to_owned()),
     };
     let how = match (ending.end, &said) {
-        (End::Succeeded, None) => "ended well but returned no result".to_owned(),
-        // Beside the builder's words, CodeBuild's only repeat the buildspec.
-        (_, Some(_)) => ending.how(),
-        (_, None) => ending.how_and_why(),
+        (End::Succeeded, None) => "succeeded but returned no result".to_owned(),
+        // If the builder reported an error, CodeBuild's messages only repeat the buildspec.
+        (_, Some(_)) => ending.describe(),
+        (_, None) => ending.describe_with_messages(),
     };
     Err(failed(said, how).into())
 }
@@ -181,12 +191,14 @@ pub fn on_build(properties: &Properties, build_id: &str, ending: &Ending) -> Res
 fn no_index(outcome: Outcome) -> &'static str {
     match outcome {
         Outcome::NothingToIndex => {
-            "nothing to index: every layer is smaller than MinLayerSize, and WhenTooSmall says that this is to fail"
+            "nothing to index: every layer is smaller than MinLayerSize, and WhenTooSmall is fail"
         }
         Outcome::Unsupported => {
-            "unsupported: the image has no layer in a compression that can be indexed, and WhenUnsupported says that this is to fail"
+            "unsupported: no layer uses a compression that can be indexed, and WhenUnsupported is fail"
         }
-        Outcome::Indexed | Outcome::AlreadyThere => "the builder's result names no image to use",
+        Outcome::Indexed | Outcome::AlreadyThere => {
+            "the builder's result does not include an output image"
+        }
     }
 }
 
@@ -235,22 +247,22 @@ mod tests {
     }
 
     fn words(end: End, result: Option<String>) -> String {
-        let error = on_build(&v2(), "p:1", &ending(end, result)).unwrap_err();
+        let error = from_build(&v2(), "p:1", &ending(end, result)).unwrap_err();
         assert_eq!(error.log_link(), Some("https://log"));
         chain(&error)
     }
 
     #[test]
-    fn an_index_is_a_resource() {
+    fn an_index_is_a_success() {
         let result = Some(report("indexed", Some(digest("output"))));
-        let done = on_build(&v2(), "p:1", &ending(End::Succeeded, result.clone())).unwrap();
+        let done = from_build(&v2(), "p:1", &ending(End::Succeeded, result.clone())).unwrap();
         assert_eq!(
             done.id.to_string(),
             format!("team/app:v1-soci@{}", digest("output"))
         );
         assert_eq!(done.build_id.as_deref(), Some("p:1"));
         let v1 = properties(include_str!("../tests/events/create-v1.json"));
-        let done = on_build(&v1, "p:1", &ending(End::Succeeded, result)).unwrap();
+        let done = from_build(&v1, "p:1", &ending(End::Succeeded, result)).unwrap();
         assert_eq!(
             done.id.to_string(),
             format!("team/app@{}#{}", digest("image"), digest("soci").hex())
@@ -258,8 +270,8 @@ mod tests {
     }
 
     #[test]
-    fn a_start_is_the_image_as_it_is() {
-        let done = on_start(&v2(), "p:1", digest("image"));
+    fn a_background_build_returns_the_original_image() {
+        let done = from_start(&v2(), "p:1", digest("image"));
         assert_eq!(done.output, digest("image"));
         assert_eq!(done.output_tag, "v1-soci");
         assert_eq!(
@@ -267,25 +279,25 @@ mod tests {
             format!("team/app:v1-soci@{}", digest("image"))
         );
         let v1 = properties(include_str!("../tests/events/create-v1.json"));
-        let done = on_start(&v1, "p:1", digest("image"));
+        let done = from_start(&v1, "p:1", digest("image"));
         assert_eq!(done.output_tag, "v1");
         assert_eq!(done.id.to_string(), format!("team/app@{}", digest("image")));
     }
 
     #[test]
-    fn an_original_is_one_too() {
+    fn an_original_image_is_a_success() {
         let result = Some(report("nothing-to-index", Some(digest("image"))));
-        let done = on_build(&v2(), "p:1", &ending(End::Succeeded, result)).unwrap();
+        let done = from_build(&v2(), "p:1", &ending(End::Succeeded, result)).unwrap();
         assert_eq!(done.output, digest("image"));
     }
 
     #[test]
-    fn the_builders_words_come_first() {
+    fn the_builders_error_comes_first() {
         let failure =
             json!({"outcome": "failed", "error": "cannot index layer 3 of 7"}).to_string();
         assert_eq!(
             words(End::Failed, Some(failure)),
-            "cannot index layer 3 of 7; the build p:1 failed (FAILED) in the phase BUILD"
+            "cannot index layer 3 of 7; build p:1 failed (FAILED) in phase BUILD"
         );
         let words_of = |outcome| words(End::Failed, Some(report(outcome, None)));
         assert!(words_of("nothing-to-index").starts_with("nothing to index: "));
@@ -293,25 +305,26 @@ mod tests {
     }
 
     #[test]
-    fn without_words_of_the_builder_codebuild_has_them() {
+    fn without_a_builder_error_codebuilds_messages_are_used() {
         for result in [None, Some(String::new()), Some(" \n".to_owned())] {
             assert_eq!(
                 words(End::Succeeded, result.clone()),
-                "the build p:1 ended well but returned no result"
+                "build p:1 succeeded but returned no result"
             );
             assert_eq!(
                 words(End::Failed, result),
-                "the build p:1 failed (FAILED) in the phase BUILD: exit status 1"
+                "build p:1 failed (FAILED) in phase BUILD: exit status 1"
             );
         }
         assert!(words(End::Stopped, None).contains("STOPPED"));
         assert!(
-            words(End::Fault, Some("Segmentation fault".to_owned())).contains("cannot be read")
+            words(End::Fault, Some("Segmentation fault".to_owned()))
+                .contains("cannot parse the builder's result")
         );
     }
 
     #[test]
-    fn a_build_that_failed_after_the_builder_is_no_index() {
+    fn a_build_that_failed_after_the_builder_is_a_failure() {
         let result = report("indexed", Some(digest("output")));
         assert!(words(End::Failed, Some(result)).contains("FAILED"));
     }

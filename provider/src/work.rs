@@ -1,6 +1,6 @@
-//! The work on one request, from facts to verdict. Knows every step and their order.
-//! In: the event, and what earlier invocations knew. Out: what to answer. May be dropped at any point and done again: all that it
-//! did is found again.
+//! The work on one request, from facts to verdict. Knows all steps and their order.
+//! In: the event and the state of earlier invocations. Out: the outcome. May be cancelled at any point and repeated: it finds
+//! the results of its earlier steps again.
 
 use std::time::{Duration, SystemTime};
 
@@ -12,48 +12,48 @@ use tokio::time::{Instant, sleep, timeout};
 use crate::{
     app::App,
     build::{Builds, Ending, State},
-    call::{CallError, Hope, patiently},
+    call::{CallError, RetryClass, with_retries},
     error::Error,
     event::{Kind, RawProperties},
     job::Job,
-    pace::{Patience, Pauses},
+    pace::{Pauses, RetryWindow},
     physical_id::PhysicalId,
     plan,
     properties::{self, Input, Properties},
     removal,
-    schedule::{PATIENCE, instant},
+    schedule::{RETRY_PERIOD, instant},
     start::{Found, find_or_start},
-    stops::STOP_PATIENCE,
-    verdict::{self, Done},
+    stops::STOP_RETRY_PERIOD,
+    verdict::{self, IndexResult},
 };
 
-/// The first look at a build, and the longest pause between two: an answer comes at most that long after the build's end.
+/// Polling: the first pause, and the longest one, which bounds the delay between the build's end and the response.
 const LOOK_FIRST: Duration = Duration::from_secs(1);
 const LOOK_LONGEST: Duration = Duration::from_secs(4);
-/// Rights are known everywhere within a minute of the event, which comes after the policies that give them.
-const RIGHTS_KNOWN: Duration = Duration::from_secs(60);
-/// A denial that comes this long after the event is one.
-const DENIALS_LAST: Duration = Duration::from_secs(120);
-/// An event's time is known to the second.
+/// IAM permissions propagate within a minute. CloudFormation creates the policies before it sends the event.
+const IAM_PROPAGATION: Duration = Duration::from_secs(60);
+/// After this time access denied is not caused by propagation.
+const EARLY_DENIAL_MAX: Duration = Duration::from_secs(120);
+/// The event's time has a resolution of one second.
 const SECOND: Duration = Duration::from_secs(1);
-/// How long a Delete looks for builds to stop, where the calls hang.
+/// How long a Delete may take to stop builds.
 const DELETE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What became of a request.
+/// The outcome of a request.
 #[derive(Debug)]
 pub enum Outcome {
-    /// The index is there.
-    Indexed(Box<Done>),
-    /// A build was started that nobody waits for; a sentence on it.
-    Started(Box<Done>, String),
-    /// The resource is gone; a sentence on it.
+    /// The index exists.
+    Indexed(Box<IndexResult>),
+    /// A background build was started; with a note.
+    Started(Box<IndexResult>, String),
+    /// The resource was deleted; with a note.
     Deleted(String),
 }
 
-/// Does what the event asks for.
+/// Handles the request.
 ///
 /// # Errors
-/// Why it cannot be done.
+/// Why it failed.
 pub async fn work(app: &App, job: &Job) -> Result<Outcome, Error> {
     match &job.event.kind {
         Kind::Create(new) => index(app, job, new, None).await,
@@ -85,31 +85,33 @@ async fn index(
         }
         let ending = watch(app, job, &builds, &build).await?;
         job.build.set(None);
-        if is_to_be_started_again(app, job, &ending) {
-            job.log.say(format_args!(
-                "the build {build} was denied what its role may do by now; starting another one"
+        if should_retry_build(app, job, &ending) {
+            job.log.info(format_args!(
+                "build {build} failed with access denied, probably because new IAM permissions had not propagated yet; starting another build"
             ));
-            sleep_until(job.asked.made + app.pace.of(RIGHTS_KNOWN)).await;
+            sleep_until(job.request_key.made + app.pace.of(IAM_PROPAGATION)).await;
             attempt = 2;
             continue;
         }
-        let done = verdict::on_build(&properties, &build, &ending)?;
+        let done = verdict::from_build(&properties, &build, &ending)?;
         return Ok(Outcome::Indexed(Box::new(done)));
     }
 }
 
-/// Whether a build died only because the rights of its role, made or changed a moment before the event, were not known everywhere.
-fn is_to_be_started_again(app: &App, job: &Job, ending: &Ending) -> bool {
+/// Whether a build failed because new IAM permissions had not propagated yet.
+fn should_retry_build(app: &App, job: &Job, ending: &Ending) -> bool {
     let at = ending.at.unwrap_or_else(SystemTime::now);
-    let since = at.duration_since(job.asked.made).unwrap_or_default();
-    ending.attempt == 1 && ending.is_early_denial() && since <= app.pace.of(DENIALS_LAST) + SECOND
+    let since = at.duration_since(job.request_key.made).unwrap_or_default();
+    ending.attempt == 1
+        && ending.is_early_denial()
+        && since <= app.pace.of(EARLY_DENIAL_MAX) + SECOND
 }
 
 async fn sleep_until(time: SystemTime) {
     tokio::time::sleep_until(instant(time)).await;
 }
 
-/// Leaves the build to itself. The image as it is can be used until the index is there.
+/// Responds without waiting for the build. The original image can be used until the index exists.
 async fn start_only(
     app: &App,
     job: &Job,
@@ -121,7 +123,7 @@ async fn start_only(
         (_, Some(digest)) => digest,
         (Input::Digest(digest), None) => *digest,
         (Input::Tag(tag), None) => {
-            let images = app.images(&properties.repository, job.patience, &job.log);
+            let images = app.images(&properties.repository, job.retry_window, &job.log);
             let found = images.select(&Selector::Tag(tag.clone())).await;
             let found = found.and_then(|found| {
                 found.ok_or_else(|| store::Error::NoManifest(properties.image()))
@@ -134,43 +136,47 @@ async fn start_only(
         }
     };
     job.build.set(None);
-    let note = format!("nobody waits for the build {build}: whether it ends well is in its log");
-    let done = verdict::on_start(properties, &build, image);
+    let note = format!(
+        "build {build} runs in the background (WaitForIndex is false); see its log for the result"
+    );
+    let done = verdict::from_start(properties, &build, image);
     Ok(Outcome::Started(Box::new(done), note))
 }
 
-/// Looks at a build until it has ended.
+/// Polls a build until it has ended.
 async fn watch(app: &App, job: &Job, builds: &Builds, build: &str) -> Result<Ending, Error> {
     let mut pauses = Pauses::new(app.pace, LOOK_FIRST, LOOK_LONGEST);
-    let mut phase_said = String::new();
-    let mut blind_since: Option<Instant> = None;
+    let mut logged_phase = String::new();
+    let mut failing_since: Option<Instant> = None;
     loop {
         let failed = match builds.look(build).await {
             Ok(State::Ended(ending)) => {
-                job.log
-                    .say(format_args!("the build {build} {}", ending.how_and_why()));
+                job.log.info(format_args!(
+                    "build {build} {}",
+                    ending.describe_with_messages()
+                ));
                 return Ok(ending);
             }
             Ok(State::Running { phase }) => {
-                blind_since = None;
-                if phase != phase_said {
+                failing_since = None;
+                if phase != logged_phase {
                     job.log
-                        .say(format_args!("the build {build} is in the phase {phase}"));
-                    phase_said = phase;
+                        .info(format_args!("build {build} is in phase {phase}"));
+                    logged_phase = phase;
                 }
                 None
             }
             Ok(State::Unknown) => Some(CallError::new(
                 "CodeBuild BatchGetBuilds",
-                "there is no such build",
+                "build not found",
             )),
-            // For as long as CodeBuild only has no time, the build may be well; the deadline bounds this.
-            Err(error) if error.hope() == Hope::Calm => None,
+            // Throttling says nothing about the build; the deadline bounds this.
+            Err(error) if error.retry_class() == RetryClass::Transient => None,
             Err(error) => Some(error),
         };
         if let Some(source) = failed {
-            let since = *blind_since.get_or_insert_with(Instant::now);
-            if since.elapsed() > app.pace.of(PATIENCE) {
+            let since = *failing_since.get_or_insert_with(Instant::now);
+            if since.elapsed() > app.pace.of(RETRY_PERIOD) {
                 return Err(Error::Watch {
                     build: build.to_owned(),
                     source,
@@ -181,48 +187,48 @@ async fn watch(app: &App, job: &Job, builds: &Builds, build: &str) -> Result<End
     }
 }
 
-/// Never fails: a stack must go, also where a part of the clean-up cannot be done. What is left is told.
+/// Never fails: an incomplete clean-up must not block stack deletion. Returns a note on what was kept.
 async fn delete(app: &App, job: &Job, raw: &RawProperties) -> String {
     if let Some(project) = properties::project(raw) {
-        // Before the answer: with it, CloudFormation takes the rights away.
+        // Before the response: after it, CloudFormation deletes the IAM policies.
         let stopped = timeout(DELETE_TIMEOUT, stop_builds(app, job, project));
         if stopped.await.is_err() {
-            job.log.say("looking for builds to stop takes too long");
+            job.log.info("timed out listing builds to stop");
         }
     }
-    let id = job.event.sender.physical_id.as_deref().unwrap_or_default();
+    let id = job.event.context.physical_id.as_deref().unwrap_or_default();
     let Ok(id) = id.parse::<PhysicalId>() else {
-        return "there is nothing to delete: it was never created".to_owned();
+        return "nothing to delete: the resource was never created".to_owned();
     };
     if !properties::is_destroyed(raw) {
-        return "the index stays, as the removal policy says".to_owned();
+        return "kept the index (RemovalPolicy is retain)".to_owned();
     }
     let repository =
         properties::repository(raw).filter(|repository| repository.name == id.repository());
     let Some(repository) = repository else {
-        return format!("{id} stays: the properties do not name its repository");
+        return format!("kept {id}: RepositoryUri does not match its repository");
     };
-    let images = app.images(&repository, job.patience, &job.log);
+    let images = app.images(&repository, job.retry_window, &job.log);
     match removal::remove(&images, &id, properties::input(raw).as_ref()).await {
         Ok(did) => did,
-        Err(error) => format!("{id} stays, or a part of it: {}", run::chain(&error)),
+        Err(error) => format!("cannot delete all of {id}: {}", run::chain(&error)),
     }
 }
 
-/// Has the builds of older requests stopped. A stack does not wait for one that cannot be stopped.
+/// Stops the builds of older requests. A build that cannot be stopped does not block the stack.
 async fn stop_builds(app: &App, job: &Job, project: &str) {
     let builds = app.builds(project);
-    let patience = Patience::new(app.pace, Instant::now() + app.pace.of(STOP_PATIENCE));
-    match patiently(&patience, &job.log, || builds.latest()).await {
+    let retry_window = RetryWindow::new(app.pace, Instant::now() + app.pace.of(STOP_RETRY_PERIOD));
+    match with_retries(&retry_window, &job.log, || builds.latest()).await {
         Ok(known) => {
-            let outdated = plan::outdated_at_delete(&job.asked, &known);
+            let outdated = plan::outdated_on_delete(&job.request_key, &known);
             job.stops.begin(app.pace, &builds, outdated, &job.log);
             job.stops.finish().await;
         }
-        // Without its project no build runs.
+        // Without the project there are no builds.
         Err(error) if error.is_not_found() => {}
         Err(error) => job
             .log
-            .say(format_args!("cannot look for builds to stop: {error}")),
+            .info(format_args!("cannot list builds to stop: {error}")),
     }
 }

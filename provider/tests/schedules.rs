@@ -34,7 +34,7 @@ const TRIES: usize = 3;
 const ENDLESS: Duration = Duration::from_secs(120);
 
 #[test]
-fn every_schedule_ends_in_one_answer_for_each_request() {
+fn every_schedule_ends_with_one_response_per_request() {
     let servers = Builder::new_multi_thread().enable_all().build().unwrap();
     let next = AtomicU64::new(0);
     thread::scope(|scope| {
@@ -257,7 +257,7 @@ impl Life {
             );
             let is_left = build["buildStatus"] == "IN_PROGRESS";
             assert!(
-                !is_left || variable(build, "SOCI_NOBODY_WAITS").is_some(),
+                !is_left || variable(build, "SOCI_BACKGROUND").is_some(),
                 "seed {seed}: {build:#} was left running"
             );
         }

@@ -150,7 +150,7 @@ fn text_of(yaml: &Yaml<'_>, place: &str) -> Result<String, Error> {
         Yaml::Value(Scalar::Integer(number)) => Ok(number.to_string()),
         Yaml::Value(Scalar::FloatingPoint(number)) => Ok(number.to_string()),
         Yaml::Value(Scalar::Boolean(value)) => Ok(value.to_string()),
-        _ => Err(wrong(place, "not a text")),
+        _ => Err(wrong(place, "expected a string")),
     }
 }
 

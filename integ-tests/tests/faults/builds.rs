@@ -61,9 +61,9 @@ async fn a_builder_that_prints_no_result_is_told() {
         ("#!/bin/bash\nexit 0\n", "returned no result"),
         ("#!/bin/bash\necho plain words\nexit 0\n", "cannot be read"),
         ("#!/bin/bash\necho '{}'\nexit 0\n", "cannot be read"),
-        ("#!/bin/bash\nexit 1\n", "in the phase BUILD"),
-        ("#!/bin/bash\nkill -9 $$\n", "in the phase BUILD"),
-        ("no program\u{1}", "in the phase BUILD"),
+        ("#!/bin/bash\nexit 1\n", "in phase BUILD"),
+        ("#!/bin/bash\nkill -9 $$\n", "in phase BUILD"),
+        ("no program\u{1}", "in phase BUILD"),
     ] {
         let scene = scene().await;
         scene.account.replace_builder(program.as_bytes()).unwrap();
@@ -78,7 +78,7 @@ async fn a_failed_build_tells_its_words_where_codebuild_keeps_them() {
         "#!/bin/bash\necho '{\"outcome\":\"failed\",\"error\":\"the layer is odd\"}'\nexit 1\n";
     for (exports, words) in [
         (Exports::Kept, "the layer is odd"),
-        (Exports::LostOnFailure, "in the phase BUILD"),
+        (Exports::LostOnFailure, "in phase BUILD"),
     ] {
         let scene = scene().await;
         scene.account.replace_builder(fails.as_bytes()).unwrap();

@@ -75,7 +75,9 @@ async fn more_than_codebuild_queues_are_waited_for_across_invocations() {
     }
     assert!(!provider.calls.of("POST lambda").is_empty());
     let printed = provider.lambda.printed();
-    let told = printed.matches("asking again until there is room").count();
+    let told = printed
+        .matches("retrying until CodeBuild accepts the build")
+        .count();
     // Once in each invocation, not with each refusal.
     assert!(told >= 1, "{printed}");
 }
@@ -129,5 +131,5 @@ async fn a_build_that_waits_for_its_turn_too_long_is_told() {
         .filter(|answer| !answer.succeeded())
         .collect();
     assert_eq!(failed.len(), 1);
-    failed_with(failed[0], &["took too long", "QUEUED"]);
+    failed_with(failed[0], &["timed out", "QUEUED"]);
 }

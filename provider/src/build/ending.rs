@@ -1,5 +1,5 @@
-//! How a build ended: CodeBuild's status, the phase that failed, what the builder printed.
-//! In: CodeBuild's description of a build. Out: the same in our words. Pure.
+//! The result of a completed build: CodeBuild's status, the failed phase, the builder's output.
+//! In: CodeBuild's description of a build. Out: the same as our own types. Pure.
 
 use std::time::SystemTime;
 
@@ -10,10 +10,10 @@ use super::{State, attempt};
 /// What the buildspec exports: the builder's standard output.
 const RESULT: &str = "SOCI_RESULT";
 
-/// In these phases no line of the buildspec has run.
+/// In these phases no command of the buildspec has run yet.
 const BEFORE_BUILDER: [&str; 4] = ["SUBMITTED", "QUEUED", "PROVISIONING", "DOWNLOAD_SOURCE"];
 
-/// CodeBuild's codes and words, and those that it passes on of IAM, S3, KMS and EC2, where a role lacks a right.
+/// How CodeBuild reports access denied, by itself or for IAM, S3, KMS and EC2.
 const DENIALS: [&str; 6] = [
     "access_denied",
     "accessdenied",
@@ -23,20 +23,20 @@ const DENIALS: [&str; 6] = [
     "does not allow",
 ];
 
-/// How CodeBuild says a build ended.
+/// CodeBuild's final status of a build.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
-    /// Well.
+    /// Succeeded.
     Succeeded,
     /// A command failed, or a phase before it.
     Failed,
     /// CodeBuild itself failed.
     Fault,
-    /// It took too long, or waited too long.
+    /// The build or its time in the queue exceeded a timeout.
     TimedOut,
-    /// Somebody stopped it.
+    /// Stopped by a caller.
     Stopped,
-    /// A word that was not known when this was written.
+    /// A status that this version does not know.
     Other,
 }
 
@@ -47,17 +47,17 @@ pub struct Ending {
     pub end: End,
     /// What the builder printed.
     pub result: Option<String>,
-    /// The first phase that did not end well.
+    /// The first phase that did not succeed.
     pub phase: Option<FailedPhase>,
-    /// Where the log is to be seen; absent where the build died before there was one.
+    /// The link to the log; absent if the build failed before its log was created.
     pub log_link: Option<String>,
     /// Which of its request's builds it was.
     pub attempt: u8,
-    /// When it ended.
+    /// The end time.
     pub at: Option<SystemTime>,
 }
 
-/// A phase that did not end well.
+/// A phase that did not succeed.
 #[derive(Clone, Debug)]
 pub struct FailedPhase {
     name: String,
@@ -66,7 +66,7 @@ pub struct FailedPhase {
 }
 
 impl FailedPhase {
-    /// CodeBuild's name of the phase, and what it says of it: codes and messages.
+    /// From the phase's name and its contexts (code and message).
     #[must_use]
     pub fn new(name: &str, contexts: &[(&str, &str)]) -> Self {
         let messages = contexts.iter().map(|(_, message)| message.trim());
@@ -83,36 +83,36 @@ impl FailedPhase {
         }
     }
 
-    /// Whether no line of the buildspec has run yet.
+    /// Whether no command of the buildspec has run yet.
     fn is_before_builder(&self) -> bool {
         BEFORE_BUILDER.contains(&self.name.as_str())
     }
 }
 
 impl Ending {
-    /// The end in words, to follow "the build … ".
+    /// The status as text, to follow "build ID ".
     #[must_use]
-    pub fn how(&self) -> String {
+    pub fn describe(&self) -> String {
         let word = match self.end {
-            End::Succeeded => "ended well",
+            End::Succeeded => "succeeded",
             End::Failed => "failed (FAILED)",
-            End::Fault => "was ended by a fault of CodeBuild (FAULT)",
-            End::TimedOut => "took too long (TIMED_OUT)",
+            End::Fault => "failed because of an internal CodeBuild error (FAULT)",
+            End::TimedOut => "timed out (TIMED_OUT)",
             End::Stopped => "was stopped (STOPPED)",
-            End::Other => "did not end well",
+            End::Other => "ended with an unknown status",
         };
         let Some(phase) = &self.phase else {
             return word.to_owned();
         };
         let before = match phase.is_before_builder() {
-            true => ", before the builder was started",
+            true => " before the builder started",
             false => "",
         };
-        format!("{word} in the phase {}{before}", phase.name)
+        format!("{word} in phase {}{before}", phase.name)
     }
 
-    /// Whether it died of a denial before the builder ran: the rights of a role that was made a moment ago are not known
-    /// everywhere yet.
+    /// Whether the build got access denied before the builder ran, for example because the permissions of a new role have not
+    /// propagated yet.
     #[must_use]
     pub fn is_early_denial(&self) -> bool {
         let phase = self.phase.as_ref();
@@ -120,16 +120,16 @@ impl Ending {
             && phase.is_some_and(|phase| phase.is_denied && phase.is_before_builder())
     }
 
-    /// How it ended, with what CodeBuild says of it.
+    /// The status as text, with CodeBuild's messages.
     #[must_use]
-    pub fn how_and_why(&self) -> String {
+    pub fn describe_with_messages(&self) -> String {
         let messages = self.phase.iter().flat_map(|phase| &phase.messages);
-        messages.fold(self.how(), |how, message| format!("{how}: {message}"))
+        messages.fold(self.describe(), |how, message| format!("{how}: {message}"))
     }
 }
 
 impl State {
-    /// What CodeBuild says of a build.
+    /// From CodeBuild's description.
     pub(super) fn of(build: &Build) -> Self {
         let end = match build.build_status() {
             Some(StatusType::InProgress) | None => {
@@ -157,7 +157,7 @@ impl State {
             log_link: build
                 .logs()
                 .and_then(|logs| logs.deep_link())
-                // CodeBuild's link where there is no log yet.
+                // What CodeBuild returns if there is no log yet.
                 .filter(|link| !link.contains("group=null"))
                 .map(str::to_owned),
             attempt: attempt(build),
@@ -209,23 +209,23 @@ mod tests {
     }
 
     #[test]
-    fn an_early_death_says_that_the_builder_never_ran() {
-        let how = ending(End::Failed, "PROVISIONING", &["no capacity"]).how_and_why();
+    fn an_early_failure_says_that_the_builder_did_not_start() {
+        let how = ending(End::Failed, "PROVISIONING", &["no capacity"]).describe_with_messages();
         assert_eq!(
             how,
-            "failed (FAILED) in the phase PROVISIONING, before the builder was started: no capacity"
+            "failed (FAILED) in phase PROVISIONING before the builder started: no capacity"
         );
-        let how = ending(End::TimedOut, "QUEUED", &[]).how_and_why();
+        let how = ending(End::TimedOut, "QUEUED", &[]).describe_with_messages();
         assert_eq!(
             how,
-            "took too long (TIMED_OUT) in the phase QUEUED, before the builder was started"
+            "timed out (TIMED_OUT) in phase QUEUED before the builder started"
         );
-        let how = ending(End::Failed, "BUILD", &["exit status 1"]).how_and_why();
-        assert_eq!(how, "failed (FAILED) in the phase BUILD: exit status 1");
+        let how = ending(End::Failed, "BUILD", &["exit status 1"]).describe_with_messages();
+        assert_eq!(how, "failed (FAILED) in phase BUILD: exit status 1");
     }
 
     #[test]
-    fn a_denial_before_the_builder_is_told_apart() {
+    fn access_denied_before_the_builder_is_recognized() {
         let role = "Service role r does not allow AWS CodeBuild to create Amazon CloudWatch Logs log streams";
         let source = "AccessDenied: User is not authorized for primary source";
         for (end, phase, code, message, expected) in [

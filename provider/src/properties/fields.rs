@@ -1,5 +1,5 @@
-//! One property at a time. In: what CloudFormation sends. Out: a value of the kind that the property has, or a refusal with its name
-//! and value. Knows no rule that two properties share.
+//! Parses single properties. In: JSON from CloudFormation. Out: a value of the property's type, or an error with its name
+//! and value. Rules that involve several properties are elsewhere.
 
 use serde_json::Value;
 use soci_format::oci::{Platform, is_tag};
@@ -7,10 +7,10 @@ use soci_index::run::Otherwise;
 
 use crate::{event::RawProperties, repository::Repository};
 
-/// A property that cannot be used.
+/// An invalid property.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the property {property} {problem}")]
-pub struct Refused {
+#[error("property {property} {problem}")]
+pub struct InvalidProperty {
     pub(super) property: &'static str,
     pub(super) problem: String,
 }
@@ -19,65 +19,69 @@ pub struct Refused {
 pub(super) struct Fields<'a>(pub(super) &'a RawProperties);
 
 impl<'a> Fields<'a> {
-    pub(super) fn text(&self, property: &'static str) -> Result<Option<&'a str>, Refused> {
+    pub(super) fn text(&self, property: &'static str) -> Result<Option<&'a str>, InvalidProperty> {
         match self.0.get(property) {
             None => Ok(None),
             Some(Value::String(text)) => single_line(property, text).map(Some),
-            Some(other) => Err(refused(property, &other.to_string(), "not a text")),
+            Some(other) => Err(refused(property, &other.to_string(), "expected a string")),
         }
     }
 
-    pub(super) fn required(&self, property: &'static str) -> Result<&'a str, Refused> {
+    pub(super) fn required(&self, property: &'static str) -> Result<&'a str, InvalidProperty> {
         let text = self.text(property)?;
         text.filter(|text| !text.is_empty())
             .ok_or_else(|| missing(property))
     }
 
-    pub(super) fn list(&self, property: &'static str) -> Result<Vec<&'a str>, Refused> {
+    pub(super) fn list(&self, property: &'static str) -> Result<Vec<&'a str>, InvalidProperty> {
         match self.0.get(property) {
             None => Ok(Vec::new()),
             Some(Value::Array(items)) => items
                 .iter()
                 .map(|item| match item {
                     Value::String(text) => single_line(property, text),
-                    other => Err(refused(property, &other.to_string(), "not a text")),
+                    other => Err(refused(property, &other.to_string(), "expected a string")),
                 })
                 .collect(),
-            Some(other) => Err(refused(property, &other.to_string(), "not a list")),
+            Some(other) => Err(refused(property, &other.to_string(), "expected a list")),
         }
     }
 
-    pub(super) fn repository(&self) -> Result<Repository, Refused> {
+    pub(super) fn repository(&self) -> Result<Repository, InvalidProperty> {
         let uri = self.required("RepositoryUri")?;
         Repository::parse(uri).ok_or_else(|| {
             refused(
                 "RepositoryUri",
                 uri,
-                "not <account>.dkr.ecr.<region>.amazonaws.com/<name>",
+                "expected <account>.dkr.ecr.<region>.amazonaws.com/<name>",
             )
         })
     }
 
-    pub(super) fn platforms(&self) -> Result<Vec<Platform>, Refused> {
+    pub(super) fn platforms(&self) -> Result<Vec<Platform>, InvalidProperty> {
         let list = self.list("Platforms")?;
         let platform = |text: &str| {
             text.parse()
-                .map_err(|_| refused("Platforms", text, "not of the form OS/ARCH[/VARIANT]"))
+                .map_err(|_| refused("Platforms", text, "expected OS/ARCH[/VARIANT]"))
         };
         list.into_iter().map(platform).collect()
     }
 
-    pub(super) fn prefetch_files(&self) -> Result<Vec<String>, Refused> {
+    pub(super) fn prefetch_files(&self) -> Result<Vec<String>, InvalidProperty> {
         let list = self.list("PrefetchFiles")?;
         let file = |text: &str| match text {
-            "" => Err(refused("PrefetchFiles", text, "not a path")),
+            "" => Err(refused("PrefetchFiles", text, "expected a path")),
             path => Ok(path.to_owned()),
         };
         list.into_iter().map(file).collect()
     }
 
-    /// A number of bytes that the format's signed 64 bits can hold.
-    pub(super) fn bytes(&self, property: &'static str, least: u64) -> Result<Option<u64>, Refused> {
+    /// A number of bytes; the format stores it as a signed 64-bit integer.
+    pub(super) fn bytes(
+        &self,
+        property: &'static str,
+        least: u64,
+    ) -> Result<Option<u64>, InvalidProperty> {
         let Some(text) = self.text(property)? else {
             return Ok(None);
         };
@@ -89,61 +93,68 @@ impl<'a> Fields<'a> {
             _ => Err(refused(
                 property,
                 text,
-                &format!("not a number of bytes of {least} or more"),
+                &format!("expected a number of bytes, {least} or more"),
             )),
         }
     }
 
-    pub(super) fn flag(&self, property: &'static str, default: bool) -> Result<bool, Refused> {
+    pub(super) fn flag(
+        &self,
+        property: &'static str,
+        default: bool,
+    ) -> Result<bool, InvalidProperty> {
         match self.text(property)? {
             None => Ok(default),
             Some("true") => Ok(true),
             Some("false") => Ok(false),
-            Some(other) => Err(refused(property, other, "neither true nor false")),
+            Some(other) => Err(refused(property, other, "expected true or false")),
         }
     }
 
-    pub(super) fn otherwise(&self, property: &'static str) -> Result<Option<Otherwise>, Refused> {
+    pub(super) fn otherwise(
+        &self,
+        property: &'static str,
+    ) -> Result<Option<Otherwise>, InvalidProperty> {
         match self.text(property)? {
             None => Ok(None),
             Some("use-original") => Ok(Some(Otherwise::UseOriginal)),
             Some("fail") => Ok(Some(Otherwise::Fail)),
-            Some(other) => Err(refused(property, other, "neither use-original nor fail")),
+            Some(other) => Err(refused(property, other, "expected use-original or fail")),
         }
     }
 }
 
-pub(super) fn a_tag(property: &'static str, text: &str) -> Result<String, Refused> {
+pub(super) fn valid_tag(property: &'static str, text: &str) -> Result<String, InvalidProperty> {
     if is_tag(text) {
         Ok(text.to_owned())
     } else {
-        let rule = "not a tag: tags have 1 to 128 letters, digits, '_', '.' and '-'";
+        let rule = "not a valid tag: a tag has 1 to 128 letters, digits, '_', '.' and '-'";
         Err(refused(property, text, rule))
     }
 }
 
-/// No path, tag or name that anybody uses has a line break, and lists of paths cannot hold one.
-fn single_line<'a>(property: &'static str, text: &'a str) -> Result<&'a str, Refused> {
+/// Line breaks are not valid in any of the properties.
+fn single_line<'a>(property: &'static str, text: &'a str) -> Result<&'a str, InvalidProperty> {
     if text.contains(['\n', '\r', '\0']) {
-        Err(refused(property, text, "more than one line"))
+        Err(refused(property, text, "must be a single line"))
     } else {
         Ok(text)
     }
 }
 
-pub(super) fn missing(property: &'static str) -> Refused {
-    Refused {
+pub(super) fn missing(property: &'static str) -> InvalidProperty {
+    InvalidProperty {
         property,
         problem: "is missing".to_owned(),
     }
 }
 
-pub(super) fn refused(property: &'static str, value: &str, rule: &str) -> Refused {
+pub(super) fn refused(property: &'static str, value: &str, rule: &str) -> InvalidProperty {
     /// Enough to recognize the value.
     const SHOWN_CHARS: usize = 200;
     let shown: String = value.chars().take(SHOWN_CHARS).collect();
-    Refused {
+    InvalidProperty {
         property,
-        problem: format!("is {shown:?}, which is {rule}"),
+        problem: format!("is invalid: {rule} (got {shown:?})"),
     }
 }

@@ -22,7 +22,7 @@ fn with(property: &str, value: Value) -> RawProperties {
 }
 
 #[test]
-fn the_least_is_enough() {
+fn the_required_properties_are_enough() {
     let properties = Properties::parse(&properties!("create")).unwrap();
     assert_eq!(
         properties.arguments(None),
@@ -72,7 +72,7 @@ fn every_property_reaches_both_forms() {
 }
 
 #[test]
-fn each_property_is_refused_with_its_name_and_value() {
+fn each_invalid_property_is_reported_with_its_name_and_value() {
     for (property, value, shown) in [
         ("ProjectName", json!(""), "is missing"),
         (
@@ -83,13 +83,25 @@ fn each_property_is_refused_with_its_name_and_value() {
         ("IndexVersion", json!("v3"), "v3"),
         ("InputImageTag", json!("-x"), "-x"),
         ("InputImageTag", json!(["v1"]), "[\\\"v1\\\"]"),
-        ("InputImageTag", json!("v1\n--strict"), "more than one line"),
-        ("InputImageDigest", json!("sha256:12"), "one too many"),
+        (
+            "InputImageTag",
+            json!("v1\n--strict"),
+            "must be a single line",
+        ),
+        (
+            "InputImageDigest",
+            json!("sha256:12"),
+            "cannot be combined with InputImageTag",
+        ),
         ("OutputImageTag", json!("a b"), "a b"),
-        ("OutputImageTag", json!("v1"), "the input image's own tag"),
-        ("Platforms", json!("linux/amd64"), "not a list"),
+        (
+            "OutputImageTag",
+            json!("v1"),
+            "must differ from the input image's tag",
+        ),
+        ("Platforms", json!("linux/amd64"), "expected a list"),
         ("Platforms", json!(["linux"]), "\"linux\""),
-        ("Platforms", json!([7]), "not a text"),
+        ("Platforms", json!([7]), "expected a string"),
         ("MinLayerSize", json!("10MiB"), "10MiB"),
         ("MinLayerSize", json!("+1"), "+1"),
         (
@@ -97,26 +109,23 @@ fn each_property_is_refused_with_its_name_and_value() {
             json!("9223372036854775808"),
             "9223372036854775808",
         ),
-        ("SpanSize", json!("0"), "of 1 or more"),
-        ("PrefetchFiles", json!(["a\nb"]), "more than one line"),
-        ("PrefetchFiles", json!([""]), "not a path"),
+        ("SpanSize", json!("0"), "1 or more"),
+        ("PrefetchFiles", json!(["a\nb"]), "must be a single line"),
+        ("PrefetchFiles", json!([""]), "expected a path"),
         ("WhenTooSmall", json!("ignore"), "ignore"),
         ("WhenUnsupported", json!("ignore"), "ignore"),
         ("RemovalPolicy", json!("snapshot"), "snapshot"),
-        ("WaitForIndex", json!("no"), "neither true nor false"),
+        ("WaitForIndex", json!("no"), "expected true or false"),
     ] {
         let refused = Properties::parse(&with(property, value)).unwrap_err();
         let text = refused.to_string();
-        assert!(
-            text.starts_with(&format!("the property {property} ")),
-            "{text}"
-        );
+        assert!(text.starts_with(&format!("property {property} ")), "{text}");
         assert!(text.contains(shown), "{text}");
     }
 }
 
 #[test]
-fn lists_are_as_long_as_the_variables_of_a_build_hold() {
+fn lists_may_use_all_variables_of_a_build() {
     let files = |count: usize| {
         with(
             "PrefetchFiles",
@@ -126,26 +135,26 @@ fn lists_are_as_long_as_the_variables_of_a_build_hold() {
     assert!(Properties::parse(&files(500)).is_ok());
     let refused = Properties::parse(&files(600)).unwrap_err().to_string();
     assert!(
-        refused.starts_with("the property PrefetchFiles is too long"),
+        refused.starts_with("property PrefetchFiles is too long"),
         "{refused}"
     );
     assert!(refused.contains("32768"), "{refused}");
     let platforms = with("Platforms", json!(vec!["linux/amd64"; 2_000]));
     let refused = Properties::parse(&platforms).unwrap_err().to_string();
     assert!(
-        refused.starts_with("the property Platforms is too long"),
+        refused.starts_with("property Platforms is too long"),
         "{refused}"
     );
 }
 
 #[test]
-fn what_nobody_waits_for_cannot_be_destroyed() {
+fn removal_policy_destroy_requires_waiting() {
     let mut raw = with("WaitForIndex", json!("false"));
     assert!(!Properties::parse(&raw).unwrap().waits);
     raw.insert("RemovalPolicy".to_owned(), json!("destroy"));
     let text = Properties::parse(&raw).unwrap_err().to_string();
     assert!(
-        text.starts_with("the property RemovalPolicy is \"destroy\""),
+        text.starts_with("property RemovalPolicy is invalid"),
         "{text}"
     );
     assert!(text.contains("WaitForIndex false"), "{text}");
@@ -154,7 +163,7 @@ fn what_nobody_waits_for_cannot_be_destroyed() {
 }
 
 #[test]
-fn what_must_be_there_is_missed() {
+fn a_missing_required_property_is_reported() {
     for property in [
         "ProjectName",
         "RepositoryUri",
@@ -166,7 +175,7 @@ fn what_must_be_there_is_missed() {
         raw.remove(property);
         let text = Properties::parse(&raw).unwrap_err().to_string();
         assert!(
-            text.starts_with(&format!("the property {property} is missing")),
+            text.starts_with(&format!("property {property} is missing")),
             "{text}"
         );
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::{
-    CREATE, UPDATE, ends_well,
+    CREATE, UPDATE, succeeded_build,
     support::{
         self, Cloud,
         images::{indexed, single},
@@ -13,12 +13,12 @@ use crate::{
 };
 
 #[tokio::test]
-async fn a_create_ends_with_its_build() {
+async fn a_create_responds_when_its_build_ends() {
     let cloud = Cloud::start().await;
     cloud
         .state()
         .ends
-        .insert("builder:1".to_owned(), (3, ends_well()));
+        .insert("builder:1".to_owned(), (3, succeeded_build()));
     let answer = cloud.answer(&cloud.event(CREATE)).await;
     assert_eq!(answer["Status"], "SUCCESS", "{answer}");
     assert_eq!(
@@ -42,7 +42,7 @@ async fn a_create_ends_with_its_build() {
 }
 
 #[tokio::test]
-async fn an_index_that_is_there_needs_no_build() {
+async fn an_existing_index_needs_no_build() {
     let cloud = Cloud::start().await;
     indexed().add_to(&mut cloud.state(), "v1-soci");
     let answer = cloud.answer(&cloud.event(CREATE)).await;
@@ -53,12 +53,12 @@ async fn an_index_that_is_there_needs_no_build() {
 }
 
 #[tokio::test]
-async fn the_same_event_again_has_the_same_answer_and_no_second_build() {
+async fn a_repeated_event_gets_the_same_response_without_a_second_build() {
     let cloud = Cloud::start().await;
     cloud
         .state()
         .ends
-        .insert("builder:1".to_owned(), (3, ends_well()));
+        .insert("builder:1".to_owned(), (3, succeeded_build()));
     let event = cloud.event(CREATE);
     let first = cloud.answer(&event).await;
     assert_eq!(cloud.answer(&event).await, first);
@@ -71,7 +71,7 @@ async fn a_long_build_is_handed_over() {
     cloud
         .state()
         .ends
-        .insert("builder:1".to_owned(), (60, ends_well()));
+        .insert("builder:1".to_owned(), (60, succeeded_build()));
     let answers = cloud
         .run(&cloud.event(CREATE), Duration::from_millis(900))
         .await
@@ -83,7 +83,7 @@ async fn a_long_build_is_handed_over() {
 }
 
 #[tokio::test]
-async fn a_hand_over_that_is_refused_for_good_ends_the_build() {
+async fn a_failed_hand_over_stops_the_build() {
     let cloud = Cloud::start().await;
     cloud.refuse("Invoke", 1_000, 403, "AccessDeniedException");
     let answers = cloud
@@ -115,7 +115,7 @@ async fn an_update_stops_the_older_build_and_reuses_the_older_index() {
     cloud
         .state()
         .ends
-        .insert("builder:2".to_owned(), (1, ends_well()));
+        .insert("builder:2".to_owned(), (1, succeeded_build()));
     let mut update = cloud.event(UPDATE);
     update["RequestId"] = json!("another");
     let answer = cloud.answer(&update).await;

@@ -9,7 +9,7 @@ use crate::{
 };
 
 #[tokio::test]
-async fn a_delete_leaves_what_it_is_not_asked_to_take() {
+async fn a_delete_with_retain_deletes_nothing() {
     let cloud = Cloud::start().await;
     indexed().add_to(&mut cloud.state(), "v1-soci");
     for event in [
@@ -25,7 +25,7 @@ async fn a_delete_leaves_what_it_is_not_asked_to_take() {
 }
 
 #[tokio::test]
-async fn a_delete_takes_all_of_the_index_and_nothing_of_the_image() {
+async fn a_delete_with_destroy_deletes_the_index_and_keeps_the_image() {
     let cloud = Cloud::start().await;
     indexed().add_to(&mut cloud.state(), "v1-soci");
     assert_eq!(cloud.state().images.len(), 6);
@@ -36,7 +36,7 @@ async fn a_delete_takes_all_of_the_index_and_nothing_of_the_image() {
 }
 
 #[tokio::test]
-async fn a_delete_spares_what_has_another_tag_or_moved_or_is_the_original() {
+async fn a_delete_keeps_images_with_other_tags_moved_tags_and_the_original() {
     let cloud = Cloud::start().await;
     indexed().add_to(&mut cloud.state(), "v1-soci");
     indexed().add_to(&mut cloud.state(), "release");
@@ -59,7 +59,7 @@ async fn a_delete_spares_what_has_another_tag_or_moved_or_is_the_original() {
 }
 
 #[tokio::test]
-async fn a_delete_that_cannot_clean_up_still_lets_the_stack_go() {
+async fn a_failed_clean_up_does_not_block_stack_deletion() {
     let cloud = Cloud::start().await;
     indexed().add_to(&mut cloud.state(), "v1-soci");
     cloud.refuse("BatchDeleteImage", 10_000, 400, "AccessDeniedException");
@@ -75,7 +75,7 @@ async fn a_delete_that_cannot_clean_up_still_lets_the_stack_go() {
 }
 
 #[tokio::test]
-async fn a_tag_that_moves_in_the_last_moment_stays() {
+async fn a_tag_that_was_just_moved_is_not_deleted() {
     let cloud = Cloud::start().await;
     indexed().add_to(&mut cloud.state(), "v1-soci");
     cloud.state().on_call = Some(Box::new(|state, operation| {

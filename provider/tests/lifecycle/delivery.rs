@@ -10,7 +10,7 @@ use crate::{
 };
 
 #[tokio::test]
-async fn an_endpoint_that_is_down_is_waited_for() {
+async fn delivery_is_retried() {
     let cloud = Cloud::start().await;
     cloud.refuse("answer", 12, 503, "SlowDown");
     let mut event = cloud.event(CREATE);
@@ -20,7 +20,7 @@ async fn an_endpoint_that_is_down_is_waited_for() {
         answer["Reason"]
             .as_str()
             .unwrap()
-            .contains("\"Rename\" is unknown")
+            .contains("unknown RequestType \"Rename\"")
     );
 
     cloud.refuse("answer", 100_000, 503, "SlowDown");
@@ -36,7 +36,7 @@ async fn an_endpoint_that_is_down_is_waited_for() {
 }
 
 #[tokio::test]
-async fn an_address_that_has_expired_is_given_up() {
+async fn an_expired_response_url_is_not_retried() {
     let cloud = Cloud::start().await;
     cloud.refuse("answer", 1, 403, "AccessDenied");
     let mut event = cloud.event(CREATE);

@@ -1,11 +1,11 @@
 //! Create, Update, Delete as the handler sees them, against a small cloud on loopback: what is called, and what is answered.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod background;
 mod builds;
+mod deleted_image;
 mod deletes;
 mod delivery;
-mod gone;
-mod hurry;
 mod older;
 mod quota;
 mod refusals;
@@ -23,7 +23,7 @@ const CREATE: &str = include_str!("../events/create.json");
 const UPDATE: &str = include_str!("../events/update.json");
 const DELETE: &str = include_str!("../events/delete.json");
 
-fn ends_well() -> Value {
+fn succeeded_build() -> Value {
     let result = json!({
         "outcome": "indexed", "image_digest": single().digest(), "output_digest": indexed().digest(),
         "output_tag": "v1-soci", "layers": {"indexed": 1, "reused": 0, "skipped": 0}, "indexes": [],

@@ -1,4 +1,4 @@
-//! Builds of older requests: stopped beside the answer, and said to be stopped only where they are.
+//! Builds of older requests are stopped without delaying the response, and reported as stopped only if they are.
 
 use std::time::Duration;
 
@@ -34,7 +34,7 @@ fn newer(cloud: &Cloud) -> Value {
 }
 
 #[tokio::test]
-async fn one_that_cannot_be_stopped_delays_no_answer_that_is_known() {
+async fn an_older_build_that_cannot_be_stopped_does_not_delay_the_response() {
     let cloud = with_an_older_build().await;
     indexed().add_to(&mut cloud.state(), "v2-soci");
     cloud.state().calls.clear();
@@ -49,13 +49,13 @@ async fn one_that_cannot_be_stopped_delays_no_answer_that_is_known() {
 }
 
 #[tokio::test]
-async fn one_that_cannot_be_stopped_delays_no_build() {
+async fn an_older_build_that_cannot_be_stopped_does_not_delay_the_new_build() {
     let cloud = with_an_older_build().await;
     cloud.refuse("StopBuild", 10_000, 400, "ThrottlingException");
     cloud
         .state()
         .ends
-        .insert("builder:2".to_owned(), (1, crate::ends_well()));
+        .insert("builder:2".to_owned(), (1, crate::succeeded_build()));
     let answer = cloud.answer(&newer(&cloud)).await;
     assert_eq!(answer["Status"], "SUCCESS", "{answer}");
 }
@@ -75,23 +75,20 @@ async fn at_the_deadline(prepare: impl FnOnce(&Cloud)) -> String {
 }
 
 #[tokio::test]
-async fn was_stopped_is_said_of_what_was_stopped() {
+async fn a_build_is_reported_as_stopped_only_if_it_was() {
     let stopped = at_the_deadline(|_| ()).await;
-    assert!(
-        stopped.contains("the build builder:1 was stopped"),
-        "{stopped}"
-    );
+    assert!(stopped.contains("build builder:1 was stopped"), "{stopped}");
 
     let running = at_the_deadline(|cloud| cloud.state().stops_nothing = true).await;
     assert!(
-        running.contains("the build builder:1 is being stopped"),
+        running.contains("build builder:1 is being stopped"),
         "{running}"
     );
 
     let denied = |cloud: &Cloud| cloud.refuse("StopBuild", 10_000, 400, "AccessDeniedException");
     let denied = at_the_deadline(denied).await;
     assert!(
-        denied.contains("the build builder:1 could not be stopped"),
+        denied.contains("build builder:1 could not be stopped"),
         "{denied}"
     );
     assert!(!denied.contains("was stopped"), "{denied}");

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::{CREATE, ends_well, support::Cloud};
+use crate::{CREATE, succeeded_build, support::Cloud};
 
 const QUOTA: &str = "AccountLimitExceededException";
 /// Three minutes are 1.8 s here, an hour 36 s.
@@ -23,7 +23,9 @@ fn busy_until(cloud: &Cloud, refusals: usize, code: &'static str) {
         "environment": {"type": "LINUX_CONTAINER", "image": "i", "computeType": "BUILD_GENERAL1_SMALL",
                         "environmentVariables": variables},
     }));
-    state.ends.insert("builder:2".to_owned(), (1, ends_well()));
+    state
+        .ends
+        .insert("builder:2".to_owned(), (1, succeeded_build()));
     let mut left = refusals;
     state.on_call = Some(Box::new(move |state, operation| {
         if operation != "StartBuild" {
@@ -41,7 +43,7 @@ fn busy_until(cloud: &Cloud, refusals: usize, code: &'static str) {
 }
 
 #[tokio::test]
-async fn while_a_build_of_ours_runs_a_refusal_is_waited_for() {
+async fn a_quota_error_is_retried_while_a_build_of_the_project_runs() {
     for code in [QUOTA, "ThrottlingException", "TooManyRequestsException"] {
         let cloud = Cloud::start().await;
         // More than three minutes.
@@ -53,7 +55,7 @@ async fn while_a_build_of_ours_runs_a_refusal_is_waited_for() {
 }
 
 #[tokio::test]
-async fn the_wait_goes_on_in_the_next_invocations() {
+async fn the_retries_continue_in_the_next_invocations() {
     let cloud = Cloud::start().await;
     busy_until(&cloud, 40, QUOTA);
     let answers = cloud
@@ -66,7 +68,7 @@ async fn the_wait_goes_on_in_the_next_invocations() {
 }
 
 #[tokio::test]
-async fn where_nothing_of_ours_runs_it_fails_within_minutes() {
+async fn a_quota_error_fails_within_minutes_if_no_build_of_the_project_runs() {
     for timeout in [Duration::from_secs(900), Duration::from_millis(900)] {
         let cloud = Cloud::start().await;
         cloud.refuse("StartBuild", MINUTES, 400, QUOTA);
@@ -87,7 +89,7 @@ async fn where_nothing_of_ours_runs_it_fails_within_minutes() {
 }
 
 #[tokio::test]
-async fn the_deadline_ends_the_wait_with_the_quota() {
+async fn the_deadline_ends_the_retries_with_the_quota_error() {
     let cloud = Cloud::start().await;
     busy_until(&cloud, MINUTES, QUOTA);
     let mut event = cloud.event(CREATE);

@@ -3,17 +3,17 @@
 use serde_json::json;
 
 use crate::{
-    CREATE, ends_well,
+    CREATE, succeeded_build,
     support::{Cloud, images::indexed},
 };
 
 #[tokio::test]
-async fn rights_that_come_late_are_waited_for() {
+async fn access_denied_is_retried_until_permissions_propagate() {
     let cloud = Cloud::start().await;
     cloud
         .state()
         .ends
-        .insert("builder:1".to_owned(), (2, ends_well()));
+        .insert("builder:1".to_owned(), (2, succeeded_build()));
     for operation in ["BatchGetImage", "ListBuildsForProject", "StartBuild"] {
         cloud.refuse(operation, 5, 400, "AccessDeniedException");
     }
@@ -22,7 +22,7 @@ async fn rights_that_come_late_are_waited_for() {
 }
 
 #[tokio::test]
-async fn what_is_denied_for_ever_is_said() {
+async fn permanent_access_denied_is_reported() {
     for (operation, code, words) in [
         (
             "StartBuild",
@@ -42,7 +42,7 @@ async fn what_is_denied_for_ever_is_said() {
         (
             "ListBuildsForProject",
             "ThrottlingException",
-            "cannot look for builds of the project builder",
+            "cannot list builds of project builder",
         ),
     ] {
         let cloud = Cloud::start().await;
@@ -60,7 +60,7 @@ async fn what_is_denied_for_ever_is_said() {
 }
 
 #[tokio::test]
-async fn what_does_not_exist_is_said_at_once() {
+async fn a_missing_resource_is_reported_without_retries() {
     for (operation, code) in [
         ("BatchGetImage", "RepositoryNotFoundException"),
         ("ListBuildsForProject", "ResourceNotFoundException"),
@@ -78,20 +78,20 @@ async fn what_does_not_exist_is_said_at_once() {
 }
 
 #[tokio::test]
-async fn a_poll_that_is_throttled_is_made_again() {
+async fn throttled_polls_are_retried() {
     let cloud = Cloud::start().await;
     cloud
         .state()
         .ends
-        .insert("builder:1".to_owned(), (2, ends_well()));
-    // For longer than the patience that other failures meet.
+        .insert("builder:1".to_owned(), (2, succeeded_build()));
+    // Longer than the retry window of other failures.
     cloud.refuse("BatchGetBuilds", 200, 400, "ThrottlingException");
     let answer = cloud.answer(&cloud.event(CREATE)).await;
     assert_eq!(answer["Status"], "SUCCESS", "{answer}");
 }
 
 #[tokio::test]
-async fn an_early_death_is_told_without_a_link_to_nowhere() {
+async fn an_early_failure_is_reported_without_a_broken_log_link() {
     let cloud = Cloud::start().await;
     let end = json!({
         "buildStatus": "FAILED", "logs": {"deepLink": "https://console/#logEvent:group=null;stream=null"},
@@ -102,12 +102,12 @@ async fn an_early_death_is_told_without_a_link_to_nowhere() {
     let answer = cloud.answer(&cloud.event(CREATE)).await;
     assert_eq!(
         answer["Reason"],
-        "the build builder:1 failed (FAILED) in the phase PROVISIONING, before the builder was started: no capacity"
+        "build builder:1 failed (FAILED) in phase PROVISIONING before the builder started: no capacity"
     );
 }
 
 #[tokio::test]
-async fn the_builders_words_are_told_with_the_link() {
+async fn the_builders_error_is_reported_with_the_log_link() {
     let cloud = Cloud::start().await;
     let end = json!({
         "buildStatus": "FAILED", "logs": {"deepLink": "https://console/#log$252F1"},
@@ -118,12 +118,12 @@ async fn the_builders_words_are_told_with_the_link() {
     let answer = cloud.answer(&cloud.event(CREATE)).await;
     assert_eq!(
         answer["Reason"],
-        "layer 3; the build builder:1 failed (FAILED) in the phase BUILD (log: https://console/#log$252F1)"
+        "layer 3; build builder:1 failed (FAILED) in phase BUILD (log: https://console/#log$252F1)"
     );
 }
 
 #[tokio::test]
-async fn a_right_that_is_missing_is_said_although_a_build_could_do_without() {
+async fn a_missing_permission_is_reported_even_if_a_build_does_not_need_it() {
     let cloud = Cloud::start().await;
     indexed().add_to(&mut cloud.state(), "v1-soci");
     cloud.refuse(

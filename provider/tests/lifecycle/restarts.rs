@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::{CREATE, ends_well, support::Cloud};
+use crate::{CREATE, succeeded_build, support::Cloud};
 
-fn dies_in(phase: &str, code: &str, message: &str) -> Value {
+fn fails_in(phase: &str, code: &str, message: &str) -> Value {
     json!({"buildStatus": "FAILED", "phases": [
         {"phaseType": "SUBMITTED", "phaseStatus": "SUCCEEDED"},
         {"phaseType": phase, "phaseStatus": "FAILED", "contexts": [{"statusCode": code, "message": message}]},
@@ -14,7 +14,7 @@ fn dies_in(phase: &str, code: &str, message: &str) -> Value {
 }
 
 fn denied() -> Value {
-    dies_in(
+    fails_in(
         "PROVISIONING",
         "ACCESS_DENIED",
         "Service role r does not allow AWS CodeBuild to create Amazon CloudWatch Logs log streams",
@@ -31,9 +31,9 @@ fn ends(cloud: &Cloud, ends: &[Value]) {
 }
 
 #[tokio::test]
-async fn a_denial_is_tried_once_more() {
+async fn an_early_denial_starts_a_second_build() {
     let cloud = Cloud::start().await;
-    ends(&cloud, &[denied(), ends_well()]);
+    ends(&cloud, &[denied(), succeeded_build()]);
     let event = cloud.event(CREATE);
     let answer = cloud.answer(&event).await;
     assert_eq!(answer["Status"], "SUCCESS", "{answer}");
@@ -43,21 +43,21 @@ async fn a_denial_is_tried_once_more() {
 }
 
 #[tokio::test]
-async fn and_not_twice() {
+async fn an_early_denial_starts_no_third_build() {
     let cloud = Cloud::start().await;
-    ends(&cloud, &[denied(), denied(), ends_well()]);
+    ends(&cloud, &[denied(), denied(), succeeded_build()]);
     let event = cloud.event(CREATE);
     let answer = cloud.answer(&event).await;
     assert_eq!(answer["Status"], "FAILED", "{answer}");
     let reason = answer["Reason"].as_str().unwrap();
-    assert!(reason.starts_with("the build builder:2 failed"), "{reason}");
+    assert!(reason.starts_with("build builder:2 failed"), "{reason}");
     assert_eq!(cloud.answer(&event).await, answer, "the same event again");
     assert_eq!(cloud.called("StartBuild"), 2);
 }
 
 #[tokio::test]
-async fn a_hand_over_in_between_changes_nothing() {
-    for last in [ends_well(), denied()] {
+async fn an_early_denial_is_handled_after_a_hand_over() {
+    for last in [succeeded_build(), denied()] {
         let cloud = Cloud::start().await;
         ends(&cloud, &[denied(), last.clone()]);
         cloud.state().ends.get_mut("builder:2").unwrap().0 = 30;
@@ -72,17 +72,17 @@ async fn a_hand_over_in_between_changes_nothing() {
 }
 
 #[tokio::test]
-async fn other_deaths_are_not_tried_again() {
+async fn other_failures_are_not_retried() {
     let access = "access denied";
     for end in [
-        dies_in("PROVISIONING", "VPC_CLIENT_ERROR", "no free addresses"),
-        dies_in("DOWNLOAD_SOURCE", "CLIENT_ERROR", "NoSuchKey"),
-        dies_in("BUILD", "COMMAND_EXECUTION_ERROR", access),
-        dies_in("POST_BUILD", "ACCESS_DENIED", access),
+        fails_in("PROVISIONING", "VPC_CLIENT_ERROR", "no free addresses"),
+        fails_in("DOWNLOAD_SOURCE", "CLIENT_ERROR", "NoSuchKey"),
+        fails_in("BUILD", "COMMAND_EXECUTION_ERROR", access),
+        fails_in("POST_BUILD", "ACCESS_DENIED", access),
         json!({"buildStatus": "STOPPED"}),
     ] {
         let cloud = Cloud::start().await;
-        ends(&cloud, &[end.clone(), ends_well()]);
+        ends(&cloud, &[end.clone(), succeeded_build()]);
         let answer = cloud.answer(&cloud.event(CREATE)).await;
         assert_eq!(answer["Status"], "FAILED", "{end}: {answer}");
         assert_eq!(cloud.called("StartBuild"), 1, "{end}");
@@ -90,14 +90,14 @@ async fn other_deaths_are_not_tried_again() {
 }
 
 #[tokio::test]
-async fn a_denial_long_after_the_role_was_made_is_one() {
+async fn a_late_denial_is_not_retried() {
     let cloud = Cloud::start().await;
     let mut end = denied();
     // Two minutes are 1.2 s here, and the event's time is known to the second.
     let later = std::time::SystemTime::now() + Duration::from_secs(4);
     let later = later.duration_since(std::time::UNIX_EPOCH).unwrap();
     end["endTime"] = json!(later.as_secs_f64());
-    ends(&cloud, &[end, ends_well()]);
+    ends(&cloud, &[end, succeeded_build()]);
     let answer = cloud.answer(&cloud.event(CREATE)).await;
     assert_eq!(answer["Status"], "FAILED", "{answer}");
     assert_eq!(cloud.called("StartBuild"), 1);

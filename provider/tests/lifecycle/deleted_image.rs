@@ -1,4 +1,4 @@
-//! Rollbacks whose input image is gone: the index under the output tag is the answer, where it is whole.
+//! Rollbacks whose input image was deleted: the complete index under the output tag is used instead.
 
 use serde_json::{Value, json};
 use soci_format::digest::Digest;
@@ -31,8 +31,8 @@ fn events(cloud: &Cloud) -> Vec<Value> {
     events
 }
 
-/// Neither the tag nor the digest leads to the image any more.
-fn take_away(cloud: &Cloud) {
+/// Deletes the image, by tag and by digest.
+fn delete_image(cloud: &Cloud) {
     let mut state = cloud.state();
     state.images.remove("v1");
     state.images.remove(&single().digest());
@@ -67,7 +67,7 @@ fn is_the_index(answer: &Value, event: &Value) {
 async fn an_image_that_was_deleted_is_not_needed() {
     let cloud = Cloud::start().await;
     indexed().add_to(&mut cloud.state(), "v1-soci");
-    take_away(&cloud);
+    delete_image(&cloud);
     for event in events(&cloud) {
         is_the_index(&cloud.answer(&event).await, &event);
     }
@@ -89,29 +89,29 @@ async fn an_image_that_was_archived_is_not_needed() {
 #[tokio::test]
 async fn without_an_index_the_error_says_so() {
     let cloud = Cloud::start().await;
-    take_away(&cloud);
-    refusals(&cloud, "no index is under the output tag v1-soci").await;
+    delete_image(&cloud);
+    refusals(&cloud, "no index was found under output tag v1-soci").await;
 }
 
 #[tokio::test]
-async fn the_image_of_somebody_else_is_no_index() {
+async fn an_image_without_an_index_cannot_be_used_instead() {
     let cloud = Cloud::start().await;
-    take_away(&cloud);
+    delete_image(&cloud);
     single().add_to(&mut cloud.state(), "v1-soci");
     cloud.state().archived.insert("v1".to_owned());
     let event = &events(&cloud)[0];
     let answer = cloud.answer(event).await;
     let reason = answer["Reason"].as_str().unwrap();
     assert!(
-        reason.contains("the output tag v1-soci names an image without a SOCI index"),
+        reason.contains("output tag v1-soci points to an image without a SOCI index"),
         "{reason}"
     );
 }
 
 #[tokio::test]
-async fn an_index_that_lacks_something_is_named() {
+async fn an_incomplete_index_is_reported() {
     let ztoc = Digest::of(b"ztoc").to_string();
-    let blob = format!("is not complete: the blob {ztoc} is missing");
+    let blob = format!("is incomplete: blob {ztoc} not found");
     let children: Vec<String> = {
         let cloud = Cloud::start().await;
         indexed().add_to(&mut cloud.state(), "v1-soci");
@@ -128,43 +128,43 @@ async fn an_index_that_lacks_something_is_named() {
     for child in children {
         let cloud = Cloud::start().await;
         indexed().add_to(&mut cloud.state(), "v1-soci");
-        take_away(&cloud);
+        delete_image(&cloud);
         cloud.state().images.remove(&child);
         refusals(
             &cloud,
-            &format!("is not complete: its manifest {child} is missing"),
+            &format!("is incomplete: manifest {child} not found"),
         )
         .await;
     }
     let cloud = Cloud::start().await;
     indexed().add_to(&mut cloud.state(), "v1-soci");
-    take_away(&cloud);
+    delete_image(&cloud);
     cloud.state().blobs.remove(&ztoc);
     refusals(&cloud, &blob).await;
 
     let cloud = Cloud::start().await;
     indexed().add_to(&mut cloud.state(), "v1-soci");
-    take_away(&cloud);
+    delete_image(&cloud);
     cloud.state().archived.insert(layer().digest.to_string());
     refusals(
         &cloud,
-        &format!("the blob {} is missing or archived", layer().digest),
+        &format!("blob {} not found or archived", layer().digest),
     )
     .await;
 }
 
 #[tokio::test]
-async fn an_image_whose_layers_are_archived_is_not_answered_by_what_needs_them() {
+async fn an_index_of_an_image_with_archived_layers_is_not_used() {
     let cloud = Cloud::start().await;
     indexed().add_to(&mut cloud.state(), "v1-soci");
     cloud.state().archived.insert(layer().digest.to_string());
-    refusals(&cloud, "is not complete").await;
+    refusals(&cloud, "is incomplete").await;
 }
 
 #[tokio::test]
-async fn version_1_has_nothing_that_could_run_without_its_image() {
+async fn a_deleted_image_fails_for_version_1() {
     let cloud = Cloud::start().await;
-    take_away(&cloud);
+    delete_image(&cloud);
     let answer = cloud
         .answer(&cloud.event(include_str!("../events/create-v1.json")))
         .await;
@@ -177,7 +177,7 @@ async fn version_1_has_nothing_that_could_run_without_its_image() {
 }
 
 #[tokio::test]
-async fn an_update_to_an_image_that_was_never_there_is_no_rollback() {
+async fn an_update_to_a_missing_image_is_not_a_rollback() {
     let cloud = Cloud::start().await;
     indexed().add_to(&mut cloud.state(), "v1-soci");
     let mut event = cloud.event(UPDATE);
@@ -189,7 +189,7 @@ async fn an_update_to_an_image_that_was_never_there_is_no_rollback() {
     assert_eq!(answer["Status"], "FAILED", "{answer}");
     let reason = answer["Reason"].as_str().unwrap();
     assert!(
-        reason.contains("holds the index of another image"),
+        reason.contains("points to the index of another image"),
         "{reason}"
     );
 }

@@ -1,26 +1,26 @@
-//! The answer: what CloudFormation gets, as JSON within its limit.
-//! In: who asked, and the resource or the reason why there is none. Out: the body. Sends nothing.
+//! The response to CloudFormation: a JSON body within the size limit.
+//! In: the request context and the result or the failure reason. Out: the body. Sends nothing.
 
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use soci_format::printable::one_line;
 
-use crate::{event::Sender, physical_id::PhysicalId, verdict::Done};
+use crate::{event::RequestContext, physical_id::PhysicalId, verdict::IndexResult};
 
 /// CloudFormation's limit for the body.
 pub const BYTES_MAX: usize = 4_096;
 
-/// CodeBuild's links have some 200 bytes. One that took the room of all else would be worse than none.
+/// CodeBuild's log links have about 200 bytes. A longer one would leave no space for the reason.
 const LINK_BYTES_MAX: usize = 1_024;
 
-/// Stands where something was cut off.
+/// Marks truncated text.
 const CUT: &str = "…";
 
-/// An answer.
+/// A response to CloudFormation.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
-pub struct Answer {
+pub struct Response {
     status: &'static str,
     #[serde(skip_serializing_if = "String::is_empty")]
     reason: String,
@@ -32,11 +32,11 @@ pub struct Answer {
     data: Map<String, Value>,
 }
 
-impl Answer {
-    /// The resource is there.
+impl Response {
+    /// The resource was created or updated.
     #[must_use]
-    pub fn done(sender: &Sender, done: &Done) -> Self {
-        let id = match &sender.physical_id {
+    pub fn done(context: &RequestContext, done: &IndexResult) -> Self {
+        let id = match &context.physical_id {
             Some(old) => done.id.after(old),
             None => done.id.to_string(),
         };
@@ -58,42 +58,42 @@ impl Answer {
         let data = attributes.map(|(name, value)| (name.to_owned(), Value::String(value)));
         Self {
             data: data.into_iter().collect(),
-            ..Self::of(sender, "SUCCESS", id)
+            ..Self::of(context, "SUCCESS", id)
         }
     }
 
-    /// The resource is there as far as it is waited for; `note` says what is not known of it.
+    /// The build runs in the background; `note` says where to find its result.
     #[must_use]
-    pub fn started(sender: &Sender, done: &Done, note: &str) -> Self {
-        Self::done(sender, done).because(note, None)
+    pub fn started(context: &RequestContext, done: &IndexResult, note: &str) -> Self {
+        Self::done(context, done).because(note, None)
     }
 
-    /// The resource is gone; `note` says what of it is not.
+    /// The resource was deleted; `note` says what was kept.
     #[must_use]
-    pub fn deleted(sender: &Sender, note: &str) -> Self {
-        Self::of(sender, "SUCCESS", old_id(sender)).because(note, None)
+    pub fn deleted(context: &RequestContext, note: &str) -> Self {
+        Self::of(context, "SUCCESS", old_id(context)).because(note, None)
     }
 
-    /// There is no resource, or none like that; the link is kept whole.
+    /// The request failed. The log link is never truncated.
     #[must_use]
-    pub fn failed(sender: &Sender, reason: &str, link: Option<&str>) -> Self {
-        // CloudFormation refuses a failure without a reason.
+    pub fn failed(context: &RequestContext, reason: &str, link: Option<&str>) -> Self {
+        // CloudFormation rejects a failure without a reason.
         let reason = if reason.trim().is_empty() {
-            "it failed without a reason"
+            "failed: no reason was given"
         } else {
             reason
         };
-        Self::of(sender, "FAILED", old_id(sender)).because(reason, link)
+        Self::of(context, "FAILED", old_id(context)).because(reason, link)
     }
 
-    fn of(sender: &Sender, status: &'static str, id: String) -> Self {
+    fn of(context: &RequestContext, status: &'static str, id: String) -> Self {
         Self {
             status,
             reason: String::new(),
             physical_resource_id: id,
-            stack_id: sender.stack_id.clone(),
-            request_id: sender.request_id.clone(),
-            logical_resource_id: sender.logical_id.clone(),
+            stack_id: context.stack_id.clone(),
+            request_id: context.request_id.clone(),
+            logical_resource_id: context.logical_id.clone(),
             data: Map::new(),
         }
     }
@@ -107,7 +107,7 @@ impl Answer {
             return self;
         }
         self.reason = link;
-        // An empty reason has no field in the body.
+        // The body omits an empty reason.
         let field = if self.reason.is_empty() {
             r#","Reason":"""#.len()
         } else {
@@ -118,14 +118,14 @@ impl Answer {
         self
     }
 
-    /// The answer as JSON.
+    /// The response as JSON.
     #[must_use]
     pub fn body(&self) -> String {
-        // Texts and maps of texts cannot fail to be written.
+        // Serializing strings and maps of strings cannot fail.
         serde_json::to_string(self).unwrap_or_default()
     }
 
-    /// Whether there is a reason, and what it is.
+    /// The reason; empty if there is none.
     #[must_use]
     pub fn reason(&self) -> &str {
         &self.reason
@@ -138,13 +138,13 @@ impl Answer {
     }
 }
 
-/// The id that the resource has, or one that says that it never came to be.
-fn old_id(sender: &Sender) -> String {
-    let old = sender.physical_id.clone();
-    old.unwrap_or_else(|| PhysicalId::not_created(&sender.request_id))
+/// The existing physical id, or one for a resource that was never created.
+fn old_id(context: &RequestContext) -> String {
+    let old = context.physical_id.clone();
+    old.unwrap_or_else(|| PhysicalId::not_created(&context.request_id))
 }
 
-/// The beginning of `text` that takes at most `room` bytes in JSON. Control characters are not expected.
+/// Truncates `text` to at most `room` bytes of JSON. Expects no control characters.
 fn cut(text: &str, room: usize) -> String {
     let bytes = |c: char| match c {
         '"' | '\\' => 2,
@@ -174,59 +174,69 @@ mod tests {
     use super::*;
     use crate::event::Incoming;
 
-    fn sender() -> Sender {
+    fn context() -> RequestContext {
         let text = include_str!("../tests/events/update.json");
         Incoming::parse(serde_json::from_str(text).unwrap())
             .unwrap()
             .event
-            .sender
+            .context
     }
 
-    fn parsed(answer: &Answer) -> Value {
-        serde_json::from_str(&answer.body()).unwrap()
+    fn parsed(response: &Response) -> Value {
+        serde_json::from_str(&response.body()).unwrap()
     }
 
     #[test]
     fn a_failure_says_why_and_keeps_the_id() {
-        let answer = parsed(&Answer::failed(&sender(), "no image", Some("https://log")));
-        assert_eq!(answer["Status"], "FAILED");
-        assert_eq!(answer["Reason"], "no image (log: https://log)");
-        assert_eq!(answer["PhysicalResourceId"], sender().physical_id.unwrap());
-        assert_eq!(answer["RequestId"], "5c7e5f0a-1111-4222-8333-444455556666");
-        assert_eq!(answer["LogicalResourceId"], "Index");
-        assert!(answer.get("Data").is_none());
+        let response = parsed(&Response::failed(
+            &context(),
+            "no image",
+            Some("https://log"),
+        ));
+        assert_eq!(response["Status"], "FAILED");
+        assert_eq!(response["Reason"], "no image (log: https://log)");
+        assert_eq!(
+            response["PhysicalResourceId"],
+            context().physical_id.unwrap()
+        );
+        assert_eq!(
+            response["RequestId"],
+            "5c7e5f0a-1111-4222-8333-444455556666"
+        );
+        assert_eq!(response["LogicalResourceId"], "Index");
+        assert!(response.get("Data").is_none());
     }
 
     #[test]
-    fn a_failed_create_has_a_marker_for_an_id() {
-        let sender = Sender {
+    fn a_failed_create_gets_a_marker_id() {
+        let context = RequestContext {
             physical_id: None,
-            ..sender()
+            ..context()
         };
-        let answer = parsed(&Answer::failed(&sender, "", None));
+        let response = parsed(&Response::failed(&context, "", None));
         assert_eq!(
-            answer["PhysicalResourceId"],
+            response["PhysicalResourceId"],
             "not-created/5c7e5f0a-1111-4222-8333-444455556666"
         );
-        assert_eq!(answer["Reason"], "it failed without a reason");
+        assert_eq!(response["Reason"], "failed: no reason was given");
     }
 
     #[test]
-    fn the_secret_is_not_in_it() {
-        let body = Answer::failed(&sender(), "why", None).body();
+    fn the_body_contains_no_response_url() {
+        let body = Response::failed(&context(), "why", None).body();
         assert!(
             !body.contains("c0ffee") && !body.contains("ResponseURL"),
             "{body}"
         );
         assert_eq!(
             json!(null),
-            parsed(&Answer::deleted(&sender(), ""))["Reason"]
+            parsed(&Response::deleted(&context(), ""))["Reason"]
         );
     }
 
     #[test]
     fn a_reason_without_a_link_fits_too() {
-        let body = Answer::failed(&sender(), &"x".repeat(5_000), None).body();
+        let body = Response::failed(&context(), &"x".repeat(5_000), None).body();
         assert_eq!(body.len(), BYTES_MAX);
     }
 
@@ -238,10 +248,10 @@ mod tests {
             reason in "(\\PC|[\"\\\\\u{0}-\u{1f}]|💥){0,5000}",
             link in "https://[a-z#$/=&\"-]{0,600}",
         ) {
-            let answer = Answer::failed(&sender(), &reason, Some(&link));
-            let body = answer.body();
+            let response = Response::failed(&context(), &reason, Some(&link));
+            let body = response.body();
             prop_assert!(body.len() <= BYTES_MAX, "{} bytes", body.len());
-            let text = parsed(&answer)["Reason"].as_str().unwrap().to_owned();
+            let text = parsed(&response)["Reason"].as_str().unwrap().to_owned();
             prop_assert!(text.ends_with(&format!(" (log: {link})")), "{text}");
             prop_assert!(!text.contains(char::is_control));
             // Nothing is cut that would have fitted.

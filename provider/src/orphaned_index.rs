@@ -1,5 +1,5 @@
-//! What an image that is gone has left: its index of version 2, which holds all that a container needs.
-//! In: the output tag. Out: the index, where all of it is there, or why it cannot stand for the image.
+//! The complete version 2 index of an image that was deleted. It contains all that a container needs.
+//! In: the output tag. Out: the index, or why it cannot be used instead of the image.
 
 use std::collections::BTreeSet;
 
@@ -17,42 +17,42 @@ use soci_store::{
 
 use crate::{call::CallError, image::Images};
 
-/// An index that is whole.
+/// A complete index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Kept {
+pub struct OrphanedIndex {
     /// The image index under the output tag.
     pub output: Digest,
     /// How many layers have a ztoc.
     pub ztocs: usize,
 }
 
-/// Why there is none.
+/// Why the output tag cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub enum NotKept {
-    /// Nothing has the tag.
-    #[error("and no index is under the output tag {0} either")]
+pub enum NoUsableIndex {
+    /// The tag does not exist.
+    #[error("and no index was found under output tag {0} either")]
     Absent(String),
-    /// It names something that was not made here.
-    #[error("and the output tag {0} names an image without a SOCI index")]
+    /// It points to an image without a SOCI index.
+    #[error("and output tag {0} points to an image without a SOCI index")]
     NotOurs(String),
-    /// It names the index of what the resource indexed until now.
-    #[error("and the output tag {tag} holds the index of another image, {image}")]
+    /// It points to the index of the image that the resource indexed before.
+    #[error("and output tag {tag} points to the index of another image, {image}")]
     Another {
         /// The output tag.
         tag: String,
         /// That image.
         image: String,
     },
-    /// A part is missing.
-    #[error("and the index under the output tag {tag} is not complete: {what}")]
+    /// A manifest or blob is missing.
+    #[error("and the index under output tag {tag} is incomplete: {what}")]
     Incomplete {
         /// The output tag.
         tag: String,
         /// What is missing.
         what: String,
     },
-    /// It could not be read.
-    #[error("and the output tag {tag} cannot be read: {}", run::chain(&**.source))]
+    /// It cannot be read.
+    #[error("and output tag {tag} cannot be read: {}", run::chain(&**.source))]
     Unread {
         /// The output tag.
         tag: String,
@@ -61,7 +61,7 @@ pub enum NotKept {
     },
 }
 
-/// Whether the error says that the image, or a part of it, is gone or archived: trying again does not bring it back.
+/// Whether the error says that the image, or a part of it, was deleted or archived, so that a retry does not help.
 #[must_use]
 pub fn is_gone(error: &run::Error) -> bool {
     match error {
@@ -81,23 +81,29 @@ pub fn is_gone(error: &run::Error) -> bool {
 /// The index under `tag`.
 ///
 /// # Errors
-/// Where it cannot stand for its image.
-pub async fn kept(images: &Images, tag: &str) -> Result<Kept, NotKept> {
+/// If it cannot be used instead of its image.
+pub async fn find_orphaned_index(
+    images: &Images,
+    tag: &str,
+) -> Result<OrphanedIndex, NoUsableIndex> {
     let looked = look(images, tag).await;
     looked.unwrap_or_else(|source| {
-        Err(NotKept::Unread {
+        Err(NoUsableIndex::Unread {
             tag: tag.to_owned(),
             source: Box::new(source),
         })
     })
 }
 
-async fn look(images: &Images, tag: &str) -> Result<Result<Kept, NotKept>, store::Error> {
+async fn look(
+    images: &Images,
+    tag: &str,
+) -> Result<Result<OrphanedIndex, NoUsableIndex>, store::Error> {
     let Some(root) = images.select(&Selector::Tag(tag.to_owned())).await? else {
-        return Ok(Err(NotKept::Absent(tag.to_owned())));
+        return Ok(Err(NoUsableIndex::Absent(tag.to_owned())));
     };
     let Manifest::Index(index) = &root.manifest else {
-        return Ok(Err(NotKept::NotOurs(tag.to_owned())));
+        return Ok(Err(NoUsableIndex::NotOurs(tag.to_owned())));
     };
     let entries = &index.manifests;
     let is_soci = |entry: &&Descriptor| entry.artifact_type.as_deref() == Some(V2);
@@ -107,30 +113,30 @@ async fn look(images: &Images, tag: &str) -> Result<Result<Kept, NotKept>, store
         .map(|entry| entry.digest)
         .collect();
     if soci.is_empty() {
-        return Ok(Err(NotKept::NotOurs(tag.to_owned())));
+        return Ok(Err(NoUsableIndex::NotOurs(tag.to_owned())));
     }
     let incomplete = |what: String| {
         let tag = tag.to_owned();
-        Ok(Err(NotKept::Incomplete { tag, what }))
+        Ok(Err(NoUsableIndex::Incomplete { tag, what }))
     };
     let mut ztocs = BTreeSet::new();
     for entry in entries {
         let named = entry.annotations.get(INDEX_DIGEST);
         if named.is_none() && !soci.contains(&entry.digest) {
-            // A platform without an index, an attestation: as in the original, where they may be missing.
+            // A platform without an index, or an attestation; not needed.
             continue;
         }
         if let Some(named) = named
             && !soci.iter().any(|digest| digest.to_string() == *named)
         {
-            return incomplete(format!("it does not list the SOCI index {named}"));
+            return incomplete(format!("SOCI index {named} is not listed"));
         }
         let manifest = images.select(&Selector::Digest(entry.digest)).await?;
         let Some(Manifest::Image(manifest)) = manifest.map(|found| found.manifest) else {
-            return incomplete(format!("its manifest {} is missing", entry.digest));
+            return incomplete(format!("manifest {} not found", entry.digest));
         };
         if let Some(blob) = missing(images, &manifest).await? {
-            return incomplete(format!("the blob {blob} is missing or archived"));
+            return incomplete(format!("blob {blob} not found or archived"));
         }
         let layers = manifest.layers.iter();
         ztocs.extend(
@@ -139,13 +145,13 @@ async fn look(images: &Images, tag: &str) -> Result<Result<Kept, NotKept>, store
                 .map(|layer| layer.digest),
         );
     }
-    Ok(Ok(Kept {
+    Ok(Ok(OrphanedIndex {
         output: root.descriptor.digest,
         ztocs: ztocs.len(),
     }))
 }
 
-/// A blob of the manifest that nobody can have. Layers that are not distributed come from elsewhere.
+/// The first blob of the manifest that is not available. Foreign layers are not stored in the registry.
 async fn missing(
     images: &Images,
     manifest: &ImageManifest,

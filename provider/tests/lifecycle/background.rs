@@ -10,16 +10,16 @@ use crate::{
     },
 };
 
-fn in_a_hurry(cloud: &Cloud, event: &str) -> Value {
+fn in_background(cloud: &Cloud, event: &str) -> Value {
     let mut event = cloud.event(event);
     event["ResourceProperties"]["WaitForIndex"] = json!("false");
     event
 }
 
 #[tokio::test]
-async fn who_does_not_wait_is_answered_at_the_start_with_the_image_as_it_is() {
+async fn a_background_build_responds_at_its_start_with_the_original_image() {
     let cloud = Cloud::start().await;
-    let event = in_a_hurry(&cloud, CREATE);
+    let event = in_background(&cloud, CREATE);
     let answer = cloud.answer(&event).await;
     assert_eq!(answer["Status"], "SUCCESS", "{answer}");
     assert_eq!(answer["Data"]["Outcome"], "started");
@@ -28,7 +28,7 @@ async fn who_does_not_wait_is_answered_at_the_start_with_the_image_as_it_is() {
     assert_eq!(answer["Data"]["BuildId"], "builder:1");
     let reason = answer["Reason"].as_str().unwrap();
     assert!(
-        reason.contains("nobody waits for the build builder:1"),
+        reason.contains("build builder:1 runs in the background"),
         "{reason}"
     );
     assert_eq!(cloud.state().builds[0]["buildStatus"], "IN_PROGRESS");
@@ -45,10 +45,10 @@ async fn who_does_not_wait_is_answered_at_the_start_with_the_image_as_it_is() {
 }
 
 #[tokio::test]
-async fn who_does_not_wait_gets_the_index_that_is_there() {
+async fn without_waiting_an_existing_index_is_returned() {
     let cloud = Cloud::start().await;
     indexed().add_to(&mut cloud.state(), "v1-soci");
-    let answer = cloud.answer(&in_a_hurry(&cloud, CREATE)).await;
+    let answer = cloud.answer(&in_background(&cloud, CREATE)).await;
     assert_eq!(
         answer["Data"]["OutputImageDigest"],
         indexed().digest(),
@@ -58,17 +58,17 @@ async fn who_does_not_wait_gets_the_index_that_is_there() {
 }
 
 #[tokio::test]
-async fn the_end_of_an_old_id_leaves_the_build_of_the_new_one_alone() {
+async fn deleting_the_old_id_keeps_the_background_build_of_the_new_one() {
     let cloud = Cloud::start().await;
     single().add_to(&mut cloud.state(), "v2");
-    let created = cloud.answer(&in_a_hurry(&cloud, CREATE)).await;
-    let mut update = in_a_hurry(&cloud, UPDATE);
+    let created = cloud.answer(&in_background(&cloud, CREATE)).await;
+    let mut update = in_background(&cloud, UPDATE);
     update["RequestId"] = json!("another");
     update["PhysicalResourceId"] = created["PhysicalResourceId"].clone();
     let updated = cloud.answer(&update).await;
     assert_ne!(updated["PhysicalResourceId"], created["PhysicalResourceId"]);
 
-    let mut delete = in_a_hurry(&cloud, DELETE);
+    let mut delete = in_background(&cloud, DELETE);
     delete["RequestId"] = json!("a third");
     delete["PhysicalResourceId"] = created["PhysicalResourceId"].clone();
     assert_eq!(cloud.answer(&delete).await["Status"], "SUCCESS");
