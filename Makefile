@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 S := builder/scripts
 
-.PHONY: help setup build test lint deny fuzz package reproducible demo demo-builder bench bench-start clean
+.PHONY: help setup build check test lint deny fuzz package reproducible demo demo-builder bench bench-start clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
@@ -15,6 +15,10 @@ build: ## Build the programs (release) and the constructs with them
 	@.ci/setup build
 	integ-tests/scripts/prepare release
 
+check: setup-lint cdk-construct/node_modules/.package-lock.json ## What to run before each commit: formats, lints, types, unit tests (a minute, once built)
+	@$(SIDE_BY_SIDE) lint-rust lint-constructs lint-scripts
+	cargo test --locked --workspace --lib --bin soci-builder
+
 test: ## Run all tests: constructs (TypeScript, Python), packages as installed, then every Rust part, whole deployments included
 	@.ci/setup test
 	integ-tests/scripts/prepare debug
@@ -23,12 +27,24 @@ test: ## Run all tests: constructs (TypeScript, Python), packages as installed, 
 	cdk-construct/scripts/check-sbom ../target/packages
 	cdk-construct/scripts/test-python ../target/packages
 	integ-tests/scripts/installed target/packages
-	cargo test --workspace
+	cargo test --locked --workspace --doc
+	.ci/test-programs --workspace
 
-lint: setup-lint cdk-construct/node_modules/.package-lock.json ## Check formatting, lints and scripts
+lint: setup-lint cdk-construct/node_modules/.package-lock.json ## Check formatting, lints, scripts, and what is generated
+	@$(SIDE_BY_SIDE) lint-rust lint-generated lint-scripts
+
+# Targets that may run at once, each printed as a whole.
+SIDE_BY_SIDE := $(MAKE) --no-print-directory --jobs=$(shell nproc) --output-sync=target
+
+.PHONY: lint-rust lint-constructs lint-generated lint-scripts
+lint-rust:
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
-	cd cdk-construct && npm run lint && npm run docgen:check && npm run rosetta:check && npm run integ:check && npm run templates:check && npm run nag:check
+lint-constructs:
+	cd cdk-construct && npm run lint
+lint-generated: lint-constructs
+	cd cdk-construct && npm run docgen:check && npm run rosetta:check && npm run integ:check && npm run templates:check && npm run nag:check
+lint-scripts:
 	@.ci/lint-scripts
 
 deny: ## Check licences and origins of every dependency (advisories need GitHub: .ci/deny advisories)
