@@ -1,4 +1,4 @@
-//! The command line, and what each command does. The commands that look into a running cloud ask its `records`.
+//! The command line and its commands. Commands for a running local cloud query its `records`.
 
 mod records;
 
@@ -18,7 +18,7 @@ use tokio::{
 
 type Failure = Box<dyn Error + Send + Sync>;
 
-/// An AWS on this machine, for the cdk CLI.
+/// Run a local AWS for the cdk CLI
 #[derive(Debug, Parser)]
 #[command(version)]
 pub(crate) struct Cli {
@@ -38,33 +38,33 @@ enum Verb {
         #[arg(last = true, required = true)]
         command: Vec<String>,
     },
-    /// Inside of a running cloud: what happened to a stack, with milliseconds
+    /// In a running cloud: print the events of a stack, with timestamps in milliseconds
     Events {
         /// The stack's name
         stack: String,
-        /// One JSON object a line
+        /// Print one JSON object per line
         #[arg(long)]
         json: bool,
     },
-    /// Inside of a running cloud: what was answered to CloudFormation, as NAME=VALUE
+    /// In a running cloud: print the provider's responses to CloudFormation, as NAME=VALUE
     Answers {
-        /// Only the latest that has attributes, which that to a Delete has not
+        /// Print only the latest response that has attributes (not a response to a Delete)
         #[arg(long)]
         last: bool,
     },
-    /// Inside of a running cloud: the builds, and what they printed
+    /// In a running cloud: print the builds and their output
     Builds,
-    /// Inside of a running cloud: what the functions printed
+    /// In a running cloud: print the logs of the functions
     Logs,
-    /// Inside of a running cloud: stacks, functions, projects, roles and log groups that are there
+    /// In a running cloud: list existing stacks, functions, projects, roles, log groups and images
     Left,
-    /// Inside of a running cloud: stop it, and wait until all of it has ended
+    /// In a running cloud: stop it and wait until it has ended
     Stop,
 }
 
 #[derive(Debug, Args)]
 struct Pace {
-    /// What the provider multiplies its pauses and bounds with
+    /// Multiply the provider's pauses and time limits by FACTOR (above 0, at most 1)
     #[arg(long, value_name = "FACTOR")]
     provider_pace: Option<f64>,
 }
@@ -88,7 +88,7 @@ pub(crate) async fn run(cli: Cli) -> Result<ExitCode, Failure> {
     }
 }
 
-/// The records outlive the cloud: their end is what `stop` waits for.
+/// The records outlive the cloud: `stop` waits for their end.
 async fn cloud(pace: Pace) -> Result<(records::Records, Arc<LocalCloud>), Failure> {
     let options = Options {
         provider_pace: pace.provider_pace,
@@ -99,7 +99,7 @@ async fn cloud(pace: Pace) -> Result<(records::Records, Arc<LocalCloud>), Failur
     Ok((records, cloud))
 }
 
-/// The cloud's environment, what of ours must go, and where its records are.
+/// The environment variables of the cloud, with the address of its records.
 fn environment(cloud: &LocalCloud, records: &records::Records) -> Vec<(String, String)> {
     let mut all = cloud.environment().to_vec();
     let path = std::env::var("PATH").unwrap_or_default();
@@ -122,7 +122,7 @@ async fn start(pace: Pace) -> Result<ExitCode, Failure> {
         text += &format!("export {name}='{value}'\n");
     }
     print(&text);
-    eprintln!("local-cloud: ready; it runs until it is interrupted, or: local-cloud stop");
+    eprintln!("local-cloud: ready; stop it with Ctrl-C or: local-cloud stop");
     let mut terminated = signal(SignalKind::terminate())?;
     tokio::select! {
         interrupted = tokio::signal::ctrl_c() => interrupted?,
@@ -146,7 +146,7 @@ async fn run_inside(pace: Pace, command: &[String]) -> Result<ExitCode, Failure>
         .spawn()
         .map_err(|error| format!("cannot run {}: {error}", command[0]))?;
     let mut terminated = signal(SignalKind::terminate())?;
-    // A terminal interrupts the command too, which then ends; we outlive it, to stop what it uses.
+    // Ctrl-C also interrupts the command. We outlive it to shut down the cloud.
     let mut interrupted = signal(SignalKind::interrupt())?;
     loop {
         tokio::select! {
@@ -166,9 +166,9 @@ async fn account() -> Result<Emulated, Failure> {
     let port = address
         .rsplit_once(':')
         .and_then(|(_, port)| port.parse().ok());
-    Ok(Emulated::at(
-        port.ok_or("AWS_ENDPOINT_URL does not name a local cloud")?,
-    )?)
+    Ok(Emulated::at(port.ok_or(
+        "AWS_ENDPOINT_URL is not set to a running local cloud",
+    )?)?)
 }
 
 async fn events(stack: &str, as_json: bool) -> Result<ExitCode, Failure> {

@@ -1,4 +1,4 @@
-//! `local-cloud`: an AWS of loopback, for the real `cdk` CLI. In: a command line. Out: a running cloud, or what happened in it.
+//! `local-cloud`: a local AWS on loopback for the real `cdk` CLI.
 
 mod cli;
 
