@@ -2,19 +2,22 @@
 //! In: hosts, repositories, digests. Out: checked bytes and descriptors. Knows nothing of what is in them.
 //!
 //! ```text
-//! Repository ─▶ manifests, blobs, stream, referrers ─▶ exchange ─▶ auth ─▶ credentials ─▶ ecr
-//!                                                          └──────────┴──▶ transport ─▶ certificates
+//! Repository ─▶ manifests, blobs, referrers ──────┐
+//!            ─▶ layer_stream ─▶ stream ───────────┴▶ exchange ─▶ auth ─▶ credentials ─▶ ecr
+//!                                                       └──────────┴──▶ transport ─▶ certificates
 //! ```
 
 mod address;
 mod auth;
 mod blobs;
 mod certificates;
+mod connections;
 mod credentials;
 mod ecr;
 mod endpoint;
 mod error;
 mod exchange;
+mod layer_stream;
 mod log;
 mod manifests;
 mod mirror;
@@ -40,8 +43,10 @@ use reqwest::{Method, header::HeaderMap};
 use soci_format::limits::Limits;
 use url::Url;
 
+pub use connections::{Connection, Connections};
 pub use credentials::Environment;
 pub use error::{Error, Status};
+pub use layer_stream::LayerStream;
 pub use log::Log;
 pub use manifests::{Fetched, PushedManifest};
 pub use mirror::{Mirror, NotAMirror};

@@ -21,7 +21,7 @@ pub use transaction::Transaction;
 
 use crate::{
     layout::{self, Layout},
-    registry::{self, Client, Repository},
+    registry::{self, Client, Connections, Repository},
 };
 
 /// An image's home.
@@ -135,6 +135,21 @@ impl Store {
         self.open_layer_part(descriptor, 0..descriptor.size)
     }
 
+    /// Opens a layer for reading over one of `connections`, and others of them while the reader waits for the network; must be
+    /// called within a tokio runtime.
+    pub fn open_layer_over(
+        &self,
+        descriptor: &Descriptor,
+        connections: &Connections,
+    ) -> Result<LayerReader, Error> {
+        match self {
+            Self::Registry(repository) => Ok(LayerReader::streaming(
+                repository.layer_stream(descriptor, connections),
+            )),
+            Self::Layout(_) => self.open_layer(descriptor),
+        }
+    }
+
     /// Opens the bytes `range` of a layer, which must lie within it; must be called within a tokio runtime.
     pub fn open_layer_part(
         &self,
@@ -143,7 +158,7 @@ impl Store {
     ) -> Result<LayerReader, Error> {
         Ok(match self {
             Self::Registry(repository) => {
-                LayerReader::streaming(repository.blob_part(descriptor, range))
+                LayerReader::streaming(repository.blob_part(descriptor, range).into())
             }
             Self::Layout(layout) => LayerReader::of_file(layout.open_blob_part(descriptor, range)?),
         })

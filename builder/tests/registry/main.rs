@@ -4,6 +4,7 @@
 mod auth;
 mod blobs;
 mod credentials;
+mod layer_stream;
 mod manifests;
 mod referrers;
 mod retries;

@@ -10,7 +10,7 @@ use std::{
 };
 
 use soci_format::layer::SpareCore;
-use soci_store::store::LayerReader;
+use soci_store::{registry::Connections, store::LayerReader};
 use tokio::{
     runtime::Handle,
     sync::{OwnedSemaphorePermit, Semaphore},
@@ -23,8 +23,9 @@ const AT_ONCE_MAX: usize = 8;
 /// The cores of this machine, as far as a run uses them.
 pub(super) struct Cores {
     count: usize,
-    /// Layers that may be read at once.
-    pub(super) reading: Semaphore,
+    /// Connections that layers are read over, one for each layer that is read; where fewer layers are left, some of them get
+    /// several.
+    pub(super) connections: Connections,
     /// Layers that may be computed on at once.
     computing: Arc<Semaphore>,
     /// Cores that no layer is left for: they can take the digests of one that still has others.
@@ -39,7 +40,7 @@ impl Cores {
             .min(AT_ONCE_MAX);
         Self {
             count,
-            reading: Semaphore::new(AT_ONCE_MAX),
+            connections: Connections::new(AT_ONCE_MAX),
             computing: Arc::new(Semaphore::new(count)),
             spare: Arc::new(Semaphore::new(count.saturating_sub(layers))),
             layers_left: AtomicUsize::new(layers),

@@ -19,11 +19,11 @@ use soci_format::{
     plan::IndexOptions,
     ztoc::{Toc, Ztoc, flat_bytes_max},
 };
-use soci_store::store::{ReadImages, Store, Transaction};
-use tokio::{
-    sync::SemaphorePermit,
-    task::{JoinSet, spawn_blocking},
+use soci_store::{
+    registry::Connection,
+    store::{ReadImages, Store, Transaction},
 };
+use tokio::task::{JoinSet, spawn_blocking};
 
 use super::{
     Error, LayerError, LayerPlan, LayerState, Request, Skip, Target, chain,
@@ -218,8 +218,7 @@ pub(super) async fn index_all(
 
 impl Shop {
     async fn run(&self, job: Job) -> Result<(Digest, Layer, u64), Error> {
-        let turn = self.cores.reading.acquire().await;
-        let turn = turn.expect("nobody closes it");
+        let turn = self.cores.connections.first().await;
         let (layer, bytes_read) = match self.reuse(&job).await {
             Some(facts) => {
                 self.cores.layer_done();
@@ -279,12 +278,10 @@ impl Shop {
     }
 
     /// Reads the layer. Its turn lasts until its ztoc is up, though that needs no core: so many ztocs are in memory at once.
-    async fn read(
-        &self,
-        job: &Job,
-        _turn: SemaphorePermit<'_>,
-    ) -> Result<(Layer, u64), LayerError> {
-        let reader = self.store.open_layer(&job.layer)?;
+    async fn read(&self, job: &Job, _turn: Connection) -> Result<(Layer, u64), LayerError> {
+        let reader = self
+            .store
+            .open_layer_over(&job.layer, &self.cores.connections)?;
         let read = reader.bytes_read();
         self.progress.started(job.at, Arc::clone(&read));
         let (encoding, options, files_room) = (

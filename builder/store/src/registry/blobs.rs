@@ -12,7 +12,7 @@ use soci_format::{digest::Digest, oci::Descriptor};
 use url::Url;
 
 use super::{
-    Repository,
+    Connections, LayerStream, Repository,
     error::{Error, RetryClass},
     exchange::{Call, Registry},
     manifests::announced,
@@ -155,6 +155,11 @@ impl Repository {
     pub fn blob_part(&self, descriptor: &Descriptor, range: Range<u64>) -> BlobStream {
         let call = self.call(Method::GET, "blobs", &descriptor.digest.to_string());
         BlobStream::new(self.registry.clone(), call, descriptor.size, range)
+    }
+
+    /// Streams a layer over as many of these connections as pay; nothing is sent before the first bytes are asked for.
+    pub fn layer_stream(&self, layer: &Descriptor, connections: &Connections) -> LayerStream {
+        LayerStream::new(self.clone(), layer.clone(), connections.clone())
     }
 
     /// Puts a blob there, unless it is there already; says whether it was not.

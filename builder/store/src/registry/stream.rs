@@ -29,6 +29,8 @@ pub struct BlobStream {
     call: Call,
     size: u64,
     range: Range<u64>,
+    /// Whether a registry that ignores ranges is read all the same.
+    takes_whole: bool,
     /// The next byte to give out.
     at: u64,
     bytes_read: u64,
@@ -52,6 +54,7 @@ impl BlobStream {
             registry,
             call,
             size,
+            takes_whole: true,
             at: range.start,
             bytes_read: 0,
             resumed: 0,
@@ -61,10 +64,25 @@ impl BlobStream {
         }
     }
 
+    /// The same bytes, but an error from a registry that would send the whole blob for them.
+    pub(super) fn without_the_rest(self) -> Self {
+        Self {
+            takes_whole: false,
+            ..self
+        }
+    }
+
+    /// Ends the stream earlier, at a byte that it has not given out yet.
+    pub(super) fn end_at(&mut self, end: u64) {
+        self.range.end = end;
+    }
+
     /// The next bytes, never an empty piece; none after the last. To be dropped after an error.
     pub async fn next(&mut self) -> Result<Option<Bytes>, Error> {
         loop {
             if self.is_part() && self.at >= self.range.end {
+                // The answer may hold more, which nobody reads.
+                self.body = None;
                 return Ok(None);
             }
             let body = match &mut self.body {
@@ -127,7 +145,7 @@ impl BlobStream {
         }
         let answer = match self.registry.open(&call).await {
             // Some registries refuse every part of a blob and serve the whole of it.
-            Err(error) if is_part && error.is_range_refusal() => {
+            Err(error) if is_part && self.takes_whole && error.is_range_refusal() => {
                 self.registry.open(&self.call).await?
             }
             answer => answer?,
@@ -137,7 +155,7 @@ impl BlobStream {
                 self.check_range(&answer)?;
                 (0, self.at..self.range.end)
             }
-            StatusCode::OK => (self.at, 0..self.size),
+            StatusCode::OK if !is_part || self.takes_whole => (self.at, 0..self.size),
             other => {
                 return Err(answer.refuse(format!("the registry answered {other}, not the blob")));
             }

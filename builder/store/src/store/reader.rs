@@ -14,7 +14,7 @@ use std::{
 use bytes::{Buf, Bytes};
 use tokio::sync::mpsc;
 
-use crate::registry::{self, BlobStream};
+use crate::registry::{self, LayerStream};
 
 /// Pieces that wait at most. The HTTP client makes them of up to 400 KiB, and makes the next one meanwhile.
 const QUEUE: usize = 2;
@@ -55,7 +55,7 @@ impl LayerReader {
         }
     }
 
-    pub(super) fn streaming(mut stream: BlobStream) -> Self {
+    pub(super) fn streaming(mut stream: LayerStream) -> Self {
         let read = Arc::<AtomicU64>::default();
         let counter = Arc::clone(&read);
         let (sender, pieces) = mpsc::channel(QUEUE);
