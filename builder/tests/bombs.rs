@@ -1,11 +1,6 @@
 //! Images that unfold to far more than they are: what the program needs of memory does not follow.
 #![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
 
-#[path = "support/flat.rs"]
-mod flat;
-#[path = "support/mod.rs"]
-mod support;
-
 use std::{
     fs,
     io::Write,
@@ -14,7 +9,8 @@ use std::{
 
 use flate2::{Compression, write::GzEncoder};
 use soci_format::ztoc::{FileMetadata, Toc, Ztoc};
-use support::{
+use soci_testing::{
+    bent_ztoc,
     image::{GZIP, Image, Layer, blob_path, gzip, tar_of},
     program::Program,
 };
@@ -157,7 +153,7 @@ fn a_ztoc_that_would_unfold_is_refused() {
     };
     fs::write(
         &bent,
-        flat::share_the_first(ztoc.into_bytes(), flat::attributes),
+        bent_ztoc::share_the_first(ztoc.into_bytes(), bent_ztoc::attributes),
     )
     .unwrap();
     let ended = limited(&["ztoc", "info", &bent]);

@@ -7,6 +7,8 @@ mod checks;
 
 use std::{fs, path::Path};
 
+use soci_testing::golden;
+
 /// Runs `check` on each input that a fuzzer once found, on each seed, and then on `rounds` variations.
 fn vary(
     target: &str,
@@ -52,18 +54,17 @@ fn files(folder: &str) -> Vec<Vec<u8>> {
     paths.iter().map(|path| fs::read(path).unwrap()).collect()
 }
 
-/// These files of all golden cases of a kind, as far as they are short.
-fn golden(kind: &str, file: &str) -> Vec<Vec<u8>> {
-    let cases = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/golden")
-        .join(kind);
-    let mut paths: Vec<_> = fs::read_dir(cases)
-        .unwrap()
-        .map(|case| case.unwrap().path().join(file))
-        .filter(|path| path.metadata().is_ok_and(|found| found.len() < 100_000))
-        .collect();
-    paths.sort();
-    paths.iter().map(|path| fs::read(path).unwrap()).collect()
+/// As far as they are short: long inputs take long.
+fn short(mut seeds: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
+    seeds.retain(|seed| seed.len() < 100_000);
+    seeds
+}
+
+/// The golden layers, those in gzip or the others.
+fn golden_layers(in_gzip: bool) -> Vec<Vec<u8>> {
+    let layers = golden::layers().into_iter();
+    let layers = layers.filter(|layer| layer.is_gzip() == in_gzip);
+    short(layers.map(|layer| layer.stored).collect())
 }
 
 #[test]
@@ -74,7 +75,7 @@ fn inflate() {
         checks::inflate,
         3_000,
         &words,
-        &golden("layers", "layer.tar.gz"),
+        &golden_layers(true),
     );
 }
 
@@ -87,13 +88,7 @@ fn tar() {
         b"GNU.sparse.",
         &[0; 512],
     ];
-    vary(
-        "tar",
-        checks::tar,
-        3_000,
-        &words,
-        &golden("layers", "layer.tar"),
-    );
+    vary("tar", checks::tar, 3_000, &words, &golden_layers(false));
 }
 
 #[test]
@@ -119,13 +114,15 @@ fn archive() {
 
 #[test]
 fn ztoc() {
+    let golden = golden::layers().into_iter();
+    let golden = golden.map(|layer| fs::read(layer.ztoc()).unwrap());
     let words = [&[0; 4][..], &[255; 4], &[4, 0, 0, 0], b"sha256:"];
     vary(
         "ztoc",
         checks::ztoc,
         3_000,
         &words,
-        &golden("layers", "ztoc-65536"),
+        &short(golden.collect()),
     );
 }
 
@@ -193,19 +190,17 @@ fn manifest() {
         b"\\u2028",
         b"-1",
     ];
-    let mut seeds = golden("images", "layout/index.json");
-    for case in golden_manifests() {
-        seeds.push(case);
-    }
+    let images = golden::images().into_iter();
+    let indexes = images.map(|image| fs::read(image.join("layout/index.json")).unwrap());
+    let seeds: Vec<_> = indexes.chain(golden_manifests()).collect();
     vary("manifest", checks::manifest, 5_000, &words, &seeds);
 }
 
 /// Every manifest that the golden images hold.
 fn golden_manifests() -> Vec<Vec<u8>> {
-    let images = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/images");
     let mut blobs = Vec::new();
-    for case in fs::read_dir(images).unwrap() {
-        for blob in fs::read_dir(case.unwrap().path().join("layout/blobs/sha256")).unwrap() {
+    for image in golden::images() {
+        for blob in fs::read_dir(image.join("layout/blobs/sha256")).unwrap() {
             let blob = fs::read(blob.unwrap().path()).unwrap();
             if blob.starts_with(b"{") && blob.windows(13).any(|at| at == b"schemaVersion") {
                 blobs.push(blob);

@@ -2,25 +2,24 @@
 //! who have a certificate themselves.
 #![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
 
-#[path = "support/mod.rs"]
-mod support;
-
 use std::{
-    fs,
+    fs, io,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
+use futures_util::FutureExt;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
-use support::{
+use soci_testing::{
     fake_registry::{Access, FakeRegistry},
+    http::{Server, free_port},
     image::{Image, Layer},
     program::{Ended, Program},
 };
 use tempfile::TempDir;
 use tokio::{
-    io::{AsyncBufReadExt, AsyncWriteExt, BufReader, copy_bidirectional},
-    net::{TcpListener, TcpStream},
+    io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader, copy_bidirectional},
+    net::TcpStream,
     runtime::Runtime,
 };
 use tokio_rustls::{
@@ -34,7 +33,7 @@ const HOST: &str = "registry.example";
 /// A registry at `https://registry.example`, for whoever uses its proxy and trusts its authority.
 struct Network {
     registry: FakeRegistry,
-    proxy: String,
+    proxy: Server,
     authority: PathBuf,
     _files: TempDir,
     /// Ends the proxy with the test.
@@ -50,14 +49,10 @@ impl Network {
         fs::write(&authority, authority_pem).unwrap();
 
         let runtime = Runtime::new().unwrap();
-        let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
-        let proxy = format!("http://{}", listener.local_addr().unwrap());
         let target = registry.host();
-        runtime.spawn(async move {
-            while let Ok((client, _)) = listener.accept().await {
-                let (acceptor, target) = (acceptor.clone(), target.clone());
-                tokio::spawn(async move { tunnel(client, &acceptor, &target).await });
-            }
+        let proxy = listen(&runtime, move |client| {
+            let (acceptor, target) = (acceptor.clone(), target.clone());
+            async move { tunnel(client, &acceptor, &target).await }
         });
         Self {
             registry,
@@ -70,8 +65,9 @@ impl Network {
 
     /// The program, told of everything but what `without` names.
     fn index(&self, image: &str, without: &str) -> Ended {
+        let proxy = format!("http://{}", self.proxy.address());
         let variables = [
-            ("HTTPS_PROXY", self.proxy.as_str()),
+            ("HTTPS_PROXY", proxy.as_str()),
             ("SSL_CERT_FILE", self.authority.to_str().unwrap()),
             ("SOCI_REGISTRY_USERNAME", "me"),
             ("SOCI_REGISTRY_PASSWORD", "secret-word"),
@@ -106,7 +102,7 @@ fn certificates() -> (TlsAcceptor, String) {
 }
 
 /// Plays the proxy for one `CONNECT`, and behind it the TLS server.
-async fn tunnel(client: TcpStream, acceptor: &TlsAcceptor, target: &str) -> std::io::Result<()> {
+async fn tunnel(client: TcpStream, acceptor: &TlsAcceptor, target: &str) -> io::Result<()> {
     let mut client = BufReader::new(client);
     let mut request = String::new();
     while !request.ends_with("\r\n\r\n") && client.read_line(&mut request).await? > 0 {}
@@ -114,10 +110,29 @@ async fn tunnel(client: TcpStream, acceptor: &TlsAcceptor, target: &str) -> std:
         return client.write_all(b"HTTP/1.1 403 Forbidden\r\n\r\n").await;
     }
     client.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await?;
+    pass_on(client, acceptor, target).await
+}
+
+/// Plays the TLS server in front of the registry.
+async fn pass_on<S>(client: S, acceptor: &TlsAcceptor, target: &str) -> io::Result<()>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     let mut plain = acceptor.accept(client).await?;
     let mut registry = TcpStream::connect(target).await?;
     copy_bidirectional(&mut plain, &mut registry).await?;
     Ok(())
+}
+
+/// Serves connections until the server is dropped; one that fails is the client's to complain about.
+fn listen<H, F>(runtime: &Runtime, handler: H) -> Server
+where
+    H: Fn(TcpStream) -> F + Send + 'static,
+    F: Future<Output = io::Result<()>> + Send + 'static,
+{
+    let _entered = runtime.enter();
+    let served = move |client| handler(client).map(drop);
+    Server::connections(free_port().unwrap(), served).unwrap()
 }
 
 #[test]
@@ -142,6 +157,7 @@ fn through_a_proxy_with_an_own_authority_and_a_password() {
 struct Guarded {
     registry: FakeRegistry,
     host: String,
+    _server: Server,
     files: TempDir,
     _runtime: Runtime,
 }
@@ -179,22 +195,15 @@ impl Guarded {
             .unwrap();
         let acceptor = TlsAcceptor::from(Arc::new(server));
         let runtime = Runtime::new().unwrap();
-        let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
-        let host = listener.local_addr().unwrap().to_string();
         let target = registry.host();
-        runtime.spawn(async move {
-            while let Ok((client, _)) = listener.accept().await {
-                let (acceptor, target) = (acceptor.clone(), target.clone());
-                tokio::spawn(async move {
-                    let mut plain = acceptor.accept(client).await?;
-                    let mut registry = TcpStream::connect(target).await?;
-                    copy_bidirectional(&mut plain, &mut registry).await
-                });
-            }
+        let server = listen(&runtime, move |client| {
+            let (acceptor, target) = (acceptor.clone(), target.clone());
+            async move { pass_on(client, &acceptor, &target).await }
         });
         Self {
             registry,
-            host,
+            host: server.address().to_string(),
+            _server: server,
             files,
             _runtime: runtime,
         }

@@ -1,15 +1,12 @@
 //! Debian's `docker-registry` and `skopeo`: programs of other people judge what we push.
 #![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
 
-#[path = "support/mod.rs"]
-mod support;
-
 use std::{collections::HashMap, path::Path, process::Command};
 
 use bytes::Bytes;
 use serde_json::Value;
 use soci_format::digest::Digest;
-use support::{
+use soci_testing::{
     image::{Image, Layer, files_of, noise, tar_of},
     program::{Ended, Program},
     real_registry::RealRegistry,

@@ -1,10 +1,7 @@
 //! Images far larger than usual: in layers, in files of a layer, in bytes of a layer.
 #![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
 
-#[path = "support/mod.rs"]
-mod support;
-
-use support::{
+use soci_testing::{
     fake_registry::{FakeRegistry, Route},
     image::{Image, Layer, blob_path, noise, tar_of},
     program::Program,

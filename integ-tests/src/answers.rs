@@ -12,13 +12,12 @@ use std::{
 use bytes::Bytes;
 use hyper::{Method, Request, StatusCode, header};
 use serde_json::Value;
+use soci_testing::http::{Reply, Server, free_port, header_texts};
 use tokio::{
     net::{TcpListener, TcpSocket},
     sync::watch,
     time::{Instant, timeout},
 };
-
-use crate::loopback::{Reply, Server, free_port, header_texts};
 
 /// Connections that wait to be taken.
 const BACKLOG: u32 = 128;
@@ -103,7 +102,7 @@ impl Answers {
     /// # Errors
     /// Where no port can be had.
     pub async fn start() -> io::Result<Self> {
-        let listener = free_port().await?;
+        let listener = free_port()?;
         let answers = Self {
             shared: Arc::new(Shared {
                 address: listener.local_addr()?,

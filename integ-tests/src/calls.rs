@@ -10,9 +10,8 @@ use std::{
 
 use bytes::Bytes;
 use hyper::{Request, Response};
+use soci_testing::http::{Reply, Server, header_texts, send};
 use tokio::{sync::oneshot, time::Instant};
-
-use crate::loopback::{Reply, Server, header_texts, send};
 
 /// When a held call stands still.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -24,6 +24,7 @@ use std::{
 };
 
 use serde_json::Value;
+use soci_testing::http::Server;
 use tokio::task::AbortHandle;
 
 pub use build::Build;
@@ -32,7 +33,7 @@ pub use script::{Exports, Phase, Script, Status};
 
 use crate::{
     account::Account,
-    cloud::{call, listener::Listener},
+    cloud::{call, listener},
     faults::{Faults, Service},
     iam::Iam,
 };
@@ -69,7 +70,7 @@ impl Default for Options {
 /// CodeBuild, running.
 pub struct CodeBuild {
     state: Arc<State>,
-    listener: Listener,
+    listener: Server,
 }
 
 struct State {
@@ -146,7 +147,7 @@ impl CodeBuild {
             options,
         });
         let answering = state.clone();
-        let listener = Listener::http(None, move |request| {
+        let listener = listener::http(None, move |request| {
             let (state, faults) = (answering.clone(), faults.clone());
             async move {
                 let act = |call| api::act(state.clone(), call);

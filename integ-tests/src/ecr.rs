@@ -15,9 +15,11 @@ mod upstream;
 
 use std::{collections::BTreeMap, io, sync::Arc};
 
+use soci_testing::http::Server;
+
 use crate::{
     account::{Account, REGION},
-    cloud::{call, listener::Listener},
+    cloud::{call, listener},
     faults::{Faults, Service},
     iam::{Caller, Iam},
     registry::{self, Registry},
@@ -48,9 +50,9 @@ pub enum Error {
 /// ECR, running.
 pub struct Ecr {
     state: Arc<State>,
-    api: Listener,
-    host: Listener,
-    _storage: Listener,
+    api: Server,
+    host: Server,
+    _storage: Server,
     _registry: Registry,
 }
 
@@ -84,7 +86,7 @@ impl Ecr {
         // The storage's address is part of the state, so the state comes to it later.
         let _ = served.set(state.clone());
         let answering = state.clone();
-        let api = Listener::http(None, move |request| {
+        let api = listener::http(None, move |request| {
             let state = answering.clone();
             async move {
                 let act = |call| api::act(state.clone(), call);
@@ -95,7 +97,7 @@ impl Ecr {
         let wildcard = format!("*.dkr.ecr.{REGION}.amazonaws.com");
         let tls = authority.acceptor(&[&wildcard])?;
         let answering = state.clone();
-        let host = Listener::http(Some(tls), move |request| {
+        let host = listener::http(Some(tls), move |request| {
             host::answer(answering.clone(), request)
         })
         .await?;

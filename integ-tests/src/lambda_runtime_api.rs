@@ -15,6 +15,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use soci_testing::http::Server;
 use tokio::{
     sync::watch,
     task::JoinSet,
@@ -26,10 +27,7 @@ pub use self::{
     environment::Outcome,
     invoke::{Allowed, InvokeRefusal},
 };
-use crate::{
-    account::{ACCOUNT_ID, Later, REGION},
-    loopback::Server,
-};
+use crate::account::{ACCOUNT_ID, Later, REGION};
 
 /// A function's settings.
 #[derive(Clone)]

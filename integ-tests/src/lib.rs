@@ -21,7 +21,6 @@ pub mod faults;
 pub mod iam;
 pub mod image;
 pub mod lambda_runtime_api;
-pub mod loopback;
 pub mod model;
 pub mod programs;
 pub mod proxy;

@@ -5,6 +5,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use soci_testing::program;
+
 /// The builder; `SOCI_BUILDER` names another one.
 ///
 /// # Panics
@@ -29,15 +31,5 @@ pub fn repository() -> &'static Path {
 }
 
 fn built(name: &str, variable: &str) -> PathBuf {
-    if let Some(path) = env::var_os(variable) {
-        return path.into();
-    }
-    // Tests run in target/<profile>/deps, the program in target/<profile>.
-    let own = env::current_exe().unwrap_or_default();
-    own.ancestors()
-        .skip(1)
-        .take(2)
-        .map(|folder| folder.join(name))
-        .find(|path| path.is_file())
-        .unwrap_or_else(|| panic!("{name} is not built; run: cargo build --workspace"))
+    env::var_os(variable).map_or_else(|| program::built(name), Into::into)
 }

@@ -7,19 +7,18 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use soci_testing::http::{Server, free_port};
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, copy_bidirectional},
     net::TcpStream,
 };
-
-use crate::cloud::listener::Listener;
 
 /// A request's lines up to the empty one; no client sends more.
 const HEAD_BYTES_MAX: u64 = 16 * 1024;
 
 /// The proxy.
 pub struct Proxy {
-    listener: Listener,
+    listener: Server,
     seen: Arc<Mutex<Seen>>,
 }
 
@@ -34,14 +33,13 @@ impl Proxy {
     pub(crate) async fn start(target: SocketAddr) -> io::Result<Self> {
         let seen = Arc::new(Mutex::new(Seen::default()));
         let noted = seen.clone();
-        let listener = Listener::raw(move |client| {
+        let listener = Server::connections(free_port()?, move |client| {
             let noted = noted.clone();
             async move {
                 // A client or a server that goes away ends the tunnel.
                 let _ = tunnel(client, target, &noted).await;
             }
-        })
-        .await?;
+        })?;
         Ok(Self { listener, seen })
     }
 

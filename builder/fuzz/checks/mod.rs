@@ -14,7 +14,7 @@ mod ztoc;
     clippy::cast_possible_truncation,
     reason = "both ends of a slice of what was in memory"
 )]
-#[path = "../../tests/inflate/judges.rs"]
+#[path = "../../format/tests/inflate/judges.rs"]
 mod judges;
 
 pub(crate) use archive::archive;

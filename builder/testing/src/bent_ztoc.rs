@@ -1,11 +1,5 @@
 //! Flatbuffers that are bent on purpose: many offsets that point at one thing.
 //! In: the bytes of a ztoc. Out: the same bytes, with other offsets in a vector.
-#![allow(dead_code, reason = "no test uses all of it")]
-#![allow(clippy::unwrap_used, reason = "a test harness may fail loudly")]
-#![allow(
-    unreachable_pub,
-    reason = "test programs have no outside; `pub` marks what they are meant to use"
-)]
 
 fn u32_at(bytes: &[u8], at: usize) -> usize {
     u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap()) as usize

@@ -9,12 +9,6 @@
 //! // … point a client at registry.host() …
 //! assert_eq!(registry.requests_to(Route::ReadBlob).len(), 3);
 //! ```
-#![allow(dead_code, reason = "no test uses all of it")]
-#![allow(clippy::unwrap_used, reason = "a test harness may fail loudly")]
-#![allow(
-    unreachable_pub,
-    reason = "test programs have no outside; `pub` marks what they are meant to use"
-)]
 
 mod access;
 mod answer;
@@ -32,7 +26,6 @@ use bytes::Bytes;
 use hyper::{HeaderMap, Method};
 use soci_format::digest::Digest;
 
-#[allow(unused_imports, reason = "no test uses all of it")]
 pub use access::{Access, Login};
 pub use faults::{Fault, Route};
 
@@ -154,6 +147,20 @@ impl FakeRegistry {
             state,
             server,
         }
+    }
+
+    /// Starts a registry that sends readers of blobs to its storage, or does not; with the route where they get the bytes.
+    pub fn redirecting(redirect_blobs: bool) -> (Self, Route) {
+        let registry = Self::with(Settings {
+            redirect_blobs,
+            ..Settings::default()
+        });
+        let route = if redirect_blobs {
+            Route::Storage
+        } else {
+            Route::ReadBlob
+        };
+        (registry, route)
     }
 
     /// Starts a registry of a certain kind with all that this one has.

@@ -1,11 +1,5 @@
 //! Images made on the fly, and those of other layouts, to be put into registries and layouts.
 //! In: files, or a layout. Out: manifests and blobs. What a manifest claims may be wrong on purpose.
-#![allow(dead_code, reason = "no test uses all of it")]
-#![allow(clippy::unwrap_used, reason = "a test harness may fail loudly")]
-#![allow(
-    unreachable_pub,
-    reason = "test programs have no outside; `pub` marks what they are meant to use"
-)]
 
 use std::{fs, io::Write, path::Path};
 
@@ -18,7 +12,7 @@ use soci_format::{
 };
 use tempfile::TempDir;
 
-use super::fake_registry::FakeRegistry;
+use crate::fake_registry::FakeRegistry;
 
 /// The repository that images are pushed to.
 pub const REPOSITORY: &str = "team/app";

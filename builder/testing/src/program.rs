@@ -1,17 +1,13 @@
 //! The program as a shell sees it: arguments and environment in; exit code, stdout and stderr out.
 //! Every run has its own empty home, temporary and working directory, which must be empty afterwards, and must show no
 //! secret.
-#![allow(dead_code, reason = "no test uses all of it")]
-#![allow(clippy::unwrap_used, reason = "a test harness may fail loudly")]
-#![allow(
-    unreachable_pub,
-    reason = "test programs have no outside; `pub` marks what they are meant to use"
-)]
 
 use std::{
+    env,
     ffi::OsStr,
     fs,
     io::Read,
+    path::PathBuf,
     process::{Child, Command, Output, Stdio},
     thread,
     time::{Duration, Instant},
@@ -20,7 +16,7 @@ use std::{
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::scratch::scratch;
+use crate::scratch::scratch;
 
 /// Everything that is secret in a test has one of these in it: passwords and tokens, also in base64 (`user:secret-word`),
 /// and what storages put into queries.
@@ -65,7 +61,7 @@ impl Program {
         for name in HOME {
             fs::create_dir(folders.path().join(name)).unwrap();
         }
-        let mut command = Command::new(env!("CARGO_BIN_EXE_soci-builder"));
+        let mut command = Command::new(built("soci-builder"));
         command
             .args(arguments)
             .env_clear()
@@ -221,6 +217,21 @@ impl Ended {
         assert_eq!(self.stdout.lines().count(), 1, "{self:?}");
         serde_json::from_str(&self.stdout).unwrap()
     }
+}
+
+/// A program of this workspace, where the build put it.
+///
+/// # Panics
+/// Where it is not built: no test can go on.
+pub fn built(name: &str) -> PathBuf {
+    // Tests run in target/<profile>/deps, a program of ours in target/<profile>, as does what it starts.
+    let own = env::current_exe().unwrap_or_default();
+    own.ancestors()
+        .skip(1)
+        .take(2)
+        .map(|folder| folder.join(name))
+        .find(|path| path.is_file())
+        .unwrap_or_else(|| panic!("{name} is not built; run: cargo build --workspace"))
 }
 
 /// Indexes an image, its small layers too, and gives the reference of the result.

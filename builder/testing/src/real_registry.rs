@@ -1,17 +1,11 @@
 //! Debian's `docker-registry`, a real one on a free port of this machine.
 //! In: nothing, and repositories to copy. Out: its address. Stopped on drop.
-#![allow(dead_code, reason = "no test uses all of it")]
-#![allow(clippy::unwrap_used, reason = "a test harness may fail loudly")]
-#![allow(
-    unreachable_pub,
-    reason = "test programs have no outside; `pub` marks what they are meant to use"
-)]
 
 use std::{fs, path::Path, process::Command};
 
 use tempfile::TempDir;
 
-use super::scratch::scratch;
+use crate::scratch::scratch;
 
 /// A registry that runs; stopped on drop.
 pub struct RealRegistry {
@@ -62,7 +56,7 @@ fn copy_folder(from: &Path, to: &Path) {
 }
 
 fn script(verb: &str, folder: &Path) -> String {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/registry");
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../scripts/registry");
     let output = Command::new(path).arg(verb).arg(folder).output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(

@@ -1,10 +1,4 @@
 //! Folders that are gone after a test.
-#![allow(dead_code, reason = "no test uses all of it")]
-#![allow(clippy::unwrap_used, reason = "a test harness may fail loudly")]
-#![allow(
-    unreachable_pub,
-    reason = "test programs have no outside; `pub` marks what they are meant to use"
-)]
 
 use std::path::Path;
 

@@ -1,7 +1,7 @@
 //! What can go wrong between the builder and a registry.
 //! In: nothing. Out: faults as plain data, their names, and what may be demanded of a run that met them.
 
-use crate::support::fake_registry::Route;
+use soci_testing::fake_registry::Route;
 
 /// A place in a message, however long it is.
 #[derive(Clone, Copy, Debug)]

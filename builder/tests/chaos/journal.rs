@@ -7,11 +7,11 @@ use std::{
     sync::{Mutex, MutexGuard},
 };
 
+use soci_testing::fake_registry::Route;
 use tokio::sync::watch;
 
 use crate::{
     faults::{Fault, Planned},
-    support::fake_registry::Route,
     wire::Message,
 };
 

@@ -9,13 +9,13 @@ use std::collections::HashMap;
 
 use serde_json::Value;
 use soci_format::digest::Digest;
+use soci_testing::program::Ended;
 
 use crate::{
     direct::Stored,
     journal::Journal,
     plan::Plan,
     stage::{Home, Right, Stage},
-    support::program::Ended,
 };
 
 /// More tries of one request than this spoil it.

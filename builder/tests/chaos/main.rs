@@ -12,8 +12,6 @@ mod judge;
 mod plan;
 mod proxy;
 mod stage;
-#[path = "../support/mod.rs"]
-mod support;
 mod wire;
 
 use std::{
@@ -26,11 +24,12 @@ use std::{
     time::{Duration, Instant},
 };
 
+use soci_testing::program::Program;
+
 use judge::Judge;
 use plan::Plan;
 use proxy::Proxy;
 use stage::{Stage, USER};
-use support::program::Program;
 
 const SEEDS: Range<u64> = 0..1_000;
 

@@ -2,11 +2,9 @@
 //! In: a seed. Out: plain data. Starts nothing.
 
 use fastrand::Rng;
+use soci_testing::fake_registry::Route;
 
-use crate::{
-    faults::{Fault, Hurt, Place, Planned, Way},
-    support::fake_registry::Route,
-};
+use crate::faults::{Fault, Hurt, Place, Planned, Way};
 
 /// Most runs have more requests; what is to strike later than the last strikes nothing.
 const REQUESTS: u16 = 40;

@@ -1,14 +1,10 @@
 //! The proxy: what the builder takes for the registry, and for the storage that the registry sends it to.
 //! In: the registry's addresses, faults. Out: exchanges that went wrong as planned, and a journal of them. Stopped on drop.
 
-use std::{io, net::Ipv4Addr, sync::Arc, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
-use tokio::{
-    net::{TcpListener, TcpStream},
-    runtime::Handle,
-    task::{JoinHandle, JoinSet},
-    time::timeout,
-};
+use soci_testing::http::{Server, free_port};
+use tokio::{net::TcpStream, runtime::Handle, time::timeout};
 
 use crate::{
     faults::{Fault, Hurt, Planned, Way},
@@ -25,7 +21,7 @@ const LATE: Duration = Duration::from_millis(200);
 /// A proxy that runs.
 pub(crate) struct Proxy {
     shared: Arc<Shared>,
-    servers: Vec<JoinHandle<()>>,
+    _servers: Vec<Server>,
 }
 
 /// What all connections know.
@@ -38,18 +34,14 @@ struct Shared {
 impl Proxy {
     /// Starts in front of `upstream`: the registry, and its storage where it has one.
     pub(crate) fn start(runtime: &Handle, upstream: &[String], faults: Vec<Planned>) -> Self {
-        let listeners: Vec<_> = upstream
+        let _entered = runtime.enter();
+        let listeners: Vec<_> = upstream.iter().map(|_| free_port().unwrap()).collect();
+        let ours = listeners.iter().map(|one| one.local_addr().unwrap());
+        let ends = upstream
             .iter()
-            .map(|to| {
-                let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-                listener.set_nonblocking(true).unwrap();
-                (listener, to)
-            })
-            .collect();
-        let ends = listeners
-            .iter()
-            .map(|(listener, to)| ((*to).clone(), listener.local_addr().unwrap().to_string()))
-            .collect();
+            .cloned()
+            .zip(ours.map(|one| one.to_string()));
+        let ends = ends.collect();
         let shared = Arc::new(Shared {
             journal: Journal::new(faults),
             ends,
@@ -57,9 +49,22 @@ impl Proxy {
         let servers = listeners
             .into_iter()
             .enumerate()
-            .map(|(end, (listener, _))| runtime.spawn(serve(listener, end, Arc::clone(&shared))))
+            .map(|(end, listener)| {
+                let shared = Arc::clone(&shared);
+                let serve = move |stream| {
+                    let shared = Arc::clone(&shared);
+                    async move {
+                        // An error is an end as good as any: what the registry or the builder broke off is broken off.
+                        let _ = Connection::serve(Wire::new(stream), end, &shared).await;
+                    }
+                };
+                Server::connections(listener, serve).unwrap()
+            })
             .collect();
-        Self { shared, servers }
+        Self {
+            shared,
+            _servers: servers,
+        }
     }
 
     /// `127.0.0.1:<port>`.
@@ -94,31 +99,8 @@ impl Proxy {
     }
 }
 
-impl Drop for Proxy {
-    fn drop(&mut self) {
-        self.servers.iter().for_each(JoinHandle::abort);
-    }
-}
-
 async fn connect(address: &str) -> io::Result<Wire> {
     TcpStream::connect(address).await.map(Wire::new)
-}
-
-/// Ends its connections when it is aborted.
-async fn serve(listener: std::net::TcpListener, end: usize, shared: Arc<Shared>) {
-    let listener = TcpListener::from_std(listener).unwrap();
-    let mut connections = JoinSet::new();
-    loop {
-        let Ok((stream, _)) = listener.accept().await else {
-            continue;
-        };
-        while connections.try_join_next().is_some() {}
-        let shared = Arc::clone(&shared);
-        connections.spawn(async move {
-            // An error is an end as good as any: what the registry or the builder broke off is broken off.
-            let _ = Connection::serve(Wire::new(stream), end, &shared).await;
-        });
-    }
 }
 
 /// A connection of the builder, and ours to the registry for it.

@@ -7,18 +7,18 @@ use soci_format::{
     digest::Digest,
     oci::media_type::{OCI_INDEX, OCI_MANIFEST},
 };
+use soci_testing::{
+    fake_registry::{Access, FakeRegistry, Login, Settings},
+    image::{Image, Layer, REPOSITORY, noise, tar_of},
+    program::Program,
+    real_registry::RealRegistry,
+};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::{
     arguments,
     direct::Direct,
     plan::{Before, Door, Fake, Kind, Plan, Shape},
-    support::{
-        fake_registry::{Access, FakeRegistry, Login, Settings},
-        image::{Image, Layer, REPOSITORY, noise, tar_of},
-        program::Program,
-        real_registry::RealRegistry,
-    },
 };
 
 const SHAPES: [Shape; 2] = [Shape::Single, Shape::List];

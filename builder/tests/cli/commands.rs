@@ -2,16 +2,15 @@
 
 use std::fs;
 
-use serde_json::{Value, json};
+use serde_json::json;
+use soci_testing::{
+    golden,
+    image::{Image, Layer, files_of},
+    program::Program,
+};
 use tempfile::TempDir;
 
-use crate::{
-    golden, index,
-    support::{
-        image::{Image, Layer, files_of},
-        program::Program,
-    },
-};
+use crate::index;
 
 #[test]
 fn help_names_commands_and_exit_codes() {
@@ -131,18 +130,13 @@ fn a_failure_is_one_chain() {
 #[test]
 fn ztoc_build_prints_what_the_reference_does() {
     let mut cases = 0;
-    for case in fs::read_dir(golden("layers")).unwrap() {
-        let case = case.unwrap().path();
-        let expected: Value =
-            serde_json::from_slice(&fs::read(case.join("expected.json")).unwrap()).unwrap();
-        let layer = ["layer.tar.gz", "layer.tar"].map(|name| case.join(name));
-        let layer = layer.iter().find(|path| path.exists()).unwrap();
+    for layer in golden::layers() {
         let output = TempDir::new().unwrap();
         let ztoc = output.path().join("ztoc");
-        for (span_size, expected) in expected.as_object().unwrap() {
+        for (span_size, expected) in layer.expected().as_object().unwrap() {
             let built = Program::new(["ztoc", "build", "--span-size", span_size, "--output"])
                 .argument(&ztoc)
-                .argument(layer)
+                .argument(&layer.file)
                 .run()
                 .exits(0);
             let digest = expected["digest"].as_str().unwrap();
@@ -155,7 +149,7 @@ fn ztoc_build_prints_what_the_reference_does() {
             let info = info.exits(0).json();
             assert_eq!(info["digest"], expected["digest"]);
             assert_eq!(info["size"], expected["size"]);
-            assert_eq!(info["compressed_size"], fs::metadata(layer).unwrap().len());
+            assert_eq!(info["compressed_size"], layer.stored.len());
             cases += 1;
         }
     }
@@ -164,7 +158,7 @@ fn ztoc_build_prints_what_the_reference_does() {
 
 #[test]
 fn ztoc_info_lists_spans_and_files() {
-    let ztoc = golden("layers/pax/ztoc-65536");
+    let ztoc = golden::layer("pax").ztoc();
     let info = Program::new(["ztoc", "info", "--json"])
         .argument(&ztoc)
         .run();

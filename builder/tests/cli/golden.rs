@@ -2,7 +2,6 @@
 
 use std::{
     collections::BTreeSet,
-    fs,
     fs::File,
     io::{Read, Write},
     path::Path,
@@ -10,16 +9,13 @@ use std::{
 
 use serde_json::{Value, json};
 use soci_format::digest::Digest;
-use tempfile::TempDir;
-
-use crate::{
+use soci_testing::{
+    fake_registry::FakeRegistry,
     golden,
-    support::{
-        fake_registry::FakeRegistry,
-        image::{Image, Layer, REPOSITORY, files_of},
-        program::Program,
-    },
+    image::{Image, Layer, REPOSITORY, files_of},
+    program::Program,
 };
+use tempfile::TempDir;
 
 /// Ours keep the attestations as they are; the reference rewrites them.
 const DEVIATES: &str = "oci-multi-platform-with-attestations";
@@ -27,10 +23,8 @@ const DEVIATES: &str = "oci-multi-platform-with-attestations";
 #[test]
 fn images_come_out_the_same_from_everywhere() {
     let mut compared = 0;
-    for case in fs::read_dir(golden("images")).unwrap() {
-        let case = case.unwrap().path();
-        let expected: Value =
-            serde_json::from_slice(&fs::read(case.join("expected.json")).unwrap()).unwrap();
+    for case in golden::images() {
+        let expected = golden::expected(&case);
         let image = Image::from_layout(&case.join("layout"));
         for (version, name) in [("v1", "create"), ("v2", "convert")] {
             let Some(wanted) = expected[name].get("result") else {

@@ -7,12 +7,11 @@ use std::{
     thread,
 };
 
-use tempfile::TempDir;
-
-use crate::support::{
+use soci_testing::{
     image::{Image, Layer, files_of, gzip, tar_of},
     program::{Program, indexed},
 };
+use tempfile::TempDir;
 
 /// An archive with an indexed image `v1-soci`, in a folder.
 fn archive() -> (TempDir, String) {

@@ -3,14 +3,12 @@
 use std::io::Read;
 
 use flate2::read::GzDecoder;
-
-use crate::{
-    index,
-    support::{
-        fake_registry::FakeRegistry,
-        image::{GZIP, Image, Layer, REPOSITORY, gzip, noise, tar_of},
-    },
+use soci_testing::{
+    fake_registry::FakeRegistry,
+    image::{GZIP, Image, Layer, REPOSITORY, gzip, noise, tar_of},
 };
+
+use crate::index;
 
 /// A tar archive with a PAX header for everything that follows.
 fn with_global_header() -> Vec<u8> {

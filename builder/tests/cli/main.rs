@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
 
 mod commands;
+mod credentials;
 mod golden;
 mod inputs;
 mod layers;
@@ -12,12 +13,8 @@ mod platforms;
 mod prefetch;
 mod referrers;
 mod stdout;
-#[path = "../support/mod.rs"]
-mod support;
 
-use std::path::{Path, PathBuf};
-
-use support::program::{Ended, Program};
+use soci_testing::program::{Ended, Program};
 
 /// Options under which small layers are indexed too.
 const SMALL: [&str; 2] = ["--min-layer-size", "0"];
@@ -26,8 +23,4 @@ const SMALL: [&str; 2] = ["--min-layer-size", "0"];
 fn index(image: &str, more: &[&str]) -> Ended {
     let arguments = [&["index", image, "--json"], &SMALL[..], more].concat();
     Program::new(arguments).run()
-}
-
-fn golden(case: &str) -> PathBuf {
-    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden")).join(case)
 }

@@ -3,15 +3,13 @@
 use std::{fs, path::Path};
 
 use serde_json::{Value, json};
+use soci_testing::{
+    image::{Image, Layer},
+    program::Program,
+};
 use tempfile::TempDir;
 
-use crate::{
-    index,
-    support::{
-        image::{Image, Layer},
-        program::Program,
-    },
-};
+use crate::index;
 
 const REF_NAME: &str = "org.opencontainers.image.ref.name";
 const IMAGE_NAME: &str = "io.containerd.image.name";

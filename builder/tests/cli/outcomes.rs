@@ -1,15 +1,13 @@
 //! How a run can end, what it says then, and what it leaves.
 
 use serde_json::{Value, json};
-
-use crate::{
-    index,
-    support::{
-        fake_registry::{FakeRegistry, Route},
-        image::{Image, Layer, REPOSITORY},
-        program::{Ended, Program},
-    },
+use soci_testing::{
+    fake_registry::{FakeRegistry, Route},
+    image::{Image, Layer, REPOSITORY},
+    program::{Ended, Program},
 };
+
+use crate::index;
 
 fn keys(value: &Value) -> Vec<&str> {
     value

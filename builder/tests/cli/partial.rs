@@ -1,15 +1,13 @@
 //! Image indexes with gaps, and indexes within indexes: what is there is indexed and read; what is not is said, and stays.
 
 use serde_json::{Value, json};
-
-use crate::{
-    index,
-    support::{
-        fake_registry::{FakeRegistry, Fault, Route},
-        image::{Image, Layer, manifest_under, tar_of},
-        program::Program,
-    },
+use soci_testing::{
+    fake_registry::{FakeRegistry, Fault, Route},
+    image::{Image, Layer, manifest_under, tar_of},
+    program::Program,
 };
+
+use crate::index;
 
 /// What is taken away from the arm64 image: its manifest, its config, its first, small layer, or the other.
 const GAPS: [&str; 4] = ["manifest", "config", "small", "layer"];
@@ -125,7 +123,7 @@ fn nothing_complete_is_an_error_that_says_what_is_missing() {
 fn a_damaged_manifest_is_no_gap() {
     let Gappy { image, arm64 } = gappy("layer");
     let (layout, reference) = image.layout();
-    let path = crate::support::image::blob_path(layout.path(), &arm64.digest());
+    let path = soci_testing::image::blob_path(layout.path(), &arm64.digest());
     std::fs::write(path, "{}").unwrap();
     let ended = index(&reference, &[]).exits(1);
     assert!(ended.stderr.contains("damaged"), "{ended:?}");

@@ -3,15 +3,13 @@
 use std::path::Path;
 
 use serde_json::{Value, json};
-
-use crate::{
-    index,
-    support::{
-        fake_registry::FakeRegistry,
-        image::{Image, Layer, manifest_under},
-        program::{Ended, Program},
-    },
+use soci_testing::{
+    fake_registry::FakeRegistry,
+    image::{Image, Layer, manifest_under},
+    program::{Ended, Program},
 };
+
+use crate::index;
 
 const COSIGN: &str = "application/vnd.dev.cosign.simplesigning.v1+json";
 const IN_TOTO: &str = "application/vnd.in-toto+json";
@@ -148,7 +146,7 @@ fn an_index_whose_clients_take_something_else_is_refused() {
         let said = "containerd would pull an artifact (sha256:";
         assert!(ended.stderr.contains(said), "{ended:?}");
     }
-    let tagged = registry.tagged(crate::support::image::REPOSITORY, "odd");
+    let tagged = registry.tagged(soci_testing::image::REPOSITORY, "odd");
     assert_eq!(tagged, None);
     let ended = verify(&reference, &[]).exits(1);
     assert!(
@@ -209,7 +207,7 @@ fn soci_indexes_of_others_are_put_in_order() {
 fn put(layout: &Path, index: &Value, tag: &str) -> String {
     let bytes = index.to_string();
     let digest = soci_format::digest::Digest::of(bytes.as_bytes());
-    std::fs::write(crate::support::image::blob_path(layout, &digest), &bytes).unwrap();
+    std::fs::write(soci_testing::image::blob_path(layout, &digest), &bytes).unwrap();
     let path = layout.join("index.json");
     let mut list: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
     list["manifests"].as_array_mut().unwrap().push(json!({

@@ -3,16 +3,14 @@
 use std::fs;
 
 use serde_json::{Value, json};
+use soci_testing::{
+    image::{Image, Layer, noise},
+    program::{Ended, Program},
+    scratch::scratch,
+};
 use tar::EntryType;
 
-use crate::{
-    index,
-    support::{
-        image::{Image, Layer, noise},
-        program::{Ended, Program},
-        scratch::scratch,
-    },
-};
+use crate::index;
 
 /// Spans of 64 KiB, so that files lie in spans of their own.
 const SPANS: [&str; 2] = ["--span-size", "64KiB"];

@@ -7,15 +7,13 @@ use soci_format::{
     digest::Digest,
     oci::media_type::{OCI_INDEX, OCI_MANIFEST},
 };
-
-use crate::{
-    index,
-    support::{
-        fake_registry::{FakeRegistry, Fault, Route, Settings},
-        image::{Image, Layer, REPOSITORY, blob_path},
-        program::Program,
-    },
+use soci_testing::{
+    fake_registry::{FakeRegistry, Fault, Route, Settings},
+    image::{Image, Layer, REPOSITORY, blob_path},
+    program::Program,
 };
+
+use crate::index;
 
 const V1: [&str; 2] = ["--index-version", "v1"];
 

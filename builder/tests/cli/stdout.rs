@@ -6,15 +6,13 @@ use std::{
     process::Stdio,
 };
 
+use soci_testing::{
+    image::{Image, Layer, blob_path, tar_of},
+    program::{Program, indexed},
+};
 use tempfile::TempDir;
 
-use crate::{
-    SMALL,
-    support::{
-        image::{Image, Layer, blob_path, tar_of},
-        program::{Program, indexed},
-    },
-};
+use crate::SMALL;
 
 /// A pipe whose reader has seen enough.
 fn closed() -> Stdio {

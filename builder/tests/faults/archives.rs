@@ -2,15 +2,13 @@
 
 use std::{fs, path::Path};
 
+use soci_testing::{
+    image::{Image, Layer, files_of},
+    program::Program,
+};
 use tempfile::TempDir;
 
-use crate::{
-    program,
-    support::{
-        image::{Image, Layer, files_of},
-        program::Program,
-    },
-};
+use crate::program;
 
 /// A header with its checksum, and what follows it in whole blocks.
 fn member(name: &str, flag: u8, link: &str, bytes: &[u8]) -> Vec<u8> {

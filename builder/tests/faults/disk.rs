@@ -2,12 +2,10 @@
 
 use std::{fs, io, path::Path, process::Command};
 
+use soci_testing::image::{Image, Layer, files_of};
 use tempfile::TempDir;
 
-use crate::{
-    program,
-    support::image::{Image, Layer, files_of},
-};
+use crate::program;
 
 const PAGE: usize = 4096;
 

@@ -9,12 +9,10 @@ use std::{
 use bytes::Bytes;
 use soci_format::{digest::Digest, oci::Descriptor};
 use soci_store::layout::{Layout, Transaction};
+use soci_testing::image::{Image, Layer, blob_path, files_of};
 use tempfile::TempDir;
 
-use crate::{
-    program,
-    support::image::{Image, Layer, blob_path, files_of},
-};
+use crate::program;
 
 #[test]
 fn damage_is_named_and_nothing_is_left() {

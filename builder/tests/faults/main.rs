@@ -9,12 +9,10 @@ mod refusals;
 mod repairs;
 mod secrets;
 mod signals;
-#[path = "../support/mod.rs"]
-mod support;
 mod together;
 
 use soci_format::digest::Digest;
-use support::{
+use soci_testing::{
     fake_registry::FakeRegistry,
     image::{Image, Layer, REPOSITORY},
     program::Program,

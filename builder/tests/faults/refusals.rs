@@ -5,14 +5,12 @@ use soci_format::{
     digest::Digest,
     oci::media_type::{OCI_CONFIG, OCI_INDEX, OCI_MANIFEST},
 };
-
-use crate::{
-    listed, output_of, output_tag, program,
-    support::{
-        fake_registry::{FakeRegistry, Fault, Route, Settings},
-        image::{Image, Layer, REPOSITORY},
-    },
+use soci_testing::{
+    fake_registry::{FakeRegistry, Fault, Route, Settings},
+    image::{Image, Layer, REPOSITORY},
 };
+
+use crate::{listed, output_of, output_tag, program};
 
 /// Pushes an image, spoils something, and expects a failure in those words: once with the output tag not there, and once
 /// with another image under it, which must stay.

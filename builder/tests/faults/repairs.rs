@@ -3,12 +3,11 @@
 use std::{collections::BTreeMap, fs, io::Read, path::PathBuf};
 
 use bytes::Bytes;
-use tempfile::TempDir;
-
-use crate::support::{
+use soci_testing::{
     image::{Image, Layer, files_of},
     program::{Ended, Program},
 };
+use tempfile::TempDir;
 
 type Files = BTreeMap<PathBuf, Bytes>;
 
@@ -93,7 +92,7 @@ impl Place for Archive {
     }
 
     fn write(&self, files: &Files) {
-        fs::write(self.path(), crate::support::image::tar_of(files)).unwrap();
+        fs::write(self.path(), soci_testing::image::tar_of(files)).unwrap();
     }
 }
 

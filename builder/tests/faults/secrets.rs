@@ -1,13 +1,12 @@
 //! Failures where secrets are in play. That none is shown is checked after every run of the program.
 
-use crate::{
-    listed, output_tag, program,
-    support::{
-        fake_registry::{Access, FakeRegistry, Fault, Login, QUERY_SECRET, Route, Settings},
-        image::{Image, Layer, REPOSITORY},
-        program::Ended,
-    },
+use soci_testing::{
+    fake_registry::{Access, FakeRegistry, Fault, Login, QUERY_SECRET, Route, Settings},
+    image::{Image, Layer, REPOSITORY},
+    program::Ended,
 };
+
+use crate::{listed, output_tag, program};
 
 fn run_as(reference: &str, password: &str) -> Ended {
     program(reference)

@@ -6,16 +6,14 @@ use std::{
     process::{Command, Stdio},
 };
 
+use soci_testing::{
+    fake_registry::{FakeRegistry, Fault, Route},
+    image::{Image, Layer, tar_of},
+    program::{Ended, Program, Running, indexed, wait_until},
+};
 use tempfile::TempDir;
 
-use crate::{
-    listed, output_tag, program,
-    support::{
-        fake_registry::{FakeRegistry, Fault, Route},
-        image::{Image, Layer, tar_of},
-        program::{Ended, Program, Running, indexed, wait_until},
-    },
-};
+use crate::{listed, output_tag, program};
 
 const SIGNALS: [(&str, &str); 3] = [
     ("INT", "stopped by an interrupt"),

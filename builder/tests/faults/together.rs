@@ -11,9 +11,8 @@ use std::{
 use bytes::Bytes;
 use soci_format::{digest::Digest, oci::Descriptor};
 use soci_store::layout::{Layout, Transaction};
+use soci_testing::image::{Image, Layer, blob_path};
 use tempfile::TempDir;
-
-use crate::support::image::{Image, Layer, blob_path};
 
 const BLOB: Bytes = Bytes::from_static(b"a blob of both");
 
@@ -139,7 +138,7 @@ fn an_archive_is_read_on_while_another_takes_its_place() {
 
     // What it had in front is behind now.
     let others = fs::read(&path).unwrap();
-    let front = crate::support::image::tar_of([("front", [1; 5_000])]);
+    let front = soci_testing::image::tar_of([("front", [1; 5_000])]);
     fs::remove_file(&path).unwrap();
     fs::write(&path, [&front[..front.len() - 1_024], &others].concat()).unwrap();
     begun.read_to_end(&mut bytes).unwrap();

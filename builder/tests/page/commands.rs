@@ -5,16 +5,14 @@ use std::{
     os::unix::fs::{PermissionsExt, symlink},
 };
 
+use soci_testing::{
+    fake_registry::FakeRegistry,
+    image::{Image, Layer, noise, tar_of},
+    program::{Program, indexed},
+};
 use tempfile::TempDir;
 
-use crate::{
-    Page,
-    support::{
-        fake_registry::FakeRegistry,
-        image::{Image, Layer, noise, tar_of},
-        program::{Program, indexed},
-    },
-};
+use crate::Page;
 
 fn layers() -> [Layer; 2] {
     let files = [("bin/sh", noise(1, 90_000)), ("etc/passwd", noise(2, 500))];

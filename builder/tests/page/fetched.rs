@@ -11,8 +11,7 @@ use soci_store::{
     registry::{Client, Options},
     store::Store,
 };
-
-use crate::support::{
+use soci_testing::{
     fake_registry::{FakeRegistry, Route},
     image::{Image, Layer, gzip, noise, tar_of},
     program::indexed,
@@ -87,7 +86,7 @@ impl Before {
     fn since(&self, registry: &FakeRegistry, blobs: &[Digest]) -> Traffic {
         let requests = &registry.requests_to(Route::ReadBlob)[self.requests..];
         let of = |request: &&_| {
-            let request: &crate::support::fake_registry::Recorded = request;
+            let request: &soci_testing::fake_registry::Recorded = request;
             blobs.iter().any(|blob| request.path.contains(&blob.hex()))
         };
         Traffic {
@@ -177,7 +176,7 @@ async fn manifests_and_a_full_pull_are_counted_once() {
     let image = indexed(&plain, &[]);
     let size_of = |tag: &str| {
         let (digest, bytes) = registry
-            .tagged(crate::support::image::REPOSITORY, tag)
+            .tagged(soci_testing::image::REPOSITORY, tag)
             .unwrap();
         (digest, bytes.len() as u64)
     };
@@ -232,7 +231,7 @@ async fn no_span_and_no_large_layer_is_read() {
     };
     let foreign = Layer::zstd();
     // It says that it is gzip, and is not.
-    let wrong = Layer::of(crate::support::image::GZIP, gzip(b"no archive"));
+    let wrong = Layer::of(soci_testing::image::GZIP, gzip(b"no archive"));
     let small = Layer::gzip(&tar_of([("small", "text")]));
     let first = Layer::noise(1, 200_000);
     let image = Image::of([&first]).push(&registry, "v1");

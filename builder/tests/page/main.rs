@@ -5,14 +5,11 @@ mod browser;
 mod commands;
 mod fetched;
 mod shown;
-#[path = "../support/mod.rs"]
-mod support;
 
 use std::path::PathBuf;
 
+use soci_testing::program::{Ended, Program};
 use tempfile::TempDir;
-
-use support::program::{Ended, Program};
 
 /// The page of an image, in a directory of its own.
 struct Page {

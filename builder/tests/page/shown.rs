@@ -3,16 +3,13 @@
 use std::fs;
 
 use serde_json::{Value, json};
+use soci_testing::{
+    image::{Image, Layer, noise, tar_of},
+    program::indexed,
+};
 use tempfile::TempDir;
 
-use crate::{
-    Page,
-    browser::Browser,
-    support::{
-        image::{Image, Layer, noise, tar_of},
-        program::indexed,
-    },
-};
+use crate::{Page, browser::Browser};
 
 /// Names that would be markup, scripts, control characters or another reading direction; and one too long for any line.
 fn hostile() -> Vec<String> {

@@ -1,15 +1,13 @@
 //! `ls` and `cat`, as a shell sees them.
 
 use serde_json::json;
-
-use crate::{
-    indexed,
-    support::{
-        fake_registry::{FakeRegistry, Route},
-        image::{Image, Layer, tar_of},
-        program::Program,
-    },
+use soci_testing::{
+    fake_registry::{FakeRegistry, Route},
+    image::{Image, Layer, tar_of},
+    program::Program,
 };
+
+use crate::indexed;
 
 /// Two layers with a directory, a link, and a name that would clear a terminal.
 fn layers() -> [Layer; 2] {

@@ -8,15 +8,13 @@ use soci_format::{
     index::{INDEX_DIGEST, LAYER_DIGEST, LAYER_MEDIA_TYPE, MANIFEST_DIGEST, SPAN_SIZE},
     ztoc::{FileMetadata, Toc, Ztoc},
 };
+use soci_testing::{
+    image::{Image, Layer, blob_path, noise, tar_of},
+    program::Program,
+};
 use tempfile::TempDir;
 
-use crate::{
-    indexed,
-    support::{
-        image::{Image, Layer, blob_path, noise, tar_of},
-        program::Program,
-    },
-};
+use crate::indexed;
 
 /// An indexed image in a layout, to be changed and then written with right digests all the way up.
 pub(crate) struct Index {

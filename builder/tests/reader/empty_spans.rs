@@ -2,8 +2,9 @@
 //! and not used again.
 
 use soci_format::{digest::Digest, ztoc::Ztoc};
+use soci_testing::program::Program;
 
-use crate::{damage::Index, support::program::Program};
+use crate::damage::Index;
 
 /// Bytes before the checkpoints, and of one of them.
 const HEAD: usize = 12;

@@ -10,15 +10,13 @@ use std::{
 
 use soci_builder::reader::Reader;
 use soci_format::tar::Kind;
+use soci_testing::{
+    fake_registry::FakeRegistry,
+    image::{Image, Layer, noise, tar_of},
+};
 use tempfile::TempDir;
 
-use crate::{
-    indexed, open, read,
-    support::{
-        fake_registry::FakeRegistry,
-        image::{Image, Layer, noise, tar_of},
-    },
-};
+use crate::{indexed, open, read};
 
 /// What a name leads to: its kind, its permissions and its contents.
 type Files = BTreeMap<PathBuf, (&'static str, u32, Vec<u8>)>;

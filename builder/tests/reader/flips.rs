@@ -8,11 +8,9 @@ use soci_store::{
     registry::{Client, Options},
     store::Store,
 };
+use soci_testing::image::{Image, Layer, files_of, tar_of};
 
-use crate::{
-    indexed,
-    support::image::{Image, Layer, files_of, tar_of},
-};
+use crate::indexed;
 
 /// Of a checkpoint's window, which is nearly all of a compressed layer's ztoc, version 1 tries some positions only: it is the
 /// same ztoc as that of version 2.

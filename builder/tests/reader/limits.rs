@@ -1,11 +1,9 @@
 //! What is held of an image to read it stays within the limits that the caller set.
 
 use soci_format::limits::Limits;
+use soci_testing::image::{Image, Layer};
 
-use crate::{
-    indexed, open_within,
-    support::image::{Image, Layer},
-};
+use crate::{indexed, open_within};
 
 #[tokio::test]
 async fn ztocs_are_held_up_to_their_limit() {

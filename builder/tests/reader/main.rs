@@ -9,8 +9,6 @@ mod flips;
 mod limits;
 mod ranges;
 mod spans;
-#[path = "../support/mod.rs"]
-mod support;
 mod unknown;
 
 use soci_builder::reader::{self, Reader};
@@ -19,8 +17,7 @@ use soci_store::{
     registry::{Client, Options},
     store::Store,
 };
-
-use support::program::indexed;
+use soci_testing::program::indexed;
 
 async fn open(image: &str) -> Result<Reader, reader::Error> {
     open_within(Limits::default(), image).await

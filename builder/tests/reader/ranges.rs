@@ -3,15 +3,12 @@
 use std::process::Command;
 
 use soci_format::ztoc::{FileMetadata, Toc, Ztoc};
-
-use crate::{
-    damage::Index,
-    indexed,
-    support::{
-        image::{Image, Layer},
-        program::Program,
-    },
+use soci_testing::{
+    image::{Image, Layer},
+    program::Program,
 };
+
+use crate::{damage::Index, indexed};
 
 /// Changes the entry `name` of a ztoc.
 fn with(ztoc: &mut Ztoc, name: &str, change: impl Fn(&mut FileMetadata<'_>)) {

@@ -4,14 +4,12 @@ use std::fs;
 
 use futures_util::future::join_all;
 use soci_index::run::chain;
-
-use crate::{
-    indexed, open, read,
-    support::{
-        fake_registry::{FakeRegistry, Fault, Route},
-        image::{Image, Layer, blob_path, noise, tar_of},
-    },
+use soci_testing::{
+    fake_registry::{FakeRegistry, Fault, Route},
+    image::{Image, Layer, blob_path, noise, tar_of},
 };
+
+use crate::{indexed, open, read};
 
 const SPAN: usize = 256 << 10;
 

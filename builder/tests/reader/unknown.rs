@@ -2,14 +2,12 @@
 //! is said.
 
 use serde_json::json;
-
-use crate::{
-    indexed,
-    support::{
-        image::{GZIP, Image, Layer, gzip, noise, tar_of},
-        program::Program,
-    },
+use soci_testing::{
+    image::{GZIP, Image, Layer, gzip, noise, tar_of},
+    program::Program,
 };
+
+use crate::indexed;
 
 /// As `git archive` writes it: a global PAX header first.
 fn with_global_header() -> Vec<u8> {

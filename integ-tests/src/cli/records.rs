@@ -3,11 +3,9 @@
 use std::{future, io, sync::Arc};
 
 use hyper::StatusCode;
-use local_cloud::{
-    control_plane::LocalCloud,
-    loopback::{Reply, Server},
-};
+use local_cloud::control_plane::LocalCloud;
 use serde_json::{Value, json};
+use soci_testing::http::{Reply, Server};
 use tokio::sync::Notify;
 
 use super::Failure;

@@ -10,8 +10,9 @@ use std::{
 use hyper::Response;
 use reqwest::Body;
 use serde_json::json;
+use soci_testing::http::Server;
 
-use crate::{cloud::listener::Listener, iam::Keys};
+use crate::{cloud::listener, iam::Keys};
 
 /// How a build gets its credentials.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -49,7 +50,7 @@ impl Drop for Credentials {
 /// Hands out credentials.
 pub(super) struct Desk {
     source: Source,
-    listener: Listener,
+    listener: Server,
     given: Given,
 }
 
@@ -57,7 +58,7 @@ impl Desk {
     pub(super) async fn open(source: Source) -> io::Result<Self> {
         let given = Given::default();
         let known = given.clone();
-        let listener = Listener::http(None, move |request| {
+        let listener = listener::http(None, move |request| {
             let id = request.uri().path().trim_start_matches('/').to_owned();
             let keys = known
                 .lock()

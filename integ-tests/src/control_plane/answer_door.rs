@@ -10,9 +10,8 @@ use std::{
 use bytes::Bytes;
 use hyper::{Method, Request};
 use serde_json::Value;
+use soci_testing::http::{Reply, Server, send};
 use tokio::net::TcpListener;
-
-use crate::loopback::{Reply, Server, send};
 
 /// Not the emulator's own, so that both can have the port that stands in the URL.
 pub(super) const HOST: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);

@@ -6,12 +6,12 @@ use std::{io, net::SocketAddr, sync::Arc};
 use bytes::Bytes;
 use hyper::{Request, Response, StatusCode};
 use serde_json::json;
+use soci_testing::http::{Reply, Server, send};
 use url::form_urlencoded;
 
 use crate::{
     account::{ACCOUNT_ID, REGION},
     iam::Iam,
-    loopback::{Reply, Server, send},
 };
 
 const FUNCTIONS: &str = "/2015-03-31/functions/";

@@ -3,6 +3,7 @@
 
 use std::{net::SocketAddr, path::Path, sync::Arc};
 
+use soci_testing::http::Server;
 use tempfile::TempDir;
 
 use super::{
@@ -11,10 +12,7 @@ use super::{
     images::ImageStore,
     lambda_door, project_door, tools,
 };
-use crate::{
-    cloud::{self, Cloud},
-    loopback::Server,
-};
+use crate::cloud::{self, Cloud};
 
 /// How to start it.
 #[derive(Clone, Debug, Default)]

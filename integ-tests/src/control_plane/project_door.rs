@@ -5,14 +5,10 @@ use std::{io, sync::Arc};
 
 use bytes::Bytes;
 use hyper::{Method, Request, StatusCode};
+use soci_testing::http::{Reply, Server};
 
 use super::Emulated;
-use crate::{
-    account::Project,
-    codebuild::project::check,
-    iam::Iam,
-    loopback::{Reply, Server},
-};
+use crate::{account::Project, codebuild::project::check, iam::Iam};
 
 /// Listens until it is dropped.
 ///

@@ -12,18 +12,19 @@ use http_body_util::BodyExt;
 use hyper::{Method, Request, Response, body::Incoming, header};
 use reqwest::Body;
 use serde_json::Value;
+use soci_testing::http::Server;
 
 use super::{passes::Refusal, state::State};
 use crate::{
-    cloud::listener::Listener,
+    cloud::listener,
     faults::{Fault, Service},
 };
 
 /// Listens, and serves as soon as the state is there; no address is signed before.
-pub(super) async fn listen() -> io::Result<(Listener, Arc<OnceLock<Arc<State>>>)> {
+pub(super) async fn listen() -> io::Result<(Server, Arc<OnceLock<Arc<State>>>)> {
     let state = Arc::new(OnceLock::<Arc<State>>::new());
     let served = state.clone();
-    let listener = Listener::http(None, move |request| {
+    let listener = listener::http(None, move |request| {
         let state = served.get().cloned();
         async move { answer(&*state?, request).await }
     })

@@ -11,6 +11,7 @@ use std::{
 
 use bytes::Bytes;
 use hyper::{Method, Request, Response, StatusCode, header::HeaderValue};
+use soci_testing::http::{Reply, Server};
 use tokio::{
     io::{AsyncBufReadExt, AsyncRead, BufReader},
     process::{Child, Command},
@@ -19,10 +20,7 @@ use tokio::{
 };
 
 use super::{Function, unix_millis, uuid};
-use crate::{
-    account::{ACCOUNT_ID, REGION},
-    loopback::{Reply, Server},
-};
+use crate::account::{ACCOUNT_ID, REGION};
 
 /// How an invocation ended.
 #[derive(Clone, Debug, PartialEq, Eq)]

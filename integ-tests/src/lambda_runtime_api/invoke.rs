@@ -8,11 +8,11 @@ use std::{
 
 use bytes::Bytes;
 use hyper::{Method, Request, Response, StatusCode, header::HeaderValue};
+use soci_testing::http::{Reply, Server};
 
 use super::Shared;
 use crate::{
     account::Later,
-    loopback::{Reply, Server},
     model::{Model, Service},
 };
 

@@ -9,8 +9,8 @@ use local_cloud::{
     answers::{Answers, Down},
     calls::{Calls, Moment},
     lambda_runtime_api::{Allowed, Function, InvokeRefusal, Lambda, Outcome},
-    loopback::send,
 };
+use soci_testing::http::send;
 
 const LIMIT: Duration = Duration::from_secs(40);
 

@@ -17,10 +17,10 @@ use hyper::Request;
 use local_cloud::{
     codebuild::{Phase, Script},
     faults::Gate,
-    loopback::{free_port, send},
     programs,
     stage::{Event, Provider},
 };
+use soci_testing::http::{free_port, send};
 use tempfile::TempDir;
 use tokio::process::Child;
 use zip::ZipArchive;
@@ -97,7 +97,7 @@ fn emulator() -> PathBuf {
 
 async fn port() -> SocketAddr {
     // Closed at once: the emulator cannot be told to find a port itself.
-    free_port().await.unwrap().local_addr().unwrap()
+    free_port().unwrap().local_addr().unwrap()
 }
 
 struct Emulated {

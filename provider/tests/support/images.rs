@@ -1,6 +1,6 @@
 //! Images and their indexes as ECR has them, and the calls of ECR that read and delete them.
 
-use hyper::body::Bytes;
+use bytes::Bytes;
 use serde_json::{Value, json};
 use soci_format::{
     convert::convert,

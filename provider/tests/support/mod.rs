@@ -11,7 +11,6 @@ pub mod images;
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
-    convert::Infallible,
     net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard},
     time::{Duration, SystemTime},
@@ -19,12 +18,11 @@ use std::{
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_ecr::config::{Credentials, SharedCredentialsProvider};
-use http_body_util::{BodyExt, Full};
-use hyper::{Request, Response, body::Bytes, body::Incoming, service::service_fn};
-use hyper_util::rt::TokioIo;
+use bytes::Bytes;
+use hyper::Request;
 use serde_json::{Value, json};
 use soci_provider::{app::App, delivery::Undelivered, handler::handle, pace::Pace};
-use tokio::{net::TcpListener, task::JoinHandle};
+use soci_testing::http::{Reply, Server};
 
 use images::Image;
 
@@ -33,9 +31,8 @@ pub const SIGNATURE: &str = "c0ffeec0ffee";
 
 /// The cloud; gone when dropped.
 pub struct Cloud {
-    address: SocketAddr,
+    server: Server,
     shared: Arc<Mutex<State>>,
-    server: JoinHandle<()>,
 }
 
 /// How a build ends, from what it was started with.
@@ -81,38 +78,17 @@ pub struct State {
     pub invoked: Vec<Value>,
 }
 
-impl Drop for Cloud {
-    fn drop(&mut self) {
-        self.server.abort();
-    }
-}
-
 impl Cloud {
     pub async fn start() -> Self {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-        let address = listener.local_addr().unwrap();
         let shared: Arc<Mutex<State>> = Arc::default();
         let state = Arc::clone(&shared);
-        let server = tokio::spawn(async move {
-            loop {
-                let (stream, _) = listener.accept().await.unwrap();
-                let state = Arc::clone(&state);
-                let serve = service_fn(move |request| serve(Arc::clone(&state), request));
-                let connection = hyper::server::conn::http1::Builder::new();
-                tokio::spawn(async move {
-                    // A client that goes away is no failure of the server.
-                    let _ = connection
-                        .serve_connection(TokioIo::new(stream), serve)
-                        .await;
-                });
-            }
+        let server = Server::start(move |request| {
+            let reply = serve(&state, request);
+            async { reply }
         });
-        let cloud = Self {
-            address,
-            shared,
-            server,
-        };
-        cloud.state().address = Some(address);
+        let server = server.await.unwrap();
+        let cloud = Self { server, shared };
+        cloud.state().address = Some(cloud.server.address());
         images::single().add_to(&mut cloud.state(), "v1");
         cloud
     }
@@ -143,7 +119,7 @@ impl Cloud {
         let config = SdkConfig::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(Region::new("us-east-1"))
-            .endpoint_url(format!("http://{}", self.address))
+            .endpoint_url(format!("http://{}", self.server.address()))
             .credentials_provider(SharedCredentialsProvider::new(Credentials::new(
                 "key", "secret", None, None, "test",
             )))
@@ -161,7 +137,7 @@ impl Cloud {
         let mut event: Value = serde_json::from_str(text).unwrap();
         event["ResponseURL"] = json!(format!(
             "http://{}/answer?X-Amz-Signature={SIGNATURE}",
-            self.address
+            self.server.address()
         ));
         event
     }
@@ -200,16 +176,13 @@ fn aws_http() -> aws_sdk_ecr::config::SharedHttpClient {
     aws_smithy_http_client::Builder::new().build_http()
 }
 
-async fn serve(
-    state: Arc<Mutex<State>>,
-    request: Request<Incoming>,
-) -> Result<Response<Full<Bytes>>, Infallible> {
+fn serve(state: &Mutex<State>, request: Request<Bytes>) -> Reply {
     let target = request
         .headers()
         .get("x-amz-target")
         .map(|target| target.to_str().unwrap().to_owned());
     let path = request.uri().path().to_owned();
-    let body = request.into_body().collect().await.unwrap().to_bytes();
+    let body = request.into_body();
     let operation = match &target {
         Some(target) => target.rsplit('.').next().unwrap().to_owned(),
         None if path == "/answer" => "answer".to_owned(),
@@ -239,9 +212,7 @@ async fn serve(
         ),
         None => state.answer(&operation, &body),
     };
-    let mut response = Response::new(Full::new(answer));
-    *response.status_mut() = status.try_into().unwrap();
-    Ok(response)
+    Reply::new(status.try_into().unwrap(), answer)
 }
 
 impl State {

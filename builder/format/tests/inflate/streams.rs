@@ -1,21 +1,18 @@
 //! The streams that the tests read: the golden layers, and made ones of every kind of block, header and member.
 
-use std::{fs, path::Path, sync::LazyLock};
+use std::sync::LazyLock;
+
+use soci_testing::golden;
 
 use zlib_rs::{Deflate, DeflateConfig, DeflateFlush, Status, Strategy};
 
 /// Every golden gzip layer, by name.
 pub(crate) static GOLDEN: LazyLock<Vec<(String, Vec<u8>)>> = LazyLock::new(|| {
-    let layers = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/layers");
-    let mut streams: Vec<_> = fs::read_dir(layers)
-        .unwrap()
-        .map(|case| case.unwrap().path())
-        .filter_map(|case| {
-            let bytes = fs::read(case.join("layer.tar.gz")).ok()?;
-            Some((case.file_name()?.to_str()?.to_owned(), bytes))
-        })
+    let layers = golden::layers().into_iter();
+    let streams: Vec<_> = layers
+        .filter(golden::Layer::is_gzip)
+        .map(|layer| (layer.name, layer.stored))
         .collect();
-    streams.sort();
     assert_eq!(streams.len(), 25);
     streams
 });

@@ -6,8 +6,9 @@ use soci_format::{
     layer::{self, Options, Pass, Unindexable},
     oci::LayerEncoding::Unknown,
 };
+use soci_testing::image::tar_of;
 
-use crate::{archive, gzip, sha256};
+use crate::passes::{gzip, sha256};
 
 const LIMIT: u64 = 1 << 20;
 
@@ -61,8 +62,8 @@ fn without_end(archive: Vec<u8>) -> Vec<u8> {
 
 /// Layers that unfold to more than [`LIMIT`], with the span size that makes them do so.
 fn hostile() -> Vec<(&'static str, Vec<u8>, u64)> {
-    let letters = archive([("a".to_owned(), b"ab".repeat(2_000))]);
-    let named = |name: String| without_end(archive([(name, Vec::new())]));
+    let letters = tar_of([("a".to_owned(), b"ab".repeat(2_000))]);
+    let named = |name: String| without_end(tar_of([(name, Vec::new())]));
     let empty = named("a".to_owned()).repeat(5_000);
     let long = (0..40).flat_map(|at| named(format!("{at}/{}", "n".repeat(30_000))));
     let long: Vec<u8> = long.collect();

@@ -1,50 +1,24 @@
-//! The layers under `tests/golden`, against what stands in the reference implementation's ztocs for them, listed
-//! in `tests/data/toc`: in `all.txt` members, archive size and digest of the listing; and some whole listings.
+//! The golden layers, against what stands in the reference implementation's ztocs for them, listed in `tests/data/toc`: in `all.txt` members, archive size and digest of the listing; and some whole listings.
 
-use std::{
-    fs,
-    io::Read as _,
-    path::{Path, PathBuf},
-};
+use std::{fs, path::Path};
 
 use soci_format::digest::Digest;
+use soci_testing::golden;
 
 use crate::toc::{Toc, toc_of};
 
-fn tests_dir() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests")
-}
-
 fn expected(file: &str) -> String {
-    let path = tests_dir().join("data/toc").join(file);
+    let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/toc"));
+    let path = folder.join(file);
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
 /// Every case with its plain tar stream.
 pub(crate) fn layers() -> Vec<(String, Vec<u8>)> {
-    let dir = tests_dir().join("golden/layers");
-    let mut layers: Vec<_> = fs::read_dir(dir)
-        .expect("golden layers")
-        .map(|case| {
-            let case = case.expect("a case").path();
-            let name = case.file_name().expect("a name").to_string_lossy();
-            (name.into_owned(), plain(&case))
-        })
-        .collect();
-    layers.sort();
+    let layers = golden::layers().into_iter();
     layers
-}
-
-fn plain(case: &Path) -> Vec<u8> {
-    if let Ok(plain) = fs::read(case.join("layer.tar")) {
-        return plain;
-    }
-    let file = fs::File::open(case.join("layer.tar.gz")).expect("a layer");
-    let mut plain = Vec::new();
-    flate2::read::MultiGzDecoder::new(file)
-        .read_to_end(&mut plain)
-        .expect("valid gzip");
-    plain
+        .map(|layer| (layer.name.clone(), layer.plain()))
+        .collect()
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Ztocs that are none, or that contradict themselves.
 
-use std::{fs, path::Path, sync::LazyLock};
+use std::{fs, sync::LazyLock};
 
 use proptest::{prelude::*, sample::Index};
 use soci_format::{
@@ -8,14 +8,14 @@ use soci_format::{
     inflate::checkpoint::{WINDOW, ZinfoError},
     ztoc::{Compression, NotAZtoc, TarZinfo, Ztoc},
 };
+use soci_testing::golden;
 
 use crate::any;
 
 /// The golden ztocs, smallest first, and one that is all structure.
 static ZTOCS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
-    let layers = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/layers");
-    let golden = fs::read_dir(layers).unwrap();
-    let golden = golden.map(|case| fs::read(case.unwrap().path().join("ztoc-65536")).unwrap());
+    let golden = golden::layers().into_iter();
+    let golden = golden.map(|layer| fs::read(layer.ztoc()).unwrap());
     let mut ztocs: Vec<_> = golden.chain([small().into_bytes()]).collect();
     ztocs.sort_by_key(Vec::len);
     ztocs

@@ -9,8 +9,6 @@
 
 mod any;
 mod broken;
-#[path = "../support/flat.rs"]
-mod flat;
 mod flatc;
 mod shared;
 

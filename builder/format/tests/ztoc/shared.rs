@@ -1,11 +1,9 @@
 //! Ztocs whose offsets lead to one thing many times: refused before it is copied, whatever it is.
 
 use soci_format::ztoc::{FileMetadata, NotAZtoc, Toc, Ztoc};
+use soci_testing::bent_ztoc::{attributes, files, share_the_first};
 
-use crate::{
-    any,
-    flat::{attributes, files, share_the_first},
-};
+use crate::any;
 
 #[track_caller]
 fn refused(whole: Ztoc, vector: fn(&[u8]) -> usize) {

@@ -1,93 +1,18 @@
-//! Every golden case: what we write is what the reference implementation wrote, byte for byte.
-
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
-
-#[path = "support/mod.rs"]
-mod support;
+//! Every golden image: what we write is what the reference implementation wrote, byte for byte.
 
 use std::{collections::BTreeSet, fs, path::Path, sync::Arc};
 
 use serde_json::Value;
-use soci_format::{
-    digest::Digest,
-    index::Version,
-    layer::{self, Options},
-    limits::Limits,
-    oci::LayerEncoding,
-    plan::IndexOptions,
-    ztoc::{DEFAULT_BUILD_TOOL, Ztoc},
-};
+use soci_format::{index::Version, limits::Limits, plan::IndexOptions, ztoc::DEFAULT_BUILD_TOOL};
 use soci_index::{
     report::Report,
     run::{self, Otherwise, Request},
 };
 use soci_store::registry::Client;
-use support::quiet::Quiet;
+use soci_testing::golden;
 use tempfile::TempDir;
 
-const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden");
-
-fn ztoc_of(layer: &Path, span_size: u64) -> Ztoc {
-    let encoding = match layer.extension() {
-        Some(extension) if extension == "gz" => LayerEncoding::Gzip,
-        _ => LayerEncoding::Uncompressed,
-    };
-    let options = Options {
-        span_size,
-        build_tool: DEFAULT_BUILD_TOOL.to_owned(),
-        bytes_max: 1 << 30,
-    };
-    let bytes = fs::read(layer).unwrap();
-    let pass = layer::pass(&bytes[..], encoding, &options, &mut layer::no_spare_core).unwrap();
-    assert_eq!(
-        (pass.digest, pass.size),
-        (Digest::of(&bytes), bytes.len() as u64)
-    );
-    pass.ztoc.unwrap()
-}
-
-#[test]
-fn layers() {
-    let mut cases = 0;
-    for case in fs::read_dir(Path::new(GOLDEN).join("layers")).unwrap() {
-        let case = case.unwrap().path();
-        let layer = ["layer.tar.gz", "layer.tar"]
-            .map(|name| case.join(name))
-            .into_iter()
-            .find(|path| path.exists());
-        let layer = layer.unwrap();
-        let expected: serde_json::Value =
-            serde_json::from_slice(&fs::read(case.join("expected.json")).unwrap()).unwrap();
-        for (span_size, expected) in expected.as_object().unwrap() {
-            let ztoc = ztoc_of(&layer, span_size.parse().unwrap());
-            let size_max = ztoc.size_max();
-            let bytes = ztoc.clone().into_bytes();
-            assert!(bytes.len() <= size_max, "{}", case.display());
-            assert_eq!(Ztoc::parse(&bytes).unwrap(), ztoc, "{}", case.display());
-            if span_size == "65536" {
-                assert!(
-                    bytes == fs::read(case.join("ztoc-65536")).unwrap(),
-                    "{}",
-                    case.display()
-                );
-            }
-            assert_eq!(
-                expected["size"],
-                bytes.len(),
-                "{} {span_size}",
-                case.display()
-            );
-            assert_eq!(
-                expected["digest"],
-                Digest::of(&bytes).to_string(),
-                "{} {span_size}",
-                case.display()
-            );
-            cases += 1;
-        }
-    }
-    assert_eq!(cases, 56);
-}
+use crate::quiet::Quiet;
 
 /// Runs on a copy of the case's layout, and gives the report and the copy.
 async fn run(case: &Path, version: Version, options: IndexOptions) -> (Report, TempDir) {
@@ -156,10 +81,8 @@ fn options(expected: &Value) -> IndexOptions {
 #[tokio::test]
 async fn images() {
     let mut compared = 0;
-    for case in fs::read_dir(Path::new(GOLDEN).join("images")).unwrap() {
-        let case = case.unwrap().path();
-        let expected: Value =
-            serde_json::from_slice(&fs::read(case.join("expected.json")).unwrap()).unwrap();
+    for case in golden::images() {
+        let expected = golden::expected(&case);
         for (name, version) in [
             ("create", Version::V1),
             ("convert", Version::V2),
@@ -223,9 +146,8 @@ async fn images() {
 /// Where we deviate: attestations keep manifest and annotations, and their link follows the manifest it is about.
 #[tokio::test]
 async fn attestations_stay_valid() {
-    let case = Path::new(GOLDEN).join("images/oci-multi-platform-with-attestations");
-    let expected: Value =
-        serde_json::from_slice(&fs::read(case.join("expected.json")).unwrap()).unwrap();
+    let case = golden::image("oci-multi-platform-with-attestations");
+    let expected = golden::expected(&case);
     let (report, layout) = run(&case, Version::V2, options(&expected)).await;
     let read = |digest: &str| -> Value {
         let blob = layout

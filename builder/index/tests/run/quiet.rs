@@ -1,9 +1,4 @@
 //! A listener for runs in which nothing is to be warned of.
-#![allow(dead_code, reason = "no test uses all of it")]
-#![allow(
-    unreachable_pub,
-    reason = "test programs have no outside; `pub` marks what they are meant to use"
-)]
 
 use std::sync::{Arc, atomic::AtomicU64};
 
@@ -11,7 +6,7 @@ use soci_format::digest::Digest;
 use soci_index::{progress::Progress, report::LayerState};
 
 /// Hears nothing, and takes a warning for a failure, but for the one about the file to prefetch that no image has.
-pub struct Quiet;
+pub(crate) struct Quiet;
 
 impl Progress for Quiet {
     fn layers(&self, _: &[(Digest, u64)]) {}

@@ -3,12 +3,9 @@
 use bytes::Bytes;
 use soci_format::{digest::Digest, oci::Descriptor};
 use soci_store::registry::{Client, Environment, Repository, Secret};
+use soci_testing::fake_registry::{Access, FakeRegistry, Fault, Login, Recorded, Route, Settings};
 
-use crate::{
-    app, app_for, impatient,
-    support::fake_registry::{Access, FakeRegistry, Fault, Login, Recorded, Route, Settings},
-    told,
-};
+use crate::{app, app_for, impatient, told};
 
 fn guarded(access: Access) -> (FakeRegistry, Digest) {
     let registry = FakeRegistry::start().guarded(access);

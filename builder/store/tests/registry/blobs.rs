@@ -2,12 +2,9 @@
 
 use bytes::Bytes;
 use soci_format::{digest::Digest, oci::Descriptor};
+use soci_testing::fake_registry::{FakeRegistry, Fault, Route, Settings};
 
-use crate::{
-    app, noise,
-    support::fake_registry::{FakeRegistry, Fault, Route, Settings},
-    told,
-};
+use crate::{app, noise, told};
 
 #[tokio::test]
 async fn a_blob_comes_whole_and_checked() {

@@ -5,12 +5,9 @@ use std::sync::LazyLock;
 use proptest::{prelude::*, test_runner::TestRunner};
 use soci_format::oci::Descriptor;
 use soci_store::registry::{Connections, Error, LayerStream};
+use soci_testing::fake_registry::{FakeRegistry, Fault, Route};
 
-use crate::{
-    app, noise,
-    support::fake_registry::{FakeRegistry, Fault, Route},
-    told,
-};
+use crate::{app, noise, told};
 
 const SIZE: u64 = (96 << 20) + 7;
 

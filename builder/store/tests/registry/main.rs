@@ -9,13 +9,11 @@ mod manifests;
 mod referrers;
 mod retries;
 mod stream;
-#[path = "../support/mod.rs"]
-mod support;
 
 use std::{error::Error as _, time::Duration};
 
 use soci_store::registry::{Client, Environment, Error, Options, Repository, RetryPolicy};
-use support::fake_registry::{FakeRegistry, QUERY_SECRET};
+use soci_testing::fake_registry::{FakeRegistry, QUERY_SECRET};
 
 /// What no error may show: everything in these tests that is secret has one of these in it.
 const SECRETS: [&str; 3] = [QUERY_SECRET, "X-Amz", "secret-"];

@@ -7,12 +7,9 @@ use soci_format::{
     oci::{Descriptor, Selector, media_type},
 };
 use soci_store::registry::{Client, Environment, PushedManifest};
+use soci_testing::fake_registry::{FakeRegistry, Fault, Route, Settings};
 
-use crate::{
-    app, impatient,
-    support::fake_registry::{FakeRegistry, Fault, Route, Settings},
-    told,
-};
+use crate::{app, impatient, told};
 
 const MANIFEST: &[u8] = br#"{"schemaVersion":2,"layers":[]}"#;
 

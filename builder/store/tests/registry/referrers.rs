@@ -7,12 +7,9 @@ use soci_format::{
     oci::{Descriptor, Selector, media_type},
 };
 use soci_store::registry::Repository;
+use soci_testing::fake_registry::{FakeRegistry, Fault, Route, Settings};
 
-use crate::{
-    app,
-    support::fake_registry::{FakeRegistry, Fault, Route, Settings},
-    told,
-};
+use crate::{app, told};
 
 const SOCI: &str = "application/vnd.amazon.soci.index.v1+json";
 

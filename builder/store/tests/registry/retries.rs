@@ -4,12 +4,9 @@ use std::time::{Duration, Instant};
 
 use soci_format::oci::Selector;
 use soci_store::registry::{Client, Environment};
+use soci_testing::fake_registry::{FakeRegistry, Fault, Route};
 
-use crate::{
-    app, impatient,
-    support::fake_registry::{FakeRegistry, Fault, Route},
-    told,
-};
+use crate::{app, impatient, told};
 
 const TYPE: &str = "application/vnd.oci.image.manifest.v1+json";
 

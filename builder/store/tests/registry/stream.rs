@@ -5,12 +5,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use soci_format::{digest::Digest, oci::Descriptor};
 use soci_store::registry::{BlobStream, Client, Environment, Error};
-
-use crate::{
-    app, impatient, noise,
-    support::fake_registry::{Access, FakeRegistry, Fault, Login, QUERY_SECRET, Route, Settings},
-    told,
+use soci_testing::fake_registry::{
+    Access, FakeRegistry, Fault, Login, QUERY_SECRET, Route, Settings,
 };
+
+use crate::{app, impatient, noise, told};
 
 const SIZE: usize = 200_000;
 

@@ -1,7 +1,6 @@
 //! Answers and how their bodies come: whole, cut, or never to the end.
 
 use std::{
-    convert::Infallible,
     io,
     pin::Pin,
     sync::{Arc, Mutex},
@@ -205,6 +204,3 @@ fn cut(answer: Answer, after: usize, end: End) -> Answer {
     body.end = end;
     answer
 }
-
-/// Handlers cannot fail: an answer is always given.
-pub(super) type Outcome = Result<Answer, Infallible>;

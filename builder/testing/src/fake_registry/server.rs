@@ -1,22 +1,22 @@
-//! The two listeners, the registry's and its storage's, on a thread of their own.
+//! The two servers, the registry's and its storage's, on a thread of their own.
 
 use std::{
-    net::{Ipv4Addr, SocketAddr},
+    net::SocketAddr,
     sync::{Arc, Mutex},
     thread::{self, JoinHandle},
 };
 
 use http_body_util::BodyExt;
-use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
-use hyper_util::rt::TokioIo;
-use tokio::{net::TcpListener, sync::oneshot};
+use hyper::{Request, body::Incoming};
+use tokio::{runtime, sync::oneshot};
 
 use super::{
     Recorded, State,
-    answer::{Outcome, error},
+    answer::{Answer, error},
     faults::Route,
     routes::{self, Addresses},
 };
+use crate::http::{Server, free_port, serve};
 
 /// A running server; stopped on drop.
 pub(super) struct Running {
@@ -28,37 +28,37 @@ pub(super) struct Running {
 
 impl Running {
     pub(super) fn start(state: Arc<Mutex<State>>) -> Self {
-        let (stop, stopped) = oneshot::channel();
-        let bind = || {
-            let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-            listener.set_nonblocking(true).unwrap();
-            let address = listener.local_addr().unwrap();
-            (listener, address)
-        };
-        let (home, home_address) = bind();
-        let (storage, storage_address) = bind();
+        let runtime = runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        let entered = runtime.enter();
+        let listeners = [free_port().unwrap(), free_port().unwrap()];
+        let [home, storage] = listeners.each_ref().map(|one| one.local_addr().unwrap());
         let addresses = Addresses {
-            home: home_address.to_string(),
-            storage: storage_address.to_string(),
+            home: home.to_string(),
+            storage: storage.to_string(),
         };
+        let servers = listeners.map(|listener| {
+            let stored = listener.local_addr().unwrap() == storage;
+            let (state, addresses) = (Arc::clone(&state), addresses.clone());
+            let connection = move |stream| {
+                let (state, addresses) = (Arc::clone(&state), addresses.clone());
+                serve(stream, move |request| {
+                    handle(request, stored, Arc::clone(&state), addresses.clone())
+                })
+            };
+            Server::connections(listener, connection).unwrap()
+        });
+        drop(entered);
+        let (stop, stopped) = oneshot::channel();
         let thread = thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_io()
-                .build()
-                .unwrap();
-            runtime.block_on(async {
-                let home = TcpListener::from_std(home).unwrap();
-                let storage = TcpListener::from_std(storage).unwrap();
-                tokio::select! {
-                    () = serve(home, false, &state, &addresses) => {}
-                    () = serve(storage, true, &state, &addresses) => {}
-                    _ = stopped => {}
-                }
-            });
+            let _ = runtime.block_on(stopped);
+            drop(servers);
         });
         Self {
-            home: home_address,
-            storage: storage_address,
+            home,
+            storage,
             stop: Some(stop),
             thread: Some(thread),
         }
@@ -74,29 +74,12 @@ impl Drop for Running {
     }
 }
 
-async fn serve(
-    listener: TcpListener,
-    stored: bool,
-    state: &Arc<Mutex<State>>,
-    addresses: &Addresses,
-) {
-    loop {
-        let (connection, _) = listener.accept().await.unwrap();
-        let state = Arc::clone(state);
-        let addresses = addresses.clone();
-        let service = service_fn(move |request| {
-            handle(request, stored, Arc::clone(&state), addresses.clone())
-        });
-        tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(connection), service));
-    }
-}
-
 async fn handle(
     request: Request<Incoming>,
     stored: bool,
     state: Arc<Mutex<State>>,
     addresses: Addresses,
-) -> Outcome {
+) -> Option<Answer> {
     let (head, body) = request.into_parts();
     let recorded = Recorded {
         route: Route::of(&head.method, head.uri.path(), stored),
@@ -107,12 +90,12 @@ async fn handle(
         body: match body.collect().await {
             Ok(body) => body.to_bytes(),
             // Cut on its way: nothing is done about it, and nobody is there to answer.
-            Err(_) => return Ok(error(400, "SIZE_INVALID", "the body broke off")),
+            Err(_) => return Some(error(400, "SIZE_INVALID", "the body broke off")),
         },
     };
     let meeting = state.lock().unwrap().next_meeting(recorded.route);
     if let Some(meeting) = meeting {
         meeting.wait().await;
     }
-    Ok(routes::answer(&state, &addresses, &recorded))
+    Some(routes::answer(&state, &addresses, &recorded))
 }
