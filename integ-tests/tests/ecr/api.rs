@@ -233,7 +233,7 @@ async fn layers_are_checked_and_read() {
     let there = client
         .batch_check_layer_availability()
         .repository_name("app")
-        .layer_digests(layer.digest())
+        .layer_digests(layer.digest.to_string())
         .layer_digests(digest(b"absent"))
         .layer_digests("wrong")
         .send()
@@ -253,7 +253,7 @@ async fn layers_are_checked_and_read() {
     );
     assert_eq!(
         there.layers()[0].layer_size(),
-        i64::try_from(layer.size_bytes()).ok()
+        i64::try_from(layer.size).ok()
     );
     assert_eq!(there.failures().len(), 1);
 
@@ -261,9 +261,12 @@ async fn layers_are_checked_and_read() {
         let ask = client.get_download_url_for_layer().repository_name("app");
         ask.layer_digest(digest).send().await
     };
-    let found = address(layer.digest()).await.unwrap();
+    let found = address(layer.digest.to_string()).await.unwrap();
     let read = reqwest::get(found.download_url().unwrap()).await.unwrap();
-    assert_eq!(digest(&read.bytes().await.unwrap()), layer.digest());
+    assert_eq!(
+        digest(&read.bytes().await.unwrap()),
+        layer.digest.to_string()
+    );
     cloud.ecr().expire_addresses();
     let read = reqwest::get(found.download_url().unwrap()).await.unwrap();
     assert_eq!(read.status(), 403);

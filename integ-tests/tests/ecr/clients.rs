@@ -256,11 +256,8 @@ async fn skopeo_pulls_and_pushes() {
         .await;
     let pulled = Path::new(folder.trim_start_matches("dir:"));
     for layer in &platforms {
-        let file = pulled.join(layer.digest().trim_start_matches("sha256:"));
-        assert_eq!(
-            std::fs::metadata(file).unwrap().len(),
-            layer.size_bytes() as u64
-        );
+        let file = pulled.join(layer.digest.to_string().trim_start_matches("sha256:"));
+        assert_eq!(std::fs::metadata(file).unwrap().len(), layer.size as u64);
     }
     let to = format!("docker://{}/fixed:v1", registry_host());
     skopeo

@@ -117,7 +117,7 @@ async fn an_update_of_options_alone_keeps_what_can_be_kept() {
     let created = ask(&provider, &create).await;
     let update = provider
         .update(&create, created.text("PhysicalResourceId"))
-        .with("PrefetchFiles", texts(&["noise-1"]))
+        .with("PrefetchFiles", texts(&["noise"]))
         .with("OutputImageTag", "v1-other");
     let updated = ask(&provider, &update).await;
     succeeded(&updated);
@@ -216,7 +216,7 @@ async fn every_option_reaches_the_builder() {
         .with("SpanSize", "8192")
         .with(
             "PrefetchFiles",
-            texts(&["noise-1", "it's $HOME \"quoted\" `id`"]),
+            texts(&["noise", "it's $HOME \"quoted\" `id`"]),
         )
         .with("WhenTooSmall", "fail")
         .with("WhenUnsupported", "use-original");
@@ -227,7 +227,7 @@ async fn every_option_reaches_the_builder() {
         "--platform=linux/arm64",
         "--span-size=8192",
         "--min-layer-size=1024",
-        "--prefetch-file=noise-1",
+        "--prefetch-file=noise",
         "--prefetch-file=it's $HOME \"quoted\" `id`",
         "--when-too-small=fail",
         "--when-unsupported=use-original",
