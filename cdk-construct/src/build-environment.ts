@@ -8,13 +8,13 @@ import { SociIndexOptions } from './build-options';
 import { EnvironmentSettings, keyOf, placesOf } from './environment-key';
 import { isLambdaCompute, timeoutsOf } from './validate-project';
 
-/** Amazon Linux 2023. The builder asks nothing of it but bash and glibc 2.34. */
+/** Amazon Linux 2023. The builder requires only bash and glibc 2.34. */
 const MACHINES = {
   x86_64: { type: 'LINUX_CONTAINER', image: 'aws/codebuild/amazonlinux-x86_64-standard:5.0' },
   aarch64: { type: 'ARM_CONTAINER', image: 'aws/codebuild/amazonlinux-aarch64-standard:3.0' },
 };
 
-/** Also Amazon Linux 2023; of this kind there are only images for a language. */
+/** Also Amazon Linux 2023; Lambda compute only has language-specific images. */
 const LAMBDA_MACHINES = {
   x86_64: { type: 'LINUX_LAMBDA_CONTAINER', image: 'aws/codebuild/amazonlinux-x86_64-lambda-standard:python3.12' },
   aarch64: { type: 'ARM_LAMBDA_CONTAINER', image: 'aws/codebuild/amazonlinux-aarch64-lambda-standard:python3.12' },
@@ -57,7 +57,7 @@ function settingsOf(stack: Stack, options: SociIndexOptions, architecture: Progr
   const { timeout, queuedTimeout } = options;
   return {
     computeType: machineOf(options, architecture).computeType,
-    // Only what is given: a time that follows from the other one would change with our defaults.
+    // Only explicit values: a derived timeout would change with our defaults.
     timeoutInMinutes: timeout?.toMinutes(),
     queuedTimeoutInMinutes: queuedTimeout?.toMinutes(),
     ...placesOf(stack, options),

@@ -1,5 +1,5 @@
-// The role of builds, whatever runs them, and its rights: a role of our own, or one that is given. In: who assumes it, and what it may do
-// beside its work in repositories. Out: the role, and what has to be there before a build.
+// The role of builds and its permissions: our own role, or a given one. In: the service principal, and permissions in addition to
+// those on repositories. Out: the role, and what must exist before a build.
 
 import { IRepository } from 'aws-cdk-lib/aws-ecr';
 import { IRole, Policy, PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
@@ -11,7 +11,7 @@ import { policiesOf } from './resources-of';
 import { Right } from './rights-policy';
 import { RoleRights } from './role-rights';
 
-/** Reading images, and pushing indexes. */
+/** Reads images and pushes indexes. */
 const PUSH: Right = {
   name: 'push',
   actions: [
@@ -26,22 +26,22 @@ const PUSH: Right = {
 };
 
 export interface BuildRoleProps {
-  /** Of the user's own. */
+  /** The user's role, if given. */
   readonly given?: IRole;
   /** The service that runs builds. */
   readonly service: string;
   readonly logGroup: ILogGroup;
-  /** What it may do besides, in the order of the policy. */
+  /** Additional permissions, in the order of the policy. */
   readonly statements: PolicyStatement[];
-  /** Why some of them are for everything. */
+  /** Why some of them apply to all resources. */
   readonly reason: string;
 }
 
 export class BuildRole {
   public readonly role: IRole;
-  /** What runs builds can depend on this, and has to where it tries its rights when it is made. */
+  /** Resources that check the role's permissions at creation must depend on this. */
   public readonly policy: IDependable[];
-  /** What every index has to depend on. A given role that takes no policies has to have its own. */
+  /** What every index must depend on. Empty for an immutable role. */
   public readonly essentials: IDependable[];
   private readonly given: IRole | undefined;
   private readonly rights: RoleRights;
@@ -60,20 +60,20 @@ export class BuildRole {
     this.essentials = [policiesOf(scope), ...(given === undefined || this.rights.isAttached ? [] : [policiesOf(given)])];
   }
 
-  /** Lets builds read images of the repository and push indexes to it. */
+  /** Grants builds permission to read images in the repository and push indexes to it. */
   public useRepository(repository: IRepository): void {
     this.rights.allow(PUSH, { arn: repository.repositoryArn, owner: repository.stack });
   }
 
-  /** More of it, in a policy of its own. */
+  /** Additional permissions, in a separate policy. */
   public attach(id: string, statements: PolicyStatement[]): Policy {
     return attachedPolicy(this.role, this.scope, id, statements);
   }
 
-  /** In the default policy of our own role, or in a policy of its own. */
+  /** In the default policy of our own role, or in a separate policy. */
   private allow(statements: PolicyStatement[]): IConstruct | undefined {
     if (this.given !== undefined) {
-      // The default policy would be in the stack of the role, and could not name what is in this one.
+      // The default policy would be in the role's stack and could not refer to resources of this stack.
       return this.attach('Policy', statements);
     }
     statements.forEach((statement) => this.role.addToPrincipalPolicy(statement));
@@ -81,7 +81,7 @@ export class BuildRole {
   }
 }
 
-/** The registry's password, for which IAM knows no resource. */
+/** An ECR token; this action does not support resource-level permissions. */
 export function passwordStatement(): PolicyStatement {
   return allow(['ecr:GetAuthorizationToken'], '*');
 }

@@ -17,7 +17,7 @@ import { ProviderFunction } from './provider-function';
 import { Right } from './rights-policy';
 import { DEFAULT_FUNCTION_TIMEOUT, DEFAULT_MEMORY_SIZE } from './validate-function';
 
-/** Part of the logical ids of deployed stacks: never changes. */
+/** Part of the logical ids of deployed stacks; must not change. */
 const ID = 'SociIndexBuildFunction';
 
 /** Of the provider. */

@@ -19,7 +19,7 @@ import { anyInterfaceOf, keyStatements, networkStatements, programStatements } f
 import { connectionsOf, rulesOf } from './resources-of';
 import { Right } from './rights-policy';
 
-/** Part of the logical ids of deployed stacks: never changes. */
+/** Part of the logical ids of deployed stacks; must not change. */
 const ID = 'SociIndexBuildProject';
 
 /** Of the provider. */
@@ -65,7 +65,7 @@ phases:
 `;
 
 export class BuilderProject extends Construct implements Builder {
-  /** The project of the scope's stack for this build environment; made where there is none yet. */
+  /** Returns the project of the scope's stack for this build environment; creates it if needed. */
   public static of(scope: Construct, options: SociIndexOptions): BuilderProject {
     const stack = Stack.of(scope);
     const key = projectKeyOf(stack, options, programArchitecture());
@@ -96,7 +96,7 @@ export class BuilderProject extends Construct implements Builder {
     });
     const network = this.networkOf(options);
 
-    // The Project construct would add rights that nothing here uses.
+    // The Project construct would add permissions that are not used.
     const project = new CfnProject(this, 'Project', {
       description: 'Builds SOCI indexes of container images',
       serviceRole: this.role.role.roleArn,

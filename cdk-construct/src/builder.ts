@@ -15,6 +15,6 @@ export interface Builder {
    * and until after.
    */
   readonly essentials: IDependable[];
-  /** Lets builds read images of the repository and push indexes to it. */
+  /** Grants builds permission to read images in the repository and push indexes to it. */
   useRepository(repository: IRepository): void;
 }

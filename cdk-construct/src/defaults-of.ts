@@ -1,23 +1,23 @@
-// The settings that hold for a place. In: a construct. Out: what has been set nearest to it, among the scopes above it.
+// Looks up SociIndexBuildDefaults. In: a construct. Out: the settings of its innermost scope that has any.
 
 import { IConstruct } from 'constructs';
 import { SociIndexBuildDefaultsProps, SociIndexOptions } from './build-options';
 
-/** Part of the logical ids of deployed stacks: never changes. */
+/** Part of the logical ids of deployed stacks; must not change. */
 export const PROVIDER_ID = 'SociIndexBuildProvider';
 
-/** The same for two copies of this library. */
+/** Shared by all copies of this library in an app. */
 export const SETTINGS = Symbol.for('soci-index-build.defaults');
 
-/** What holds for a place. A VPC comes with its own subnets and security groups. */
+/** The settings of a scope. A VPC overrides subnets and security groups too. */
 export function defaultsOf(place: IConstruct): SociIndexBuildDefaultsProps {
   return place.node.scopes.map(settingsOf).reduce(over, {});
 }
 
-/** The options of an index, with the defaults for what they leave open. */
+/** The options of an index, completed with the defaults. */
 export function withDefaults(scope: IConstruct, options: SociIndexOptions): SociIndexOptions {
   const { logRetention, ...defaults } = defaultsOf(scope);
-  // A group that is given has its own retention.
+  // A given log group has its own retention.
   const open = options.logGroup === undefined ? { ...defaults, logRetention } : defaults;
   return over(open, options);
 }

@@ -1,5 +1,5 @@
-// Image assets of the app. In: an asset, or a repository that may be one's. Out: the repository and the tag that the asset is
-// pushed to, and the stack that has to be deployed before.
+// Image assets of the app. In: an asset, or a repository that may belong to one. Out: the repository and tag to which the asset is
+// pushed, and the stack that must be deployed first.
 
 import { Fn, Stack, Stage } from 'aws-cdk-lib';
 import { IRepository, Repository } from 'aws-cdk-lib/aws-ecr';
@@ -10,7 +10,7 @@ import { quoted } from './validate';
 
 const ID = 'PushedTo';
 
-/** An address in ECR, any part of which can have variables of `Fn::Sub`. */
+/** An ECR image URI; any part may contain variables of `Fn::Sub`. */
 const ADDRESS = /^([^./]+)\.dkr\.ecr\.([^./]+)\.[^/]+\/(.+):([^:/]+)$/;
 
 export interface PushedImage {
@@ -18,7 +18,7 @@ export interface PushedImage {
   readonly tag: string;
 }
 
-/** Where its `imageUri` says. A synthesizer can push to another account than `repository` says, and under another tag. */
+/** From its `imageUri`. A synthesizer may push to another account or tag than `repository` says. */
 export function pushedImage(asset: DockerImageAsset | TarballImageAsset): PushedImage {
   const stack = Stack.of(asset);
   const textIn = (value: string): string => textOf(stack.resolve(value));
@@ -55,7 +55,7 @@ function valueOf(text: string): string {
   return text.includes('${') ? Fn.sub(text) : text;
 }
 
-/** An asset is pushed when its stack is deployed. Nothing in a template refers to that. */
+/** An asset is pushed when its stack is deployed, which no reference in a template expresses. */
 export function waitForAsset(scope: Construct, repository: IRepository): void {
   const asset = repository.node.scope;
   const [own, other] = [deployedWith(scope), deployedWith(repository)];
@@ -64,7 +64,7 @@ export function waitForAsset(scope: Construct, repository: IRepository): void {
   }
 }
 
-/** Assets of a nested stack are pushed for the stack that it is in. */
+/** Assets of a nested stack are pushed with its parent stack. */
 function deployedWith(scope: IConstruct): Stack {
   const stack = Stack.of(scope);
   return stack.nestedStackParent === undefined ? stack : deployedWith(stack.nestedStackParent);

@@ -1,5 +1,5 @@
-// Which image is which in a stack. In: where an image comes from. Out: the id of its index, which stays where only the content
-// changes, and is the same on every machine and in every stage.
+// The identity of an image in a stack. In: where an image comes from. Out: the id of its index, which does not change with the
+// content and is the same on every machine and in every stage.
 
 import { Stack, Token } from 'aws-cdk-lib';
 import { IRepository } from 'aws-cdk-lib/aws-ecr';
@@ -10,26 +10,26 @@ import { shortHash } from './short-hash';
 import { SociIndexV2BuildOptions } from './soci-index-v2-build';
 import { pathFrom } from './stable-text';
 
-/** Part of the logical ids of deployed stacks: never changes. */
+/** Part of the logical ids of deployed stacks; must not change. */
 const ID = 'SociImage';
 
-/** So much of a name stands in an id. */
+/** The maximum length of the name in an id. */
 const NAME_IN_ID = 32;
 
 /**
- * Where an image comes from: the same when its content changes, so that the index is updated and not replaced. An update
- * reuses what the index before knows of layers that are still there.
+ * Where an image comes from. It does not change with the content, so that the index is updated and not replaced. An update
+ * reuses unchanged layers of the previous index.
  */
 export interface Source {
-  /** For readers. */
+  /** A readable name. */
   readonly name: string;
-  /** Another for each source of a stack. The same on every machine and in every stage. */
+  /** Unique per source in a stack. The same on every machine and in every stage. */
   readonly key: unknown[];
 }
 
 /**
- * What only says where to build or what to delete stays out: it then changes the index in its place. A new index beside
- * the old one would lose its image with it.
+ * Options about where to build or what to delete are not part of the id, so that changing them updates the index in place. A
+ * replacement would lose its image when the old index is deleted.
  */
 export function idOf(stack: Stack, source: Source, options: SociIndexV2BuildOptions): string {
   const kind = options.outputImageTag ?? defaultOutputTag(stack, { tag: '' }, options);
@@ -37,7 +37,7 @@ export function idOf(stack: Stack, source: Source, options: SociIndexV2BuildOpti
   return [ID, source.name.slice(0, NAME_IN_ID), hash].filter((part) => part !== '').join('-');
 }
 
-/** The environment stays out where it is that of the stack. */
+/** Omits the environment if it is that of the stack. */
 export function placeOf(stack: Stack, { repositoryName, stack: owner, env }: IRepository): unknown[] {
   const elsewhere = (place: string, own: string): string => (place === own || Token.isUnresolved(place) ? '' : place);
   return [
@@ -49,8 +49,8 @@ export function placeOf(stack: Stack, { repositoryName, stack: owner, env }: IRe
 }
 
 /**
- * The options that make another image: a cache does not. Build arguments tell images of one directory apart, unless a name
- * does: then they may change with each build.
+ * The options that determine the image, without caches. Build arguments distinguish images of one directory, unless a name
+ * does; then they may change with each build.
  */
 export function whatIsBuilt(options: DockerImageAssetOptions): unknown {
   const others = ['cacheDisabled', 'cacheFrom', 'cacheTo', 'displayName', 'invalidation'];

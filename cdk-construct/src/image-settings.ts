@@ -1,5 +1,5 @@
-// What is asked of an index, in a form in which two uses of one image can be compared. In: properties of a version 2 index.
-// Out: plain values, with the defaults where nothing is given.
+// The settings of an index in a comparable form, to compare two uses of one image. In: properties of a version 2 index.
+// Out: plain values, completed with the defaults.
 
 import { RemovalPolicy, Stack } from 'aws-cdk-lib';
 import { ComputeType } from 'aws-cdk-lib/aws-codebuild';
@@ -16,7 +16,7 @@ import { DEFAULT_QUEUED_TIMEOUT, DEFAULT_TIMEOUT } from './validate-project';
 
 export type Settings = Record<string, unknown>;
 
-/** What is asked for, in plain values that can be compared, with the defaults where nothing is given. */
+/** The settings as comparable plain values, completed with the defaults. */
 export function settingsOf(stack: Stack, image: SociIndexV2BuildProps): Settings {
   const given = Object.fromEntries(Object.entries(image).filter(([, value]) => value !== undefined));
   const builder = image.builder ?? defaultsOf(stack).builder ?? SociBuilder.CODE_BUILD;
@@ -44,7 +44,7 @@ const DEFAULTS_OF: Record<SociBuilder, SociIndexV2BuildOptions> = {
   [SociBuilder.FUNCTION]: { memorySize: DEFAULT_MEMORY_SIZE, timeout: DEFAULT_FUNCTION_TIMEOUT },
 };
 
-/** Order and repetition make no other index. */
+/** Order and duplicates do not matter. */
 function namesOf(platforms?: Platform[]): string[] | undefined {
   return platforms && [...new Set(platforms.map(({ platform }) => platform))].sort();
 }

@@ -1,4 +1,4 @@
-// The custom resource: properties out to the provider, attributes back. What is asked for has been checked before.
+// The custom resource: properties for the provider, attributes from it. The properties are already validated.
 
 import { CfnResource, RemovalPolicy, Size, Token, Tokenization } from 'aws-cdk-lib';
 import { IRepository } from 'aws-cdk-lib/aws-ecr';
@@ -18,7 +18,7 @@ import { taskOf } from './task';
 import { buildWarnings } from './validate-build';
 import { warn } from './warnings';
 
-/** Part of deployed stacks: never changes. */
+/** Part of deployed stacks; must not change. */
 const RESOURCE_TYPE = 'Custom::SociIndexBuild';
 
 /**
@@ -27,7 +27,7 @@ const RESOURCE_TYPE = 'Custom::SociIndexBuild';
  */
 const ID = 'SociIndex';
 
-/** CloudFormation's longest wait, in seconds. The provider answers before. */
+/** CloudFormation's maximum timeout, in seconds. The provider responds earlier. */
 const SERVICE_TIMEOUT = '3600';
 
 export interface IndexRequest {
@@ -62,8 +62,8 @@ export class IndexResource {
 
     this.repository = repository;
     this.platforms = options.platforms;
-    // Not the CustomResource construct: the oldest aws-cdk-lib has no other way to give ServiceTimeout than among the
-    // properties, of which newer ones warn.
+    // Not the CustomResource construct: in the oldest aws-cdk-lib, ServiceTimeout could only be set as a property, about
+    // which newer versions warn.
     this.resource = new CfnResource(scope, ID, {
       type: RESOURCE_TYPE,
       properties: {
@@ -85,22 +85,22 @@ export class IndexResource {
         WaitForIndex: options.waitForIndex === false ? 'false' : undefined,
       },
     });
-    // References alone do not wait for the policies of the two roles: without them the first calls would be denied. On
-    // delete, they keep the rights until the resource is gone.
+    // References do not include the policies of the two roles; without them the first calls would be denied. On
+    // delete, the dependency keeps the permissions until the resource is deleted.
     this.resource.node.addDependency(...builder.essentials, ...provider.essentials, ...(options.dependencies ?? []));
   }
 
-  /** The tag, known when the resource is there: who uses it waits. */
+  /** The tag; a reference, so its users wait for the resource. */
   public get outputImageTag(): string {
     return Token.asString(this.resource.getAtt('OutputImageTag'));
   }
 
-  /** The digest, known when the resource is there: who uses it waits. */
+  /** The digest; a reference, so its users wait for the resource. */
   public get outputImageDigest(): string {
     return Token.asString(this.resource.getAtt('OutputImageDigest'));
   }
 
-  /** The image for a container: by digest, so that a task never gets anything else. */
+  /** The image for a container, by digest, so that tasks never run another image. */
   public toContainerImage(): ContainerImage {
     return new DigestImage(this.repository, this.outputImageDigest, this.platforms);
   }
@@ -111,7 +111,7 @@ function builderOf(scope: Construct, options: SociIndexOptions): Builder {
   return kind.of(scope, options);
 }
 
-/** `EcrImage` takes a digest only where its text is known at synth. */
+/** `EcrImage` accepts a digest only if it is known at synth. */
 class DigestImage extends ContainerImage {
   constructor(
     private readonly repository: IRepository,

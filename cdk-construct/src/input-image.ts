@@ -1,15 +1,15 @@
-// The image to index, by its tag or by its digest. In: what a user gives. Out: exactly one of the two.
+// The image to index, by tag or digest. In: the user's properties. Out: exactly one of the two.
 
 import { checkDigest, checkTag, quoted } from './validate';
 
-/** What every digest begins with, and no tag can. */
+/** The prefix of every digest; no tag can contain it. */
 const DIGEST = 'sha256:';
 
 export type InputImage =
   | { readonly tag: string; readonly digest?: undefined }
   | { readonly tag?: undefined; readonly digest: string };
 
-/** From two properties by these names. */
+/** From two properties with these names. */
 export function inputImageOf(properties: [string, string], tag?: string, digest?: string): InputImage {
   const [tagProperty, digestProperty] = properties;
   if (tag !== undefined && digest !== undefined) {
@@ -26,12 +26,12 @@ export function inputImageOf(properties: [string, string], tag?: string, digest?
   throw new Error(`'${tagProperty}' or '${digestProperty}' is required: it selects the image to index`);
 }
 
-/** From a property that takes both. */
+/** From a property that accepts both. */
 export function tagOrDigestOf(text: string): InputImage {
   return text.startsWith(DIGEST) ? { digest: text } : { tag: text };
 }
 
-/** Whether it is what a registry takes, from properties by these names. */
+/** Validates the tag or digest; the names are for error messages. */
 export function checkInputImage([tagProperty, digestProperty]: [string, string], { tag, digest }: InputImage): void {
   if (digest === undefined) {
     checkTag(tagProperty, tag);
@@ -40,7 +40,7 @@ export function checkInputImage([tagProperty, digestProperty]: [string, string],
   }
 }
 
-/** What can stand in a tag. */
+/** A name that is valid in a tag. */
 export function nameOf({ tag, digest }: InputImage): string {
   return tag ?? digest.slice(DIGEST.length);
 }

@@ -1,14 +1,14 @@
-// The Lambda functions that would run an indexed image, which Lambda does not take. In: the index and the address of its
-// image. Out: the paths of such functions, wherever they are in the stage. To be asked when everything is defined.
+// Finds Lambda functions that use an indexed image, which Lambda does not support. In: the index and the URI of its
+// image. Out: the paths of such functions anywhere in the stage. Must be called when everything is defined.
 
 import { CfnResource, Stage } from 'aws-cdk-lib';
 import { CfnFunction } from 'aws-cdk-lib/aws-lambda';
 import { Construct, IConstruct } from 'constructs';
 import { References, textOf } from './references';
 
-/** The functions of a stage, for all indexes that are in it. */
+/** The functions of a stage, shared by all of its indexes. */
 export class LambdaFunctions {
-  /** Those of the stage that the scope is in. */
+  /** Those of the scope's stage. */
   public static around(scope: Construct): LambdaFunctions {
     const stage = Stage.of(scope) ?? scope.node.root;
     const functions = LambdaFunctions.inStages.get(stage) ?? new LambdaFunctions(stage);
@@ -21,7 +21,7 @@ export class LambdaFunctions {
   private found: LambdaFunction[] = [];
 
   private constructor(stage: IConstruct) {
-    // A stage is validated before what is in it: so this looks once in each synth, however many indexes ask.
+    // A stage is validated before its children, so the tree is searched only once per synth.
     stage.node.addValidation({
       validate: () => {
         this.found = stage.node.findAll().filter(isFunction).map(whatItRuns);
@@ -30,7 +30,7 @@ export class LambdaFunctions {
     });
   }
 
-  /** Those that use an output of the index, or the address of its image as a text. */
+  /** Those that use an output of the index, or the URI of its image as a string. */
   public thatRun(index: Construct, imageUri: string): string[] {
     const address = textOf(new References().resolve(index, imageUri));
     return this.found

@@ -1,5 +1,5 @@
-// Log groups that end with the stack. In: how long lines are kept, and a key. Out: the group; where there is a key, CloudWatch
-// Logs may use it.
+// Log groups that are deleted with the stack. In: the retention and a key. Out: the log group; CloudWatch Logs
+// may use the key.
 
 import { ArnFormat, RemovalPolicy, Stack } from 'aws-cdk-lib';
 import { PolicyStatement, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
@@ -23,9 +23,9 @@ export function logGroupIn(scope: Construct, { logRetention, encryptionKey }: Lo
   });
 }
 
-/** CloudWatch Logs uses a key only where the key's own policy says so (its user guide, "Encrypt log data"). */
+/** CloudWatch Logs uses a key only if the key policy allows it (its user guide, "Encrypt log data"). */
 function allowLogs(stack: Stack, key: IKey): void {
-  // The name of the log group comes from CloudFormation, after the key.
+  // CloudFormation generates the log group's name after it has created the key.
   const anyGroup = stack.formatArn({
     service: 'logs',
     resource: 'log-group',

@@ -1,6 +1,6 @@
-// Synths that look something up in the account. CDK then hands out dummy values, or defaults of the user's, and the CLI
-// looks up what the assembly says is missing and synthesizes again. In: a construct and a check. Out: what the check
-// says, but nothing while lookups are missing: an error would keep the assembly from being written.
+// Synths with pending lookups. CDK then returns dummy values or the user's defaults, and the CLI looks up what
+// is missing and synthesizes again. In: a construct and a check. Out: the check's result, or nothing while lookups
+// are pending, because an error would prevent the assembly from being written.
 
 import { Stack } from 'aws-cdk-lib';
 import { Construct, IConstruct } from 'constructs';
@@ -18,7 +18,7 @@ export function checkValues(scope: IConstruct, check: () => void): void {
   }
 }
 
-/** Adds a check for the time when everything is defined. */
+/** Adds a check that runs when everything is defined. */
 export function addCheck(construct: Construct, problems: () => string[]): void {
   construct.node.addValidation({
     validate: () => {
@@ -28,14 +28,14 @@ export function addCheck(construct: Construct, problems: () => string[]): void {
   });
 }
 
-/** A value may come from another stack, and be of any form: so what counts is whether the app is missing any. */
+/** A value may come from any stack, so this checks the whole app. */
 function isLookingUp({ node }: IConstruct): boolean {
   return node.root.node.findAll().some((construct) => Stack.isStack(construct) && isMissingValues(construct));
 }
 
-/** CDK tells this nobody but the assembly. Where a release calls it otherwise, checks are made in all synths. */
+/** Internal to CDK. If a release renames it, checks run in all synths. */
 function isMissingValues(stack: Stack): boolean {
   const { _missingContext: missing = [] } = stack as unknown as { readonly _missingContext?: { provider: string }[] };
-  // The zones of a new VPC are in no value that is checked, and tests of a stack with an environment never have them.
+  // The zones of a new VPC do not affect checked values, and are always missing in tests of a stack with an environment.
   return missing.some(({ provider }) => provider !== ZONES);
 }

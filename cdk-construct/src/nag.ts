@@ -1,5 +1,5 @@
-// Findings of cdk-nag that are right as they are. In: a resource, the rule, and the reason. Out: the resource's metadata as
-// cdk-nag 2 and 3 read it, so that this library does not need it and its users have nothing to suppress.
+// Suppresses cdk-nag findings. In: a resource, the rule, and the reason. Out: the resource's metadata as
+// cdk-nag 2 and 3 read it, without a dependency on cdk-nag.
 
 import { CfnResource, Stack } from 'aws-cdk-lib';
 import { IConstruct } from 'constructs';
@@ -11,11 +11,11 @@ const ACKNOWLEDGED_RULES = 'aws:cdk:acknowledged-rules';
 export interface Finding {
   readonly id: string;
   readonly reason: string;
-  /** What of the resource it is about, where a rule can be about several things. */
+  /** The part of the resource, if a rule can have several findings. */
   readonly appliesTo?: string[];
 }
 
-/** To be called once for each resource. A construct without a resource has no findings. */
+/** Must be called once per resource. A construct without a resource has no findings. */
 export function acceptFindings(resource: IConstruct | undefined, findings: Finding[]): void {
   if (resource === undefined || !CfnResource.isCfnResource(resource)) {
     return;
@@ -29,7 +29,7 @@ export function acceptFindings(resource: IConstruct | undefined, findings: Findi
   resource.node.addMetadata(ACKNOWLEDGED_RULES, Object.fromEntries(ids));
 }
 
-/** A resource of a policy, as `appliesTo` names it. */
+/** A resource of a policy, in the notation of `appliesTo`. */
 export function resourceFinding(stack: Stack, arn: string): string {
   return `Resource::${textOf(stack.resolve(arn)).replace(/\$\{([^}]*)\}/g, '<$1>')}`;
 }

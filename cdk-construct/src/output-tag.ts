@@ -1,5 +1,5 @@
-// The tag of an indexed image where the user names none. In: the input image and the options. Out: a tag that other
-// options would not give, so that two indexes of one image do not fight for a tag.
+// The default tag of an indexed image. In: the input image and the options. Out: a tag that is unique per
+// set of options, so that two indexes of one image do not use the same tag.
 
 import { Size, Stack, Token } from 'aws-cdk-lib';
 import { Construct } from 'constructs';
@@ -13,7 +13,7 @@ export const DEFAULT_MIN_LAYER_SIZE = Size.mebibytes(10);
 export const DEFAULT_SPAN_SIZE = Size.mebibytes(4);
 
 /**
- * `<input tag>-soci`, or `<digits of the digest>-soci`, and a hash of the options that change the index where they are not
+ * `<input tag>-soci`, or `<digits of the digest>-soci`, followed by a hash of the options that change the index, if they are not
  * the defaults.
  */
 export function defaultOutputTag(scope: Construct, input: InputImage, options: SociIndexOptions): string {
@@ -39,7 +39,7 @@ function checkLength(tag: string): void {
 }
 
 function hashOf(scope: Construct, options: SociIndexOptions): string[] {
-  // Order and repetition of platforms make no other index.
+  // Order and duplicates of platforms do not matter.
   const platforms = options.platforms && [...new Set(options.platforms.map(({ platform }) => platform))].sort();
   const settings = {
     minLayerSize: unlessDefault(options.minLayerSize, DEFAULT_MIN_LAYER_SIZE),
@@ -47,7 +47,7 @@ function hashOf(scope: Construct, options: SociIndexOptions): string[] {
     prefetchFiles: options.prefetchFiles?.length ? options.prefetchFiles : undefined,
     spanSize: unlessDefault(options.spanSize, DEFAULT_SPAN_SIZE),
   };
-  // Tokens become what they are in the template: their text in memory is not the same in the next run.
+  // Resolve tokens, because their representation in memory differs between runs.
   const resolved = Stack.of(scope).resolve(settings) as object;
   return Object.keys(resolved).length === 0 ? [] : [shortHash(resolved)];
 }

@@ -1,10 +1,10 @@
-// A value in plain parts, whose JSON can be compared and hashed. In: options as users give them. Out: the
-// same without classes; tokens stay, and have to be resolved in their stack.
+// Converts options to plain values whose JSON can be compared and hashed. In: the user's options. Out: the
+// same without classes; tokens are kept and must be resolved in their stack.
 
 import { Duration, Size } from 'aws-cdk-lib';
 import { IConstruct } from 'constructs';
 
-/** Sizes in bytes, times in minutes, constructs by their path; lists and objects part by part. */
+/** Sizes in bytes, durations in minutes, constructs by path; lists and objects recursively. */
 export function plain(value: unknown): unknown {
   if (Array.isArray(value)) {
     return value.map(plain);
@@ -24,7 +24,7 @@ export function plain(value: unknown): unknown {
   return value;
 }
 
-// An app can have two copies of aws-cdk-lib, so a class is known by what it has.
+// An app can have two copies of aws-cdk-lib, so classes are recognized by their members.
 
 function isConstruct(value: object): value is IConstruct {
   return 'node' in value;

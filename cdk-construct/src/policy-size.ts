@@ -1,5 +1,5 @@
-// How long a policy can get. In: a part of a policy, resolved in its stack. Out: the characters that IAM counts, at most: what
-// CloudFormation fills in counts with the longest that AWS has for it.
+// Estimates the size of a policy. In: a part of a policy, resolved in its stack. Out: the maximum number of characters that IAM
+// counts; values known only at deployment count with their maximum length.
 
 import { CfnResource, Stack, Token } from 'aws-cdk-lib';
 import { CfnPolicy, IRole } from 'aws-cdk-lib/aws-iam';
@@ -15,14 +15,14 @@ const LONGEST: Record<string, number> = {
   'AWS::Region': 'ap-southeast-1'.length,
 };
 
-/** Of a repository, which is longer than any other name in our policies. */
+/** The maximum length of a repository name, the longest name in our policies. */
 const LONGEST_NAME = 256;
 const BEFORE_NAME = 'arn:aws-us-gov:codebuild:ap-southeast-1:123456789012:repository/'.length;
 
-/** What CloudFormation puts between the names of stack and resource, and behind them. */
+/** What CloudFormation adds to generated names. */
 const AROUND_IDS = '--AbCdEfGhIjKl'.length;
 
-/** Of all inline policies that the stack gives to the role, whoever wrote them. */
+/** The size of all inline policies that the stack adds to the role, including the user's. */
 export function inlineCharactersOf(role: IRole, stack: Stack): number {
   const name = JSON.stringify(stack.resolve(role.roleName));
   const isOfRole = ({ roles }: CfnPolicy): boolean =>
@@ -38,7 +38,7 @@ function isPolicy(construct: IConstruct): construct is CfnPolicy {
   return CfnResource.isCfnResource(construct) && construct.cfnResourceType === CfnPolicy.CFN_RESOURCE_TYPE_NAME;
 }
 
-/** Of a value as JSON without spaces. */
+/** The size of a value as JSON without white space. */
 export function charactersOf(stack: Stack, value: unknown): number {
   if (Array.isArray(value)) {
     return value.reduce<number>((sum, item) => sum + charactersOf(stack, item) + ','.length, '[]'.length);
@@ -53,7 +53,7 @@ export function charactersOf(stack: Stack, value: unknown): number {
   return entries.reduce((sum, [key, item]) => sum + `"${key}":,`.length + charactersOf(stack, item), '{}'.length);
 }
 
-/** Of the text that a function of CloudFormation gives. */
+/** The maximum size of an intrinsic function's result. */
 function filledIn(stack: Stack, name: string, argument: unknown): number {
   if (name === 'Ref') {
     return LONGEST[String(argument)] ?? LONGEST_NAME;

@@ -11,7 +11,7 @@ import { programArchitecture, providerZip } from './assets';
 import { Finding } from './nag';
 import { connectionsOf, rulesOf } from './resources-of';
 
-/** Part of the logical ids of deployed stacks: never changes. */
+/** Part of the logical ids of deployed stacks; must not change. */
 const ID = 'Function';
 
 export interface ProgramFunctionProps {

@@ -15,7 +15,7 @@ import { policiesOf } from './resources-of';
 import { Right } from './rights-policy';
 import { RoleRights, Target } from './role-rights';
 
-/** Reading covers the referrers of an image too (ECR's API reference, ListImageReferrers). */
+/** Also allows ListImageReferrers (ECR's API reference). */
 const READ: Right = {
   name: 'read',
   actions: ['ecr:BatchCheckLayerAvailability', 'ecr:BatchGetImage', 'ecr:GetDownloadUrlForLayer'],
@@ -26,7 +26,7 @@ const READ_AND_DELETE: Right = {
 };
 
 export class ProviderFunction extends Construct {
-  /** The function of the scope's stack; made where there is none yet. */
+  /** Returns the function of the scope's stack; creates it if needed. */
   public static of(scope: Construct): ProviderFunction {
     const stack = Stack.of(scope);
     return (stack.node.tryFindChild(PROVIDER_ID) as ProviderFunction | undefined) ?? new ProviderFunction(stack, PROVIDER_ID);

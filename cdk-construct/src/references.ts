@@ -1,6 +1,6 @@
-// Values of different stacks, side by side. In: a value with tokens, and the construct that it belongs to. Out: the value with
-// each reference as a text that names its target in the whole app, and the targets. What the references become in a
-// template depends on the stack, and one to a resource without a name cannot be used in another environment at all.
+// Makes values of different stacks comparable. In: a value with tokens, and its construct. Out: the value with
+// each reference as a string that identifies its target in the app, and the targets. What references become in a
+// template depends on the stack, and references to resources without a physical name cannot be used in another environment.
 
 import {
   DefaultTokenResolver,
@@ -14,7 +14,7 @@ import {
 import { IConstruct } from 'constructs';
 
 export class References extends DefaultTokenResolver {
-  /** What the resolved values refer to. */
+  /** The targets of the resolved values. */
   public readonly targets: IConstruct[] = [];
 
   constructor() {
@@ -40,7 +40,7 @@ class TextConcat extends StringConcat {
   }
 }
 
-/** A resolved value in the notation of `Fn::Sub`, whichever function CDK or a user has written it with. */
+/** A resolved value in the notation of `Fn::Sub`, whichever intrinsic function it uses. */
 export function textOf(value: unknown): string {
   if (typeof value === 'string') {
     return value;

@@ -1,5 +1,5 @@
-// Single resources to depend on. In: a construct, and types of resources. Out: those that are in it when the template is written.
-// A construct as a whole can hold anything, also what waits for the index: to depend on that would be a cycle.
+// Selects resources to depend on. In: a construct, and resource types. Out: the resources in it when the template is written.
+// Depending on the whole construct could be a cycle, because it may contain resources that wait for the index.
 
 import { CfnResource } from 'aws-cdk-lib';
 import { Dependable, IConstruct, IDependable } from 'constructs';
@@ -12,7 +12,7 @@ class ResourcesIn extends Dependable {
     super();
   }
 
-  /** Asked when the template is written. */
+  /** Evaluated when the template is written. */
   public get dependencyRoots(): IConstruct[] {
     return Dependable.of(this.construct)
       .dependencyRoots.flatMap((root) => root.node.findAll())
@@ -26,12 +26,12 @@ function resourcesIn(construct: IDependable, types: string[]): IDependable {
   return dependable;
 }
 
-/** The policies in the construct: of a role, all that are not written into it. */
+/** The policies in the construct; for a role, all that are separate resources. */
 export function policiesOf(construct: IDependable): IDependable {
   return resourcesIn(construct, ['AWS::IAM::ManagedPolicy', 'AWS::IAM::Policy']);
 }
 
-/** What makes a network of subnets that nothing refers to: routes, endpoints, and what lets packets through. */
+/** Network resources that nothing refers to: routes, endpoints, network ACLs. */
 export function connectionsOf(construct: IDependable): IDependable {
   return resourcesIn(construct, [
     'AWS::EC2::NatGateway',
@@ -44,7 +44,7 @@ export function connectionsOf(construct: IDependable): IDependable {
   ]);
 }
 
-/** A security group, with the rules that are not written into it. */
+/** A security group with the rules that are separate resources. */
 export function rulesOf(construct: IDependable): IDependable {
   return resourcesIn(construct, [
     'AWS::EC2::SecurityGroup',

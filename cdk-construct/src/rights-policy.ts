@@ -1,11 +1,11 @@
-// One of the policies that hold the rights of a role. In: a right and a resource. Out: whether there is room for it; a statement for
-// each right, with all its resources.
+// One of the policies of a role. In: a permission and a resource. Out: whether it fits; one statement per
+// permission, with all its resources.
 
 import { ManagedPolicy, Policy, PolicyStatement } from 'aws-cdk-lib/aws-iam';
 
 /** Actions that are allowed together. */
 export interface Right {
-  /** Part of the logical ids of deployed stacks: never changes. */
+  /** Part of the logical ids of deployed stacks; must not change. */
   readonly name: string;
   readonly actions: string[];
 }
@@ -37,12 +37,12 @@ export class RightsPolicy {
     this.policy.addStatements(first);
   }
 
-  /** The same for the same rights, in whatever order they came. */
+  /** Independent of the order in which permissions were added. */
   public content(): string[] {
     return [...this.keys].sort();
   }
 
-  /** The length of a statement without its resources, where there is none yet. */
+  /** The size of a new statement without its resources. */
   private startOf({ name, actions }: Right): number {
     return this.statements.has(name) ? 0 : JSON.stringify({ Effect: 'Allow', Action: actions, Resource: [] }).length + 1;
   }

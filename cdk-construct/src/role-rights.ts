@@ -1,6 +1,6 @@
-// The rights of a role on many resources, in few policies. In: the role, whatever kind it is, and one right after the other. Out:
-// policies, to depend on: an inline one first, then managed ones, as IAM bounds the length of each. None is in the
-// template where the role takes none: an imported one that is not to be changed, or one of `Role.customizeRoles`.
+// The permissions of a role on many resources, in few policies. In: any kind of role, and permissions one by one. Out:
+// policies to depend on: first an inline one, then managed ones, because IAM limits the size of each. None is in the
+// template if the role is immutable: an imported role without updates, or one of `Role.customizeRoles`.
 
 import { CfnResource, Lazy, Stack } from 'aws-cdk-lib';
 import { CfnPolicy, IRole, ManagedPolicy, Policy, PolicyStatement } from 'aws-cdk-lib/aws-iam';
@@ -12,13 +12,13 @@ import { shortHash } from './short-hash';
 import { pathFrom, stableText } from './stable-text';
 
 /**
- * While a stack is updated, a policy and the one in its place are both attached to the role, and the role has a few
- * rights besides: so these are less than half of what IAM allows, 10,240 characters and ten managed policies.
+ * During an update the old and the new policies are both attached to the role, which has a few more permissions:
+ * these limits are less than half of IAM's, 10,240 characters and ten managed policies.
  */
 const INLINE_CHARACTERS = 4_000;
 const MANAGED_COUNT_MAX = 4;
 
-/** A resource by its ARN, which may only name a logical id, and those of two stacks can be the same. */
+/** Identifies a resource by ARN and stack, because an ARN may contain only a logical id, which two stacks can share. */
 export interface Target {
   readonly arn: string;
   readonly owner: Stack;
@@ -27,15 +27,15 @@ export interface Target {
 export interface RoleRightsProps {
   readonly role: IRole;
   /**
-   * Whether a policy of other content is another policy. CloudFormation changes a policy before it deletes a resource that
-   * has left the template, but keeps a policy that has left with it until that resource is deleted. So this is for
-   * rights that a deletion needs.
+   * Whether changed content creates a new policy. CloudFormation updates a policy before it deletes resources that were
+   * removed from the template, but keeps a removed policy until those resources are deleted. Required for
+   * permissions that a deletion needs.
    */
   readonly isReplaced?: boolean;
 }
 
 export class RoleRights extends Construct {
-  /** Whether the role takes policies. */
+  /** Whether policies can be attached to the role. */
   public readonly isAttached: boolean;
   private readonly stack: Stack;
   private readonly role: IRole;
@@ -57,7 +57,7 @@ export class RoleRights extends Construct {
     addCheck(this, () => (this.isAttached ? this.problems() : []));
   }
 
-  /** Allows it once, however often it is asked for. */
+  /** Adds the permission unless it was already added. */
   public allow(right: Right, target: Target): void {
     const key = this.keyOf(right, target);
     if (this.given.has(key)) {
@@ -65,7 +65,7 @@ export class RoleRights extends Construct {
     }
     this.given.add(key);
     if (!this.isAttached) {
-      // Asked itself, and when the statement is there: a role of customizeRoles copies it to its report, once.
+      // Attach directly, after adding the statement: a role of customizeRoles copies it to its report only once.
       const statements = [new PolicyStatement({ actions: right.actions, resources: [target.arn] })];
       this.role.attachInlinePolicy(new Policy(this, `Policy-${shortHash(key)}`, { statements }));
       return;
@@ -80,7 +80,7 @@ export class RoleRights extends Construct {
     part.add(right, target.arn, length, key);
   }
 
-  /** Whether it is allowed already. */
+  /** Whether the permission was already added. */
   public has(right: Right, target: Target): boolean {
     return this.given.has(this.keyOf(right, target));
   }

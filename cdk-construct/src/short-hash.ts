@@ -1,8 +1,8 @@
-// Eight characters that stand for a value, in ids and tags. The same value gives the same ones in every release.
+// An eight-character hash of a value, for ids and tags. It must not change between releases.
 
 import { createHash } from 'crypto';
 
-/** The value's JSON is what counts: tokens must have been resolved, and keys come in the order they were written. */
+/** Hashes the value's JSON: tokens must be resolved, and the order of keys matters. */
 export function shortHash(value: unknown): string {
   return createHash('sha256').update(JSON.stringify(value)).digest('hex').slice(0, 8);
 }

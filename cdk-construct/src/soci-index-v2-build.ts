@@ -125,7 +125,7 @@ export class SociIndexV2Build extends Construct {
       options: props,
     });
     const functions = LambdaFunctions.around(this);
-    addCheck(this, () => this.wrongFunctions(functions, outputImageTag, input));
+    addCheck(this, () => this.functionErrors(functions, outputImageTag, input));
     this.repository = props.repository;
     this.outputImageTag = this.index.outputImageTag;
     this.outputImageDigest = this.index.outputImageDigest;
@@ -140,7 +140,7 @@ export class SociIndexV2Build extends Construct {
   }
 
   /** Errors for Lambda functions that use the indexed image. */
-  private wrongFunctions(functions: LambdaFunctions, outputImageTag: string, input: InputImage): string[] {
+  private functionErrors(functions: LambdaFunctions, outputImageTag: string, input: InputImage): string[] {
     const shown = (text: string): string => (Token.isUnresolved(text) ? 'with a tag known at deployment' : quoted(text));
     return functions.thatRun(this, this.repository.repositoryUriForTag(outputImageTag)).map(
       (path) =>

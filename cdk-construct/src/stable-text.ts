@@ -1,5 +1,5 @@
-// Texts for ids. In: a construct, or a value that is resolved in its stack. Out: the same text in every stage, whether the
-// environment of the stack is given or not, and whatever feature flags the app has.
+// Stable strings for ids. In: a construct, or a value that is resolved in its stack. Out: the same string in every stage, whether
+// or not the stack has an explicit environment, and with any feature flags.
 
 import { Stack, Stage, Token } from 'aws-cdk-lib';
 import { Construct } from 'constructs';
@@ -17,7 +17,7 @@ export function stableText(stack: Stack, value: unknown): string {
     .reduce((result, [literal, variable]) => result.replaceAll(literal, variable), text);
 }
 
-/** What stands above the stack or its stage stays out: ids are the same in every stage. */
+/** Omits everything above the stack or its stage, so that ids are the same in every stage. */
 export function pathFrom(stack: Stack, construct: Construct): string {
   const owner = Stack.of(construct);
   const above = owner === stack ? stack : Stage.of(owner);

@@ -1,5 +1,5 @@
-// Checks of the task that is to run an image. In: the task, and what its image is built or indexed for.
-// Out: an error where the image could not start or would start without its index; a warning where nothing loads it lazily.
+// Checks of the task that runs an image. In: the task, and the platforms for which its image is built or indexed.
+// Out: an error if the image could not start or would start without its index; a warning if nothing loads it lazily.
 
 import { Token } from 'aws-cdk-lib';
 import { Platform } from 'aws-cdk-lib/aws-ecr-assets';
@@ -7,10 +7,10 @@ import { addCheck } from './lookups';
 import { Runtime, Task } from './task';
 import { warn } from './warnings';
 
-/** The platform that a task of an architecture runs. */
+/** The platform for each task architecture. */
 const PLATFORMS: Partial<Record<string, string>> = { X86_64: 'linux/amd64', ARM64: 'linux/arm64' };
 
-/** An indexed image: for these platforms, or for all that it has. */
+/** For an image that is indexed for these platforms, or for all. */
 export function checkTaskOfIndex(task: Task, platforms?: Platform[]): void {
   if (!task.mayBeFargate) {
     warn(
@@ -39,12 +39,12 @@ export function checkTaskOfIndex(task: Task, platforms?: Platform[]): void {
   });
 }
 
-/** An image that is built for this platform. */
+/** For an image that is built for this platform. */
 export function checkTaskOfBuild(task: Task, { platform }: Platform): void {
   atSynth(task, ({ architecture }) => {
     const needed = PLATFORMS[architecture ?? ''];
     const [other] = Object.entries(PLATFORMS).find(([, name = '']) => name !== needed && isFor(platform, name)) ?? [];
-    // A platform of neither may be another word for the one that is needed, or run there too.
+    // An unknown platform may be an alias of the required one, or compatible with it.
     if (needed === undefined || other === undefined) {
       return undefined;
     }
@@ -55,7 +55,7 @@ export function checkTaskOfBuild(task: Task, { platform }: Platform): void {
   });
 }
 
-/** When everything is defined. */
+/** Runs when everything is defined. */
 function atSynth(task: Task, problemOf: (runtime: Runtime) => string | undefined): void {
   addCheck(task.container, () => [problemOf(task.runtime())].filter((problem) => problem !== undefined));
 }

@@ -1,5 +1,5 @@
-// The task that a container is of, as far as synth knows it: a task definition of ECS, or a job definition of AWS Batch. In: what
-// CDK hands to an image. Out: one form of both, or an error where nothing pulls an image as ECS does.
+// The task of a container, as known at synth: an ECS task definition or an AWS Batch job definition. In: what
+// CDK passes to an image. Out: a common form of both, or an error for anything else.
 
 import { CfnResource, Stack } from 'aws-cdk-lib';
 import { Compatibility, CpuArchitecture, OperatingSystemFamily, TaskDefinition } from 'aws-cdk-lib/aws-ecs';
@@ -7,13 +7,13 @@ import { IRole } from 'aws-cdk-lib/aws-iam';
 import { Construct } from 'constructs';
 
 export interface Task {
-  /** What warnings and errors are about. */
+  /** The construct to which warnings and errors are attached. */
   readonly container: Construct;
   readonly path: string;
   readonly mayBeFargate: boolean;
-  /** The property that says on which architecture it runs. */
+  /** The property that sets the task's architecture. */
   readonly architectureProperty: string;
-  /** To be asked when everything is defined: until then, the task can be changed by its resource. */
+  /** Must be called when everything is defined, because overrides can change the task until then. */
   runtime(): Runtime;
   obtainExecutionRole(): IRole;
 }
@@ -23,10 +23,10 @@ export interface Runtime {
   readonly operatingSystem?: string;
 }
 
-/** What Fargate runs where a task says nothing. */
+/** Fargate's default. */
 const DEFAULT_ARCHITECTURE = 'X86_64';
 
-/** Only a container of ECS has a whole task definition. That of Batch has the role alone, and that of EKS has none. */
+/** Only ECS passes a complete task definition. Batch passes one with only the role, and EKS none. */
 export function taskOf(scope: Construct, container: { readonly taskDefinition?: Partial<TaskDefinition> }): Task {
   const { taskDefinition } = container;
   if (isWhole(taskDefinition)) {
@@ -48,7 +48,7 @@ export function taskOf(scope: Construct, container: { readonly taskDefinition?: 
   return {
     container: scope,
     path: scope.node.path,
-    // The image is bound before the container has its properties; this is a method, and only EC2 has it.
+    // The image is bound before the container's properties are set; this method exists only on EC2 containers.
     mayBeFargate: !('addUlimit' in scope),
     architectureProperty: 'fargateCpuArchitecture',
     runtime: () => (isOfFargate(scope) ? runtimeOfJob(scope) : {}),
@@ -78,7 +78,7 @@ function runtimeOfJob({ fargateCpuArchitecture, fargateOperatingSystemFamily }: 
   };
 }
 
-/** What the task says, as it is in the template: that is where overrides and aspects are seen. */
+/** Reads the task from the template, which includes overrides and aspects. */
 function runtimeOf(taskDefinition: TaskDefinition): Runtime {
   const resource = taskDefinition.node.defaultChild;
   if (resource === undefined || !CfnResource.isCfnResource(resource)) {
@@ -90,7 +90,7 @@ function runtimeOf(taskDefinition: TaskDefinition): Runtime {
   const { CpuArchitecture, OperatingSystemFamily, ...others } =
     Object.values(resources)[0].Properties?.RuntimePlatform ?? {};
   const isKnown = Object.keys(others).length === 0;
-  // An instance of the user's own has its own architecture.
+  // EC2 instances have their own architecture.
   const isFargate = taskDefinition.compatibility === Compatibility.FARGATE;
   return {
     architecture: text(CpuArchitecture ?? (isKnown && isFargate ? DEFAULT_ARCHITECTURE : undefined)),
@@ -98,7 +98,7 @@ function runtimeOf(taskDefinition: TaskDefinition): Runtime {
   };
 }
 
-/** Nothing for what is known at deployment only. */
+/** Undefined for values known only at deployment. */
 function text(value: unknown): string | undefined {
   return typeof value === 'string' ? value : undefined;
 }

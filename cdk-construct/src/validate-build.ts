@@ -1,5 +1,5 @@
-// Checks of where an index is built, before anything is defined: what builds it, network, role and log. In: the options
-// and the construct that they are for. Out: nothing, or an error that quotes the value; and warnings. Tokens pass.
+// Validates where an index is built, before anything is defined: builder, network, role and log. In: the options
+// and their construct. Out: nothing, or an error that quotes the value; and warnings. Tokens are accepted.
 
 import { Stack, Token } from 'aws-cdk-lib';
 import { SelectedSubnets } from 'aws-cdk-lib/aws-ec2';
@@ -11,19 +11,19 @@ import { quoted } from './validate';
 import { checkFunction, checkNoFunction } from './validate-function';
 import { checkProject } from './validate-project';
 
-/** What a build without a way to the internet calls. */
+/** The VPC endpoints that a build needs without internet access. */
 const ENDPOINTS = 'ecr.api, ecr.dkr, logs and codebuild, and a gateway endpoint for s3';
 const FUNCTION_ENDPOINTS = 'ecr.api, ecr.dkr and cloudformation, and a gateway endpoint for s3';
 
-/** Everything that says where an index is built. */
+/** Validates all build options. */
 export function checkBuild(scope: Construct, options: SociIndexOptions): void {
   checkBuildOptions({ ...options, builder: options.builder ?? SociBuilder.CODE_BUILD });
   checkPlaces(scope, options);
 }
 
-/** What can be said of it before it is known in which stack, whose defaults may say which builder: what neither could do. */
+/** Validates what does not depend on the stack. If `builder` is not set, the stack's defaults may choose either: rejects only what neither supports. */
 export function checkBuildOptions(options: SociIndexOptions): void {
-  // Not every language keeps to the enum.
+  // Not every language enforces the enum.
   const builder: string | undefined = options.builder;
   if (builder === SociBuilder.FUNCTION) {
     checkFunction(options);
@@ -46,10 +46,10 @@ function mayBeInFunction(options: SociIndexOptions): boolean {
   }
 }
 
-/** A repository may be in another region or account, but no role works in two partitions. */
+/** A repository may be in another region or account, but not in another partition. */
 export function checkRepository(scope: Construct, { env, repositoryArn }: IRepository): void {
   const own = partitionOf(Stack.of(scope).region);
-  // One that is imported by its attributes counts as being in the region of the stack, whatever its ARN says.
+  // CDK assumes that a repository imported by attributes is in the region of the stack, whatever its ARN says.
   const partition = Token.isUnresolved(repositoryArn) ? partitionOf(env.region) : repositoryArn.split(':')[1];
   if (own !== undefined && partition !== undefined && own !== partition) {
     throw new Error(
@@ -59,7 +59,7 @@ export function checkRepository(scope: Construct, { env, repositoryArn }: IRepos
   }
 }
 
-/** What may be right, but only with things that cannot be seen from here. */
+/** Warnings for what may work but cannot be verified here. */
 export function buildWarnings({ builder, vpc, subnetSelection }: SociIndexOptions): string[] {
   const selected = vpc?.selectSubnets(subnetSelection);
   if (vpc === undefined || selected === undefined || selected.isPendingLookup) {
@@ -103,7 +103,7 @@ function checkNetwork({ vpc, subnetSelection, securityGroups }: SociIndexOptions
 }
 
 function checkSubnets({ subnets, hasPublic, isPendingLookup }: SelectedSubnets, vpcPath: string): void {
-  // The first synth of an app knows nothing of a VPC that it looks up.
+  // The VPC lookup is pending in the first synth.
   if (isPendingLookup) {
     return;
   }
@@ -118,7 +118,7 @@ function checkSubnets({ subnets, hasPublic, isPendingLookup }: SelectedSubnets, 
   }
 }
 
-/** CodeBuild and Lambda take these only from where the project or the function is. */
+/** CodeBuild and Lambda require these in their own region or account. */
 function checkPlaces(scope: Construct, options: SociIndexOptions): void {
   const { vpc, securityGroups = [], logGroup, encryptionKey, role } = options;
   const { account, region } = Stack.of(scope);
@@ -134,7 +134,7 @@ function checkPlaces(scope: Construct, options: SociIndexOptions): void {
     ['encryptionKey', encryptionKey],
   ] as const) {
     check(property, 'region', region, resource?.env.region);
-    // A key, and the VPC of shared subnets, can belong to another account.
+    // A key, and a VPC with shared subnets, can belong to another account.
     if (property === 'logGroup') {
       check(property, 'account', account, resource?.env.account);
     }

@@ -1,19 +1,19 @@
-// Checks of an index that is built in CodeBuild: machine and times. In: the options, with their defaults. Out: nothing, or an error that
-// quotes the value; and what follows from the options. Tokens pass.
+// Validates the options of builds in CodeBuild: machine and timeouts. In: the options with their defaults. Out: nothing, or an error that
+// quotes the value; and derived values. Tokens are accepted.
 
 import { Duration, Token } from 'aws-cdk-lib';
 import { SociIndexOptions } from './build-options';
 import { quoted } from './validate';
 
-/** CodeBuild's own lower bound of both timeouts. */
+/** CodeBuild's minimum for both timeouts. */
 const TIMEOUT_MIN_MINUTES = 5;
 
-/** The provider answers 55 minutes after the event, whatever the build does. */
+/** The provider responds at most 55 minutes after the event. */
 const TIMEOUTS_BELOW_MINUTES = 55;
 
 /**
- * Where neither is given. A build takes minutes; an account's quota may let only one run at a time, and the builds of a stack
- * then wait for each other.
+ * Defaults. A build takes minutes; if the account's quota allows only one build at a time, the builds of a stack
+ * wait for each other.
  */
 export const DEFAULT_TIMEOUT = Duration.minutes(20);
 export const DEFAULT_QUEUED_TIMEOUT = Duration.minutes(30);
@@ -72,17 +72,17 @@ function checkLambdaCompute(options: SociIndexOptions): void {
   }
 }
 
-/** Both times, in minutes: the default of one that is not given is what the other leaves of it. */
+/** Both timeouts in minutes. A default is shortened if the other timeout requires it. */
 export function timeoutsOf({ timeout, queuedTimeout }: SociIndexOptions): { build: number; queue: number } {
   const build = timeout?.toMinutes();
   const queue = queuedTimeout?.toMinutes();
   return {
-    build: build ?? whatIsLeft(DEFAULT_TIMEOUT, queue),
-    queue: queue ?? whatIsLeft(DEFAULT_QUEUED_TIMEOUT, build),
+    build: build ?? remainingMinutes(DEFAULT_TIMEOUT, queue),
+    queue: queue ?? remainingMinutes(DEFAULT_QUEUED_TIMEOUT, build),
   };
 }
 
-function whatIsLeft(wanted: Duration, other?: number): number {
+function remainingMinutes(wanted: Duration, other?: number): number {
   const minutes = wanted.toMinutes();
   if (other === undefined || Token.isUnresolved(other)) {
     return minutes;

@@ -1,15 +1,15 @@
-// Checks of what users give, before anything is defined. In: values by property name. Out: nothing, or an error that
-// quotes the value and says what would be right. A token cannot be looked into and passes. Defines no construct.
+// Validates properties before anything is defined. In: values by property name. Out: nothing, or an error that
+// quotes the value and says what is expected. Tokens are accepted. Defines no construct.
 
 import { RemovalPolicy, Size, Token } from 'aws-cdk-lib';
 import { SociIndexOptions } from './build-options';
 
-/** The longest tag that a registry takes. */
+/** The maximum length of a tag. */
 export const TAG_MAX = 128;
 
 /**
- * What fits the variables of a build: eight of 4,096 characters in the provider, less the image, the tags, the platforms and
- * what else the builder is told.
+ * What fits into the environment variables of a build: eight of 4,096 characters (see the provider), minus the space for the
+ * image, the tags, the platforms and the other arguments.
  */
 const PREFETCH_FILES_MAX = 28_000;
 
@@ -39,7 +39,7 @@ export function checkDigest(property: string, digest: string): void {
   }
 }
 
-/** The options that all constructs share and that say what is indexed, and how. */
+/** Validates the options that all constructs share and that define the index. */
 export function checkOptions(options: SociIndexOptions): void {
   checkPlatforms(options);
   checkSize('minLayerSize', 0, options.minLayerSize);
@@ -97,7 +97,7 @@ function checkPrefetchFiles(paths: string[] = []): void {
   }
 }
 
-/** As the provider encodes an argument of the builder for a variable of the build: everything else takes three characters a byte. */
+/** The length after the provider's percent-encoding, which takes three characters per byte for all other characters. */
 function encodedLength(path: string): number {
   const plain = Token.isUnresolved(path) ? '' : path.replace(/[^A-Za-z0-9._/:@=-]/gu, (other) => '%00'.repeat(Buffer.byteLength(other)));
   return ',--prefetch-file='.length + plain.length;
@@ -118,7 +118,7 @@ function checkWaiting({ waitForIndex, removalPolicy }: SociIndexOptions): void {
   }
 }
 
-/** JSON, so that quotes and control characters in the value are seen. */
+/** As JSON, so that quotes and control characters in the value are visible. */
 export function quoted(value: string): string {
   return JSON.stringify(value);
 }
