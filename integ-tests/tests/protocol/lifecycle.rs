@@ -386,7 +386,7 @@ async fn a_rollback_to_an_image_that_is_gone_needs_only_its_index() {
             .with("OutputImageTag", create.property("OutputImageTag"));
         failed_with(
             &ask(&provider, &again).await,
-            &["app:v1", "no index is under the output tag"],
+            &["app:v1", "no index was found under output tag"],
         );
     }
 }
