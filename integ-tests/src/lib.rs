@@ -6,7 +6,7 @@
 //!                        └─────────────── account: projects, roles, policies, repositories ◀── iam ────────┘
 //! ```
 //!
-//! It knows the other parts by their programs and templates only.
+//! It knows the other parts by their programs and templates only; its HTTP server and its images are those of all tests (`soci-testing`).
 
 pub mod account;
 pub mod answers;
