@@ -1,5 +1,5 @@
-//! What an AWS account knows, as far as CodeBuild, ECR and IAM ask: repositories, projects, objects, roles and their policies.
-//! Two kinds: the emulator's (`control_plane`), and one with given contents for tests of a single part (`template`).
+//! The contents of an AWS account that CodeBuild, ECR and IAM need: repositories, projects, objects, roles and their policies.
+//! Two implementations: the emulator's account (`control_plane`), and fixed contents for tests of a single service (`template`).
 
 mod project;
 
@@ -25,17 +25,17 @@ pub fn repository_arn(name: &str) -> String {
     format!("arn:aws:ecr:{REGION}:{ACCOUNT_ID}:repository/{name}")
 }
 
-/// An answer that may take a while.
+/// An asynchronous result.
 pub type Later<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// An ECR repository's settings.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Repository {
-    /// Whether a tag that is there may not be put again.
+    /// Whether tags are immutable.
     pub immutable_tags: bool,
 }
 
-/// What an account holds. Nothing is `None` but what is not there.
+/// The contents of an account. `None` means not found.
 pub trait Account: Send + Sync {
     /// The ECR repository of that name.
     fn repository<'a>(&'a self, name: &'a str) -> Later<'a, Option<Repository>>;

@@ -1,5 +1,5 @@
-//! The answer endpoint: the presigned address that CloudFormation gives with each request. In: a PUT of an answer. Out: the
-//! first answer to each request, which is the one that counts, and whatever came after it. Knows nothing of who answers.
+//! The response endpoint: the presigned URL that CloudFormation sends with each request. In: a PUT. Out: the
+//! first response to each request, which is the one that counts, and any later ones.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -22,23 +22,23 @@ use tokio::{
 /// Connections that wait to be taken.
 const BACKLOG: u32 = 128;
 
-/// How an endpoint that is down behaves.
+/// How an unavailable endpoint behaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Down {
-    /// Nobody listens.
+    /// Connections are refused.
     Refused,
-    /// 503 to every try.
+    /// Every attempt gets 503.
     Unavailable,
-    /// The connection is cut after the body was read, and the answer is lost.
+    /// The connection is closed after the body was read, and the response is lost.
     Cut,
 }
 
 /// One PUT that was accepted.
 #[derive(Clone, Debug)]
 pub struct Answer {
-    /// The body as it came.
+    /// The raw body.
     pub body: Bytes,
-    /// The same, read.
+    /// The parsed body.
     pub json: Value,
     /// The headers, names in lower case.
     pub headers: BTreeMap<String, String>,
@@ -57,16 +57,16 @@ impl Answer {
         self.json["Data"][name].as_str().unwrap_or_default()
     }
 
-    /// Whether it says that all went well.
+    /// Whether the status is `SUCCESS`.
     pub fn succeeded(&self) -> bool {
         self.text("Status") == "SUCCESS"
     }
 }
 
-/// The place where one request is to be answered.
+/// The response URL of one request.
 #[derive(Clone, Debug)]
 pub struct Place {
-    /// The presigned address, a secret.
+    /// The presigned URL, a secret.
     pub url: String,
     /// Its signature, the part that must never be seen elsewhere.
     pub signature: String,
@@ -100,7 +100,7 @@ impl Answers {
     /// Starts an endpoint.
     ///
     /// # Errors
-    /// Where no port can be had.
+    /// If no port is available.
     pub async fn start() -> io::Result<Self> {
         let listener = free_port()?;
         let answers = Self {
@@ -150,7 +150,7 @@ impl Answers {
     /// The first answer at that place.
     ///
     /// # Errors
-    /// Where none came in time: whatever was refused is in the text.
+    /// If none was received in time; the text contains all rejected requests.
     pub async fn first(&self, place: &Place, limit: Duration) -> Result<Answer, Missing> {
         let mut changed = self.shared.changed.subscribe();
         let arrived = async {
@@ -168,7 +168,7 @@ impl Answers {
         })
     }
 
-    /// Comes back when so many tries were refused.
+    /// Returns when this many attempts were rejected.
     pub async fn refused_times(&self, times: usize) {
         let mut changed = self.shared.changed.subscribe();
         while self.state().refused.len() < times {
@@ -192,8 +192,8 @@ impl Answers {
         self.state().refused.clone()
     }
 
-    /// Takes the endpoint down for so many tries, or with `usize::MAX` until `up`. Tries at a port where nobody listens
-    /// cannot be counted: `Refused` always stays until `up`.
+    /// Makes the endpoint unavailable for this many attempts, or with `usize::MAX` until `up`. Refused connections
+    /// cannot be counted, so `Refused` always lasts until `up`.
     ///
     /// # Errors
     /// Where the port cannot be kept.
@@ -213,7 +213,7 @@ impl Answers {
         Ok(())
     }
 
-    /// Puts it in service again.
+    /// Makes it available again.
     ///
     /// # Errors
     /// Where its port cannot be listened at.
@@ -339,9 +339,9 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// No answer came.
+/// No response was received.
 #[derive(Debug, thiserror::Error)]
-#[error("no answer within {limit:?}; refused: {refused:?}")]
+#[error("no response within {limit:?}; rejected: {refused:?}")]
 pub struct Missing {
     limit: Duration,
     refused: Vec<String>,

@@ -1,6 +1,6 @@
-//! AWS's service authorization reference as a judge of calls and policies. In: recorded calls, and the policies of the roles
-//! that made them, in some place. Out: what does not fit: a call that AWS does not know or that no policy allows, a right that
-//! no call uses, a right that reaches further than the calls. The judge itself is `authorization/judge.js`.
+//! Checks calls and policies against AWS's service authorization reference. In: recorded calls, and the policies of the roles
+//! that made them, in one region. Out: errors: a call that AWS does not know or that no policy allows, a permission that
+//! no call uses, a permission that is broader than the calls. The check itself is `authorization/judge.js`.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -33,7 +33,7 @@ pub fn calls(record: &[Decision]) -> Calls {
     calls
 }
 
-/// One stack in one place, to be judged.
+/// One stack in one region, to be checked.
 pub struct Case {
     json: Value,
 }
@@ -74,10 +74,10 @@ fn translated(place: Place, (action, resource, context): &(String, String, Conte
     json!({"action": action, "resource": place.translate(resource), "context": context})
 }
 
-/// What does not fit, a line each. `open`: actions that may be allowed on everything.
+/// Errors, one per line. `open`: actions that may be allowed on `*`.
 ///
 /// # Errors
-/// The judge cannot be installed, or fails.
+/// If the check cannot be installed, or fails.
 pub fn judge(cases: &[Case], open: &[&str]) -> Result<Vec<String>, Error> {
     let cases: Vec<&Value> = cases.iter().map(|case| &case.json).collect();
     let input = json!({"cases": cases, "open": open}).to_string();

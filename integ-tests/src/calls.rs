@@ -1,5 +1,5 @@
-//! What a program calls, in order. In: the addresses of the services behind. Out: an address in front of each that passes
-//! every request on, counts it, keeps a copy, and holds the one that a test wants to stop at. Knows nothing of what is asked.
+//! Records the calls of a program. In: the addresses of services. Out: a proxy address for each, which forwards
+//! and records every request, and pauses the one at which a test wants to stop.
 
 use std::{
     collections::BTreeMap,
@@ -13,12 +13,12 @@ use hyper::{Request, Response};
 use soci_testing::http::{Reply, Server, header_texts, send};
 use tokio::{sync::oneshot, time::Instant};
 
-/// When a held call stands still.
+/// When a paused call stops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Moment {
     /// Before it has any effect.
     Before,
-    /// When all is done, and only the caller does not know.
+    /// After its effect, before the caller gets the response.
     After,
 }
 
@@ -75,7 +75,7 @@ enum Which {
     Operation(String, usize),
 }
 
-/// A call that stands still, or will. Dropped, the call is cut: its caller sees the connection end.
+/// A call that is or will be paused. On drop its connection is closed.
 #[derive(Debug)]
 pub struct Held {
     arrived: oneshot::Receiver<()>,
@@ -83,14 +83,14 @@ pub struct Held {
 }
 
 impl Held {
-    /// Comes back when the call stands still; never, where it never comes.
+    /// Returns when the call is paused; never, if it is not made.
     pub async fn arrived(&mut self) {
         if (&mut self.arrived).await.is_err() {
             std::future::pending().await
         }
     }
 
-    /// Lets it go on.
+    /// Resumes it.
     pub fn release(self) {
         let _gone = self.release.send(());
     }
@@ -100,7 +100,7 @@ impl Calls {
     /// Puts an address in front of a service.
     ///
     /// # Errors
-    /// Where no port can be had.
+    /// If no port is available.
     pub async fn front(&self, service: &'static str, behind: SocketAddr) -> io::Result<SocketAddr> {
         // Weak, or the state and the servers would keep each other.
         let shared = Arc::downgrade(&self.shared);
@@ -139,12 +139,12 @@ impl Calls {
             .collect()
     }
 
-    /// Holds the call of that number, from 1 on. One call at a time can be held.
+    /// Pauses the call with that number, counting from 1. Only one call can be paused at a time.
     pub fn hold(&self, number: usize, moment: Moment) -> Held {
         self.hold_which(Which::Number(number), moment)
     }
 
-    /// Holds the next call of that operation, after so many that pass.
+    /// Pauses the next call of that operation, after skipping this many.
     pub fn hold_operation(&self, operation: &str, after: usize, moment: Moment) -> Held {
         self.hold_which(Which::Operation(operation.to_owned(), after), moment)
     }
@@ -244,7 +244,7 @@ impl Shared {
     }
 }
 
-/// Says that the call has arrived and waits; true where it was released, false where it is to be cut.
+/// Reports that the call has arrived and waits; true if it was resumed, false if its connection is to be closed.
 async fn stand_still(hold: Hold) -> bool {
     let _unwatched = hold.arrived.send(());
     hold.release.await.is_ok()

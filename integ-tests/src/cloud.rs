@@ -1,5 +1,5 @@
 //! The local cloud: ECR, CodeBuild and IAM of an account, on loopback.
-//! In: what the account holds, and choices. Out: addresses, an environment for programs that live in this cloud, and records.
+//! In: the account's contents, and options. Out: addresses, environment variables for programs, and records.
 //! All of it ends on drop.
 
 pub(crate) mod call;
@@ -21,7 +21,7 @@ use crate::{
     tls::{self, Authority},
 };
 
-/// What can go wrong at the start.
+/// Errors at startup.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// No certificate authority.
@@ -31,7 +31,7 @@ pub enum Error {
     #[error("cannot start ECR")]
     Ecr(#[from] ecr::Error),
     /// No models.
-    #[error("cannot hold calls against AWS's models")]
+    #[error("cannot load AWS's API models")]
     Models(#[from] model::Error),
     /// No port.
     #[error("cannot start the {what}")]
@@ -43,7 +43,7 @@ pub enum Error {
     },
 }
 
-/// What can be chosen.
+/// Options.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
     /// Of ECR.
@@ -67,7 +67,7 @@ impl Cloud {
     /// Starts one of this account.
     ///
     /// # Errors
-    /// Where a part does not start.
+    /// If a part does not start.
     pub async fn start(account: Arc<dyn Account>, options: Options) -> Result<Self, Error> {
         let failed = |what| move |source| Error::Start { what, source };
         // The first time, it installs them.
@@ -107,8 +107,8 @@ impl Cloud {
         })
     }
 
-    /// What a program needs to live in this cloud: where ECR and CodeBuild are, and how the registry's host is reached.
-    /// The builds have it, too.
+    /// The environment variables for programs: the addresses of ECR and CodeBuild, and the proxy to the registry host.
+    /// Builds get them too.
     pub fn environment(&self) -> BTreeMap<String, String> {
         let mut environment = near(&self.ecr, &self.proxy, &self.authority);
         environment.insert(
@@ -155,12 +155,12 @@ impl Cloud {
         &self.proxy
     }
 
-    /// What is to go wrong with calls.
+    /// Faults to inject into calls.
     pub fn faults(&self) -> &Faults {
         &self.faults
     }
 
-    /// Rights: what was asked, and what is to be denied.
+    /// Permissions: the checks so far, and denials to inject.
     pub fn iam(&self) -> &Arc<Iam> {
         &self.iam
     }
@@ -170,7 +170,7 @@ impl Cloud {
         self.faults.calls()
     }
 
-    /// All that must stand in no log: tokens, as they are and as they are sent, signatures, secret keys.
+    /// All secrets that no log may contain: tokens (raw and encoded), signatures, secret keys.
     pub fn secrets(&self) -> Vec<String> {
         let mut secrets = self.iam.secrets();
         for secret in self.ecr.secrets() {
@@ -180,14 +180,14 @@ impl Cloud {
         secrets
     }
 
-    /// All that was refused so far.
+    /// All rejected calls so far.
     pub fn denials(&self) -> Vec<Decision> {
         self.iam.refused()
     }
 }
 
 impl Drop for Cloud {
-    /// A test that has met a cloud unlike AWS, or has sent it what AWS would not take, proves nothing.
+    /// A test proves nothing if the cloud's behavior or the test's requests differ from AWS's models.
     fn drop(&mut self) {
         let mismatches = self.faults.mismatches();
         if !mismatches.is_empty() && !std::thread::panicking() {

@@ -1,6 +1,6 @@
 //! CodeBuild: runs the projects' real buildspecs on this machine, as CodeBuild does.
-//! In: calls of its API, and what a test wants to happen to builds. Out: builds, each with its phases, its log and its exported variables.
-//! Knows projects, sources and roles from the account, and nothing of what the builds do.
+//! In: API calls, and a test's scripts for builds. Out: builds, each with phases, log and exported variables.
+//! Gets projects, sources and roles from the account.
 
 mod api;
 pub mod build;
@@ -40,7 +40,7 @@ use crate::{
 use credentials::Desk;
 use queue::Queue;
 
-/// What can be chosen.
+/// Options.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// A factor on the projects' timeouts.
@@ -96,7 +96,7 @@ struct Started {
     token: Option<String>,
     input: Value,
     at: Instant,
-    /// The token's window is over, by a test's wish.
+    /// The token was expired by a test.
     forgotten: bool,
     run: AbortHandle,
 }
@@ -174,12 +174,12 @@ impl CodeBuild {
         self.state.find(id)
     }
 
-    /// What happens to the next build; asked several times, to the one after it, and so on.
+    /// Scripts the next build; called again, the one after it, and so on.
     pub fn next_build(&self, script: Script) {
         self.state.wishes().next.push_back(script);
     }
 
-    /// What happens to all builds that [`Self::next_build`] says nothing of.
+    /// Scripts all builds without a script from [`Self::next_build`].
     pub fn every_build(&self, script: Script) {
         self.state.wishes().always = script;
     }
@@ -189,7 +189,7 @@ impl CodeBuild {
         self.state.queue.limit(limit);
     }
 
-    /// All idempotency tokens' windows are over.
+    /// Expires all idempotency tokens.
     pub fn forget_tokens(&self) {
         for one in self.state.builds().iter_mut() {
             one.forgotten = true;

@@ -1,33 +1,33 @@
-//! The control plane: a kept AWS emulator for all but ECR and CodeBuild, and the real `cdk` CLI that drives it.
+//! The control plane: an AWS emulator for everything except ECR and CodeBuild, and the real `cdk` CLI.
 //!
 //! ```text
-//! cdk CLI ─▶ emulator (CloudFormation, Lambda, S3, IAM, …) ─▶ the provider's process ─▶ lambda_door, answer_door ─▶ emulator
+//! cdk CLI ─▶ emulator (CloudFormation, Lambda, S3, IAM, …) ─▶ the provider's process ─▶ lambda_proxy, response_proxy ─▶ emulator
 //!    └────▶ ECR of ours                                              └────▶ ECR and CodeBuild of ours ─▶ emulated ─▶ emulator
 //! ```
 //!
-//! What the emulator lacks is put in front of it, not inside. It knows nothing of what the programs do.
+//! What the emulator lacks is implemented in proxies in front of it.
 
-mod answer_door;
 mod cdk;
 mod emulated;
 mod emulator;
 mod error;
 mod images;
-mod lambda_door;
+mod lambda_proxy;
 mod local_cloud;
 mod policies;
-mod project_door;
+mod project_hook;
 mod query;
+mod response_proxy;
 pub mod secrets;
 mod stacks;
 mod tools;
 
-pub use answer_door::Answered;
 pub use cdk::{App, Cdk, Run, foreign_variables};
 pub use emulated::Emulated;
 pub use emulator::Emulator;
 pub use error::Error;
 pub use local_cloud::{LocalCloud, Options};
+pub use response_proxy::Answered;
 pub use stacks::{Event, Stacks};
 pub use tools::Tools;
 

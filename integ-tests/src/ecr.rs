@@ -1,6 +1,6 @@
 //! ECR: its API, its registry host and the storage that blobs are redirected to, in front of a real registry.
-//! In: calls, from clients that are who they say. Out: what ECR answers. Keeps the tags itself, because the registry behind it cannot
-//! take one away; the bytes are all there. Knows which repositories exist from the account.
+//! In: calls of authenticated clients. Out: ECR's responses. Keeps the tags itself, because the registry behind it cannot
+//! delete one; blobs and manifests are stored there. The account defines which repositories exist.
 
 mod api;
 mod contents;
@@ -30,14 +30,14 @@ use passes::Passes;
 use state::State;
 use upstream::Upstream;
 
-/// What can go wrong at the start.
+/// Errors at startup.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// No registry behind it.
-    #[error("ECR has no registry")]
+    #[error("cannot start ECR's registry")]
     Registry(#[from] registry::Error),
     /// No certificate.
-    #[error("ECR's registry host has no certificate")]
+    #[error("cannot create a certificate for ECR's registry host")]
     Certificate(#[from] tls::Error),
     /// No client of the registry, for reasons of its own.
     #[error("ECR cannot reach its registry")]
@@ -60,7 +60,7 @@ impl Ecr {
     /// Starts it.
     ///
     /// # Errors
-    /// Where a part does not start.
+    /// If a part does not start.
     pub(crate) async fn start(
         account: Arc<dyn Account>,
         iam: Arc<Iam>,
@@ -118,7 +118,7 @@ impl Ecr {
         });
     }
 
-    /// A lifecycle rule archives the image of a tag: the API refuses it. The registry host is not played so.
+    /// A lifecycle rule archives the image of a tag: the API rejects it. The registry host does not emulate this.
     pub fn archive_image(&self, repository: &str, tag: &str) {
         self.state.with(repository, |contents| {
             if let Some(digest) = contents.tagged(tag).map(str::to_owned) {
@@ -142,12 +142,12 @@ impl Ecr {
         self.state.tokens.issue(caller)
     }
 
-    /// Lets all tokens made so far expire.
+    /// Expires all tokens so far.
     pub fn expire_tokens(&self) {
         self.state.tokens.expire_all();
     }
 
-    /// Lets all signed addresses made so far expire.
+    /// Expires all presigned URLs so far.
     pub fn expire_addresses(&self) {
         self.state.addresses.expire_all();
     }

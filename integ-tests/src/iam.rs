@@ -47,7 +47,7 @@ pub enum Refusal {
         resource: String,
     },
     /// A policy is not understood.
-    #[error("this cloud cannot judge {action} of {caller}: {why}")]
+    #[error("cannot evaluate {action} of {caller}: {why}")]
     Unjudged {
         /// Who.
         caller: String,

@@ -107,7 +107,7 @@ impl Lambda {
     /// Starts the service; no process yet.
     ///
     /// # Errors
-    /// Where no port can be had.
+    /// If no port is available.
     pub async fn start(function: Function) -> io::Result<Self> {
         let shared = Arc::new(Shared {
             function: Mutex::new(function),
@@ -320,7 +320,7 @@ async fn deliver_until_done(shared: &Weak<Shared>, request_id: String, payload: 
 
 /// Something is still going on.
 #[derive(Debug, thiserror::Error)]
-#[error("{pending} events are not done with after {limit:?}; printed so far: {printed}")]
+#[error("{pending} events still pending after {limit:?}; printed so far: {printed}")]
 pub struct Busy {
     limit: Duration,
     pending: usize,

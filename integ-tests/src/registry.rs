@@ -27,7 +27,7 @@ pub enum Error {
     #[error("cannot start docker-registry; `make setup` installs it")]
     Start(#[source] io::Error),
     /// It runs, or ran, and does not answer.
-    #[error("docker-registry does not answer; its last words: {words}")]
+    #[error("docker-registry did not respond; its output ends: {words}")]
     Silent {
         /// The end of its log.
         words: String,

@@ -82,7 +82,7 @@ impl Scene {
     /// Sets one.
     ///
     /// # Errors
-    /// Where a part does not start.
+    /// If a part does not start.
     pub async fn set(account: TemplateAccount, options: cloud::Options) -> Result<Self, Error> {
         account.add_repository(REPOSITORY, Repository::default());
         let account = Arc::new(account);
@@ -93,7 +93,7 @@ impl Scene {
     /// The provider of a stack, with nothing delivered to it yet.
     ///
     /// # Errors
-    /// Where a part does not start.
+    /// If a part does not start.
     pub async fn provider(&self, stack: &str, options: Options) -> Result<Provider, Error> {
         let resource = self.account.resource(stack)?;
         let (answers, calls) = (Answers::start().await?, Calls::default());
@@ -305,9 +305,9 @@ impl Provider {
     }
 }
 
-/// No answer came.
+/// No response was received.
 #[derive(Debug, thiserror::Error)]
-#[error("the event was not answered\nprinted:\n{printed}\ncalled:\n{called}")]
+#[error("no response to the event\nprinted:\n{printed}\ncalled:\n{called}")]
 pub struct Silence {
     printed: String,
     called: String,

@@ -1,5 +1,5 @@
 //! A CodeBuild project. In: the properties that CloudFormation has of it, all references resolved. Out: plain data, with
-//! nothing filled in that is not said. Judges nothing.
+//! without defaults. Validates nothing.
 
 use std::{collections::BTreeMap, time::Duration};
 

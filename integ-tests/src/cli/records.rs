@@ -1,4 +1,4 @@
-//! What a running cloud remembers, for commands that run beside it. In: a running cloud. Out: JSON at an address of loopback.
+//! The records of a running cloud, as JSON on loopback, for other commands.
 
 use std::{future, io, sync::Arc};
 
@@ -53,7 +53,7 @@ impl Records {
         Ok(Self { server, stop })
     }
 
-    /// Waits until somebody asks the cloud to stop.
+    /// Waits for a request to stop the cloud.
     pub(super) async fn asked_to_stop(&self) {
         self.stop.notified().await;
     }

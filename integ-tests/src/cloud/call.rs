@@ -1,6 +1,6 @@
 //! AWS's JSON protocol (awsJson1.1), as CodeBuild and ECR speak it.
-//! In: requests. Out: a call's name, its caller and its JSON; answers and refusals. Knows no action, but holds each, both ways,
-//! against AWS's model of it.
+//! In: requests. Out: a call's name, its caller and its JSON; responses and errors. Independent of the action; checks requests
+//! and responses against AWS's models.
 
 use std::{
     future::Future,
@@ -60,13 +60,13 @@ impl Refused {
         }
     }
 
-    /// The caller's mistake, or an action that is not played here: said aloud, never answered with something empty.
+    /// The caller's mistake, or an action that is not emulated: an explicit error, never an empty response.
     pub(crate) fn unplayed(action: &str) -> Self {
         let message = format!("{action} is not played by this cloud");
         Self::new("UnknownOperationException", message)
     }
 
-    /// Our own trouble.
+    /// An internal error.
     pub(crate) fn broken(message: impl Into<String>) -> Self {
         Self {
             status: 500,
@@ -102,7 +102,7 @@ impl From<iam::Refusal> for Refused {
     }
 }
 
-/// Answers a request: notes it, lets it go wrong where it is to, or else has `act` act.
+/// Handles a request: records it, injects a fault if configured, or else calls `act`.
 pub(crate) async fn handle<F>(
     service: Service,
     iam: &Iam,

@@ -1,5 +1,5 @@
-//! An account with given contents, for tests of a single service.
-//! In: what it holds, one by one. Out: an account. Checks nothing: a test may give it nonsense.
+//! An account with fixed contents, for tests of a single service.
+//! In: its contents. Out: an account. Validates nothing.
 
 use std::{
     collections::BTreeMap,

@@ -1,4 +1,4 @@
-//! Servers of HTTP whose bodies stream, with and without TLS. In: a handler. Out: a server.
+//! HTTP servers with streaming bodies, with and without TLS. In: a handler. Out: a server.
 
 use std::{future::Future, io};
 
@@ -7,7 +7,7 @@ use reqwest::Body;
 use soci_testing::http::{Server, free_port, serve};
 use tokio_rustls::TlsAcceptor;
 
-/// Serves on a free port. A handler that answers `None` has the connection cut.
+/// Serves on a free port. If the handler returns `None`, the connection is closed.
 pub(crate) async fn http<H, F>(tls: Option<TlsAcceptor>, handler: H) -> io::Result<Server>
 where
     H: Fn(Request<Incoming>) -> F + Clone + Send + Sync + 'static,

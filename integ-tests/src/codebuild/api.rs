@@ -1,5 +1,5 @@
 //! CodeBuild's API: the four actions that the provider uses.
-//! In: calls. Out: outputs in AWS's form, or AWS's refusals. Starts runs, and waits for none.
+//! In: calls. Out: AWS's responses or errors. Starts runs without waiting for them.
 
 use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
@@ -12,16 +12,16 @@ use crate::{
     iam::Caller,
 };
 
-/// `BatchGetBuilds` takes no more.
+/// The limit of `BatchGetBuilds`.
 const IDS_MAX: usize = 100;
-/// Parameters of `StartBuild` that are played.
+/// Emulated parameters of `StartBuild`.
 const START_PARAMETERS: [&str; 3] = [
     "projectName",
     "environmentVariablesOverride",
     "idempotencyToken",
 ];
 
-/// Does what is asked, if that is allowed.
+/// Handles a call if IAM allows it.
 pub(super) async fn act(state: Arc<State>, call: Arc<Call>) -> Result<Value, Refused> {
     match call.action.as_str() {
         "StartBuild" => start(&state, &call).await,

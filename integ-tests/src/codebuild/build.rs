@@ -1,4 +1,4 @@
-//! A build: what `BatchGetBuilds` tells of it, and its log.
+//! A build: its state as `BatchGetBuilds` returns it, and its log.
 //! In: what happens to it. Out: AWS's JSON. Runs nothing.
 
 use std::{
@@ -170,7 +170,7 @@ impl Build {
         let _ = stop.wait_for(|stop| *stop).await;
     }
 
-    /// Someone asks for it.
+    /// Its status is requested.
     pub(super) fn knock(&self) {
         let gate = self.state().gate.clone();
         if let Some(gate) = gate {

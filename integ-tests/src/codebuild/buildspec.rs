@@ -1,5 +1,5 @@
 //! Buildspecs, version 0.2.
-//! In: YAML. Out: commands by phase, the shell, variables. What is not played here is refused, so that no project counts on it.
+//! In: YAML. Out: commands by phase, the shell, variables. Features that are not emulated are rejected.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use saphyr::{LoadableYamlNode, Scalar, Yaml};
 
 use super::script::Phase;
 
-/// Why a buildspec is not taken.
+/// Why a buildspec is rejected.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// No YAML.
@@ -150,7 +150,7 @@ fn text_of(yaml: &Yaml<'_>, place: &str) -> Result<String, Error> {
         Yaml::Value(Scalar::Integer(number)) => Ok(number.to_string()),
         Yaml::Value(Scalar::FloatingPoint(number)) => Ok(number.to_string()),
         Yaml::Value(Scalar::Boolean(value)) => Ok(value.to_string()),
-        _ => Err(wrong(place, "expected a string")),
+        _ => Err(wrong(place, "not a string")),
     }
 }
 

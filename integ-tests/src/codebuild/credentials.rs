@@ -1,5 +1,5 @@
-//! A build's credentials: an address on loopback that gives them, as CodeBuild's containers have it, or plain variables.
-//! In: keys. Out: environment variables for the build. Keys of a build that is over are gone.
+//! A build's credentials: a container credentials endpoint on loopback, as in CodeBuild, or environment variables.
+//! In: keys. Out: environment variables for the build. The keys are revoked when the build ends.
 
 use std::{
     collections::BTreeMap,

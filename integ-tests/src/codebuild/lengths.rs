@@ -1,5 +1,5 @@
-//! How long what CodeBuild is given may be.
-//! In: variables and buildspecs. Out: its refusals. Pure.
+//! CodeBuild's length limits.
+//! In: variables and buildspecs. Out: CodeBuild's errors. Pure.
 
 use crate::cloud::call::Refused;
 

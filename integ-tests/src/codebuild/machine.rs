@@ -1,5 +1,5 @@
-//! What a build runs on: which settings of a project CodeBuild takes together, and what follows from them.
-//! In: a project. Out: refusals and bounds. Pure.
+//! Build machines: which project settings CodeBuild accepts together, and the resulting limits.
+//! In: a project. Out: errors and limits. Pure.
 
 use std::time::Duration;
 
@@ -36,7 +36,7 @@ pub(super) fn queued_timeout(project: &Project) -> Duration {
     project.queued_timeout.unwrap_or(QUEUED_TIMEOUT)
 }
 
-/// Why CodeBuild makes no such project.
+/// Why CodeBuild rejects a project.
 pub(super) fn refusal(project: &Project) -> Option<String> {
     let machine = &project.machine;
     let (kind, image, size) = (&machine.kind, &machine.image, &machine.compute_type);

@@ -1,5 +1,5 @@
-//! Whether CodeBuild makes a project.
-//! In: the project, and IAM. Out: yes, or its refusal. Whoever keeps projects asks; nothing is kept here.
+//! Validates a project as CodeBuild does.
+//! In: the project, and IAM. Out: success or CodeBuild's error. Stores nothing.
 
 use super::{machine, rights};
 use crate::{

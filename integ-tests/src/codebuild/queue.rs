@@ -1,5 +1,5 @@
-//! The account's quota of builds: so many run, five times as many wait for their turn, and more are refused.
-//! In: builds that are started, wait and end. Out: places. Knows nothing of builds.
+//! The account's quota of concurrent builds: the limit runs, five times as many are queued, and more are rejected.
+//! In: builds that start, wait and end. Out: queue positions.
 //!
 //! CodeBuild's user guide, "Builds in AWS CodeBuild": "builds are queued if the number of running builds reaches the concurrent
 //! build limit […] The maximum number of builds in a queue is five times the concurrent build limit."
@@ -23,13 +23,13 @@ struct Numbers {
     waiting: usize,
 }
 
-/// More builds than run and wait already are not taken.
+/// The queue is full.
 #[derive(Debug)]
 pub(super) struct Full {
     pub(super) limit: usize,
 }
 
-/// A build's place: in the queue first, then among those that run. Given up on drop.
+/// A build's position: queued, then running. Released on drop.
 #[derive(Debug)]
 pub(super) struct Place {
     queue: Queue,

@@ -1,5 +1,5 @@
-//! What CodeBuild does with a project's role before a build's own commands run.
-//! In: a project. Out: the actions, with their resources and what IAM can ask about them. Asks nobody.
+//! What CodeBuild does with a project's role before the build's commands run.
+//! In: a project. Out: the actions with their resources and condition keys. Makes no calls.
 //!
 //! The lists are those of CodeBuild's user guide for service roles. It does not say when each action happens, so all of a
 //! kind are needed at once.

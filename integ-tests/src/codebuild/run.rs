@@ -1,5 +1,5 @@
 //! One run of a build, phase by phase.
-//! In: a build and what is to happen to it. Out: the build's end. Its commands have what CodeBuild gives them, and nothing of ours.
+//! In: a build and its script. Out: the build's result. Its commands get CodeBuild's environment, and nothing of ours.
 
 use std::{collections::BTreeMap, fs, io, os::unix::fs::MetadataExt, path::Path, sync::Arc};
 
@@ -89,7 +89,7 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    /// Enters a phase and waits or dies there, as the script has it.
+    /// Enters a phase and waits or fails there, as scripted.
     async fn enter(&self, phase: Phase) -> Result<(), Death> {
         self.build.enter(phase);
         if let Some(gate) = self.script.gate(phase) {
@@ -331,7 +331,7 @@ impl Run<'_> {
     }
 }
 
-/// Our own trouble looks like CodeBuild's.
+/// Our internal errors appear as CodeBuild faults.
 fn broken(error: io::Error) -> Death {
     Death {
         status: Status::Fault,

@@ -1,5 +1,5 @@
-//! What is to happen to a build, other than running well.
-//! In: a test's wishes. Out: what the run asks at each phase. Pure, but for gates.
+//! A test's script for a build that does not simply succeed.
+//! In: a test's settings. Out: what the run does in each phase. Pure, except for gates.
 
 use std::fmt;
 
@@ -60,13 +60,13 @@ impl fmt::Display for Phase {
 /// How a build, or a phase of it, ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
-    /// Well.
+    /// Succeeded.
     Succeeded,
-    /// Its own fault.
+    /// The build's own failure.
     Failed,
     /// CodeBuild's fault.
     Fault,
-    /// Too slow.
+    /// Timed out.
     TimedOut,
     /// Stopped by someone.
     Stopped,
@@ -91,7 +91,7 @@ impl fmt::Display for Status {
     }
 }
 
-/// An end before its time, as AWS tells it.
+/// A scripted failure, as AWS reports it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Death {
     /// The state it ends in.
@@ -102,7 +102,7 @@ pub struct Death {
     pub message: String,
 }
 
-/// What becomes of the exported variables.
+/// What happens to the exported variables.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Exports {
     /// They come back, whether or not the build succeeded.
@@ -116,7 +116,7 @@ pub enum Exports {
     Missing,
 }
 
-/// What is to happen to one build.
+/// The script of one build.
 #[derive(Clone, Debug, Default)]
 pub struct Script {
     holds: Vec<(Phase, Gate)>,
@@ -126,7 +126,7 @@ pub struct Script {
 }
 
 impl Script {
-    /// It runs well.
+    /// It succeeds.
     pub fn new() -> Self {
         Self::default()
     }
@@ -138,7 +138,7 @@ impl Script {
         self
     }
 
-    /// It dies when it comes to a phase.
+    /// It fails when it enters a phase.
     #[must_use]
     pub fn dies_in(mut self, phase: Phase, status: Status, code: &str, message: &str) -> Self {
         let death = Death {
@@ -150,7 +150,7 @@ impl Script {
         self
     }
 
-    /// What becomes of the exported variables.
+    /// What happens to the exported variables.
     #[must_use]
     pub fn exports(mut self, exports: Exports) -> Self {
         self.exports = exports;

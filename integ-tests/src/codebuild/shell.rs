@@ -1,4 +1,4 @@
-//! A build's commands: each in a process of its own, with the environment and the directory that the one before it left.
+//! A build's commands: each in a separate process, with the environment and directory that the previous one left.
 //! In: commands. Out: exit codes; what is printed goes to the log. Shell variables that are not exported do not survive, nor do those
 //! of a command that failed.
 

@@ -13,7 +13,7 @@ pub(super) enum Error {
     Zip(#[from] zip::result::ZipError),
     #[error("cannot write the source's file {0:?}")]
     Write(String, #[source] io::Error),
-    #[error("the source's file {0:?} leads out of it")]
+    #[error("path {0:?} in the source leaves the source folder")]
     Astray(String),
 }
 

@@ -30,7 +30,7 @@ pub struct App {
 /// A run of the CLI that ended.
 #[derive(Clone, Debug)]
 pub struct Run {
-    /// Whether it ended well.
+    /// Whether it succeeded.
     pub success: bool,
     /// What it printed, stdout before stderr.
     pub output: String,
@@ -145,7 +145,7 @@ impl Cdk {
 }
 
 impl Run {
-    /// This run, if it ended well.
+    /// This run, if it succeeded.
     ///
     /// # Errors
     /// It did not.
@@ -160,7 +160,7 @@ impl Run {
     }
 }
 
-/// Variables of ours that would lead to another account: profiles, sessions, endpoints.
+/// Environment variables that would select another account: profiles, sessions, endpoints.
 pub fn foreign_variables() -> impl Iterator<Item = std::ffi::OsString> {
     let foreign = |name: &OsStr| {
         let name = name.to_string_lossy();

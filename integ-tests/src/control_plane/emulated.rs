@@ -1,4 +1,4 @@
-//! The account that the emulator keeps: what CodeBuild, ECR and IAM of ours ask it. In: its address. Out: plain data.
+//! The emulator's account, for our CodeBuild, ECR and IAM. In: its address. Out: plain data.
 
 use std::{
     collections::BTreeMap,

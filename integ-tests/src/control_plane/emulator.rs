@@ -10,7 +10,7 @@ use std::{
 };
 
 use super::{
-    Error, answer_door,
+    Error, response_proxy,
     tools::{self, Tools},
 };
 use crate::account::{ACCOUNT_ID, REGION};
@@ -65,7 +65,7 @@ impl Emulator {
             .env("BIND_HOST", "127.0.0.1")
             .env("GATEWAY_PORT", port.to_string())
             // Stands in the URLs that it gives to providers.
-            .env("MINISTACK_HOST", answer_door::HOST.to_string())
+            .env("MINISTACK_HOST", response_proxy::HOST.to_string())
             .env("MINISTACK_ACCOUNT_ID", ACCOUNT_ID)
             .env("MINISTACK_REGION", REGION)
             // These two would listen on every address of the machine.

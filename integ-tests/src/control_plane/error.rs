@@ -46,7 +46,7 @@ pub enum Error {
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The emulator knows no such thing.
-    #[error("there is no {0}")]
+    #[error("{0} not found")]
     Missing(String),
     /// The services of ours did not start.
     #[error("cannot start the local cloud")]

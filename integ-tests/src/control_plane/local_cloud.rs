@@ -1,4 +1,4 @@
-//! Everything together: the services of ours, the emulator between its doors, and the CLI.
+//! Everything together: our services, the emulator with its proxies, and the CLI.
 //! In: options. Out: an environment in which `cdk` deploys to this machine. All of it ends when this is dropped.
 
 use std::{net::SocketAddr, path::Path, sync::Arc};
@@ -8,16 +8,17 @@ use tempfile::TempDir;
 
 use super::{
     Answered, Cdk, DEPLOYER, Emulated, Emulator, Error, Stacks, Tools,
-    answer_door::{self, AnswerDoor},
     images::ImageStore,
-    lambda_door, project_door, tools,
+    lambda_proxy, project_hook,
+    response_proxy::{self, ResponseProxy},
+    tools,
 };
 use crate::cloud::{self, Cloud};
 
 /// How to start it.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// What the provider multiplies its pauses and bounds with; 1 unless given.
+    /// The factor on the provider's pauses and time limits; default 1.
     pub provider_pace: Option<f64>,
     /// What our own services do.
     pub cloud: cloud::Options,
@@ -26,9 +27,9 @@ pub struct Options {
 /// A running local cloud. Its parts stop in this order, so that nothing calls what is gone.
 pub struct LocalCloud {
     emulator: Emulator,
-    _lambda_door: Server,
-    _project_door: Server,
-    answer_door: AnswerDoor,
+    _lambda_proxy: Server,
+    _project_hook: Server,
+    response_proxy: ResponseProxy,
     cloud: Cloud,
     account: Arc<Emulated>,
     cdk: Cdk,
@@ -45,24 +46,24 @@ impl LocalCloud {
     pub async fn start(options: Options) -> Result<Self, Error> {
         let tools = Tools::install()?;
         let folder = run_folder()?;
-        let listener = answer_door::port().await.map_err(Error::cloud)?;
+        let listener = response_proxy::port().await.map_err(Error::cloud)?;
         let port = listener.local_addr().map_err(Error::cloud)?.port();
         let account = Arc::new(Emulated::at(port)?);
         let cloud = Cloud::start(Arc::clone(&account) as _, options.cloud).await;
         let cloud = cloud.map_err(Error::cloud)?;
 
         let address = SocketAddr::from(([127, 0, 0, 1], port));
-        let lambda_door = lambda_door::open(Arc::clone(cloud.iam()), address)
+        let lambda_proxy = lambda_proxy::open(Arc::clone(cloud.iam()), address)
             .await
             .map_err(Error::cloud)?;
-        let answer_door = AnswerDoor::open(listener).map_err(Error::cloud)?;
-        let project_door = project_door::open(Arc::clone(&account), Arc::clone(cloud.iam()))
+        let response_proxy = ResponseProxy::open(listener).map_err(Error::cloud)?;
+        let project_hook = project_hook::open(Arc::clone(&account), Arc::clone(cloud.iam()))
             .await
             .map_err(Error::cloud)?;
         let shared = shared_environment(&account, &cloud);
         let mut functions = shared.clone();
-        functions.extend(function_environment(&lambda_door, options.provider_pace));
-        let projects = project_door.address();
+        functions.extend(function_environment(&lambda_proxy, options.provider_pace));
+        let projects = project_hook.address();
         let emulator = Emulator::start(&tools, port, projects, folder.path(), &functions).await?;
 
         let images = ImageStore::new(folder.path())?;
@@ -71,9 +72,9 @@ impl LocalCloud {
         environment.extend(cli_environment(folder.path())?);
         Ok(Self {
             emulator,
-            _lambda_door: lambda_door,
-            _project_door: project_door,
-            answer_door,
+            _lambda_proxy: lambda_proxy,
+            _project_hook: project_hook,
+            response_proxy,
             cloud,
             account,
             cdk: Cdk::new(tools.cdk, folder.path().into(), environment.clone()),
@@ -110,7 +111,7 @@ impl LocalCloud {
 
     /// What was answered to CloudFormation so far.
     pub fn answers(&self) -> Vec<Answered> {
-        self.answer_door.answers()
+        self.response_proxy.answers()
     }
 
     /// What the emulator has logged so far, of itself.
@@ -147,10 +148,10 @@ fn shared_environment(account: &Emulated, cloud: &Cloud) -> Vec<(String, String)
 }
 
 /// What only functions have. The emulator sets their keys itself.
-fn function_environment(lambda_door: &Server, pace: Option<f64>) -> Vec<(String, String)> {
+fn function_environment(lambda_proxy: &Server, pace: Option<f64>) -> Vec<(String, String)> {
     let mut own = pairs([(
         "AWS_ENDPOINT_URL_LAMBDA",
-        format!("http://{}", lambda_door.address()),
+        format!("http://{}", lambda_proxy.address()),
     )]);
     own.extend(pace.map(|pace| ("PROVIDER_PACE".to_owned(), pace.to_string())));
     own

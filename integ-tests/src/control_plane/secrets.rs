@@ -1,4 +1,4 @@
-//! Looks for secrets in what was printed, stored or passed on. In: named texts. Out: where a secret stands, never the secret.
+//! Searches output, files and requests for secrets. In: named texts. Out: the location of each secret, never the secret.
 
 /// Marks of what may stand nowhere. Each is what the thing is called or begins with wherever it occurs.
 const MARKS: [(&str, &str); 8] = [

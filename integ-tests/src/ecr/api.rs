@@ -1,5 +1,5 @@
 //! ECR's API: the actions that the provider, the builder, the `cdk` CLI and tests use.
-//! In: calls. Out: outputs in AWS's form, or AWS's refusals.
+//! In: calls. Out: AWS's responses or errors.
 
 pub(super) mod images;
 mod page;
@@ -33,7 +33,7 @@ const ON_A_REPOSITORY: [&str; 8] = [
     "PutImage",
 ];
 
-/// Does what is asked, if that is allowed.
+/// Handles a call if IAM allows it.
 pub(super) async fn act(state: Arc<State>, call: Arc<Call>) -> Result<Value, Refused> {
     let state = &*state;
     let call = &*call;

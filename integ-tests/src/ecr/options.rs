@@ -1,8 +1,8 @@
-//! What can be chosen of ECR: how long its passes last, and how its answers look.
+//! ECR's options: the lifetime of tokens and URLs, and the form of responses.
 
 use std::time::Duration;
 
-/// What can be chosen.
+/// Options.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// How long a token lives.

@@ -23,7 +23,7 @@ pub enum Verdict {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// A part that this cloud does not play.
-    #[error("a policy statement has {part:?}, which this cloud cannot judge: {statement}")]
+    #[error("cannot evaluate {part:?} in a policy statement: {statement}")]
     Unplayed {
         /// Which.
         part: String,
@@ -31,7 +31,7 @@ pub enum Error {
         statement: String,
     },
     /// A part that is missing or of the wrong form.
-    #[error("a policy statement's {part} is missing or wrong: {statement}")]
+    #[error("{part} of a policy statement is missing or invalid: {statement}")]
     Wrong {
         /// Which.
         part: &'static str,

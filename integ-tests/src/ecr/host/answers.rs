@@ -54,7 +54,7 @@ impl From<upstream::Error> for Refused {
     }
 }
 
-/// What ECR has not.
+/// Not supported by ECR.
 pub(super) fn unsupported() -> Response<Body> {
     Refused::new(405, "UNSUPPORTED", "The operation is unsupported.").answer()
 }

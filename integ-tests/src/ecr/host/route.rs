@@ -69,7 +69,7 @@ pub(super) struct Route<'a> {
 }
 
 impl<'a> Route<'a> {
-    /// None where there is nothing like that.
+    /// None if nothing matches.
     pub(super) fn of(method: &Method, path: &'a str) -> Option<Self> {
         let rest = path
             .strip_prefix("/v2/")

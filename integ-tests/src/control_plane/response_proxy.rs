@@ -1,4 +1,4 @@
-//! CloudFormation's `ResponseURL`, as a provider reaches it. In: the answers. Out: the same answers, at the emulator; and a
+//! A proxy for CloudFormation's `ResponseURL`. In: responses. Out: the same responses, at the emulator; and a
 //! record of them, which the emulator does not keep.
 
 use std::{
@@ -26,9 +26,9 @@ pub struct Answered {
     pub secret: String,
 }
 
-/// The listening door.
+/// The listening proxy.
 #[derive(Debug)]
-pub(super) struct AnswerDoor {
+pub(super) struct ResponseProxy {
     _server: Server,
     answers: Arc<Mutex<Vec<Answered>>>,
 }
@@ -44,7 +44,7 @@ pub(super) async fn port() -> io::Result<TcpListener> {
     }
 }
 
-impl AnswerDoor {
+impl ResponseProxy {
     /// Passes all that comes on to the emulator at the same port.
     pub(super) fn open(listener: TcpListener) -> io::Result<Self> {
         let emulator = SocketAddr::from((Ipv4Addr::LOCALHOST, listener.local_addr()?.port()));

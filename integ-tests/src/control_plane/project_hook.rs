@@ -1,5 +1,5 @@
-//! CloudFormation's CodeBuild projects, as the emulator makes them. In: each project's resolved properties, before it is made
-//! or changed, and word of each that goes. Out: CodeBuild's refusal; and the projects, of which the emulator forgets most.
+//! Receives CloudFormation's CodeBuild projects from the emulator. In: each project's resolved properties, before it is created
+//! or updated, and deletions. Out: CodeBuild's error; and the projects, of which the emulator drops most properties.
 
 use std::{io, sync::Arc};
 
@@ -13,7 +13,7 @@ use crate::{account::Project, codebuild::project::check, iam::Iam};
 /// Listens until it is dropped.
 ///
 /// # Errors
-/// Where no port can be had.
+/// If no port is available.
 pub(super) async fn open(account: Arc<Emulated>, iam: Arc<Iam>) -> io::Result<Server> {
     Server::start(move |request| {
         let (account, iam) = (Arc::clone(&account), Arc::clone(&iam));

@@ -1,5 +1,5 @@
-//! Lambda, as its functions reach it. In: their requests. Out: the emulator's answer, once IAM allows the invocation.
-//! The emulator itself asks nobody.
+//! A proxy for Lambda's API. In: requests of functions. Out: the emulator's response, if IAM allows the invocation.
+//! The emulator itself does not check IAM.
 
 use std::{io, net::SocketAddr, sync::Arc};
 
@@ -19,7 +19,7 @@ const FUNCTIONS: &str = "/2015-03-31/functions/";
 /// Listens until it is dropped. `emulator`: where the allowed requests go.
 ///
 /// # Errors
-/// Where no port can be had.
+/// If no port is available.
 pub(super) async fn open(iam: Arc<Iam>, emulator: SocketAddr) -> io::Result<Server> {
     Server::start(move |request| {
         let iam = Arc::clone(&iam);
@@ -82,7 +82,7 @@ mod tests {
     #[test]
     fn a_function_is_meant_by_name_or_arn() {
         let asked = |path: &str| {
-            let request = Request::post(format!("http://door{path}")).body(Bytes::new());
+            let request = Request::post(format!("http://lambda{path}")).body(Bytes::new());
             invoked(&request.unwrap())
         };
         let arn = "arn%3Aaws%3Alambda%3Aus-east-1%3A000000000000%3Afunction%3Aprovider";
