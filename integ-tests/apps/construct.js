@@ -15,5 +15,6 @@ module.exports = {
   ecs: here('aws-cdk-lib/aws-ecs'),
   iam: here('aws-cdk-lib/aws-iam'),
   kms: here('aws-cdk-lib/aws-kms'),
+  lambda: here('aws-cdk-lib/aws-lambda'),
   logs: here('aws-cdk-lib/aws-logs'),
 };

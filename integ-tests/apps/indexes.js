@@ -1,5 +1,5 @@
 // A stack with the indexes that a test asks for. Context: `stack`, its name; `indexes`, JSON: a list of
-// { id, repository, tag, version?, outputTag?, platforms?, minLayerSize?, spanSize?, removalPolicy? }, sizes in bytes;
+// { id, repository, tag, version?, outputTag?, platforms?, minLayerSize?, spanSize?, removalPolicy?, builder? }, sizes in bytes;
 // `failing`: a resource that always fails, after the indexes.
 
 const { assets, cdk, ecr, soci } = require('./construct');
@@ -16,6 +16,7 @@ const indexes = JSON.parse(app.node.tryGetContext('indexes')).map((wanted) => {
     minLayerSize: bytes(wanted.minLayerSize),
     spanSize: bytes(wanted.spanSize),
     removalPolicy: wanted.removalPolicy,
+    builder: wanted.builder,
   };
   const index =
     wanted.version === 'v1'

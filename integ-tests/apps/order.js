@@ -1,6 +1,6 @@
-// The order of index and service. Context: `stack`, its name; `image`, a folder with a Dockerfile; `dependency`: `false` for a service that runs the image
-// by its own tag and does not wait for the index. Ids are chosen so that, by themselves, the service would come first:
-// the emulator works by dependency and then by id.
+// The order of index and service. Context: `stack`, its name; `image`, a folder with a Dockerfile; `dependency`: `false` for a service that
+// runs the image by its own tag and does not wait for the index; `builder`, where the index is built; `outputTag`, its tag. Ids are
+// chosen so that, by themselves, the service would come first: the emulator works by dependency and then by id.
 
 const { assets, cdk, ec2, ecs, soci } = require('./construct');
 
@@ -14,6 +14,8 @@ const asset = new assets.DockerImageAsset(stack, 'Image', {
 const bytes = app.node.tryGetContext('minLayerSize');
 const index = soci.SociIndexV2Build.fromDockerImageAsset(stack, 'ZIndex', asset, {
   minLayerSize: bytes === undefined ? undefined : cdk.Size.bytes(Number(bytes)),
+  builder: app.node.tryGetContext('builder'),
+  outputImageTag: app.node.tryGetContext('outputTag'),
 });
 const waits = app.node.tryGetContext('dependency') !== 'false';
 

@@ -67,6 +67,9 @@ struct Pace {
     /// Multiply the provider's pauses and time limits by FACTOR (above 0, at most 1)
     #[arg(long, value_name = "FACTOR")]
     provider_pace: Option<f64>,
+    /// Let functions use all CPU, not only the share that Lambda gives them with their memory
+    #[arg(long)]
+    all_cpu: bool,
 }
 
 pub(crate) async fn run(cli: Cli) -> Result<ExitCode, Failure> {
@@ -92,6 +95,7 @@ pub(crate) async fn run(cli: Cli) -> Result<ExitCode, Failure> {
 async fn cloud(pace: Pace) -> Result<(records::Records, Arc<LocalCloud>), Failure> {
     let options = Options {
         provider_pace: pace.provider_pace,
+        cpu_shares: !pace.all_cpu,
         ..Options::default()
     };
     let cloud = Arc::new(LocalCloud::start(options).await?);

@@ -1,13 +1,14 @@
 //! The control plane: an AWS emulator for everything except ECR and CodeBuild, and the real `cdk` CLI.
 //!
 //! ```text
-//! cdk CLI ─▶ emulator (CloudFormation, Lambda, S3, IAM, …) ─▶ the provider's process ─▶ lambda_proxy, response_proxy ─▶ emulator
+//! cdk CLI ─▶ emulator (CloudFormation, Lambda, S3, IAM, …) ─▶ the provider's process ─▶ lambda_proxy, cloudformation_proxy, response_proxy ─▶ emulator
 //!    └────▶ ECR of ours                                              └────▶ ECR and CodeBuild of ours ─▶ emulated ─▶ emulator
 //! ```
 //!
-//! What the emulator lacks is implemented in proxies in front of it.
+//! What the emulator lacks is implemented in proxies in front of it, and in plug-ins (`*.py`).
 
 mod cdk;
+mod cloudformation_proxy;
 mod emulated;
 mod emulator;
 mod error;

@@ -15,9 +15,16 @@ use super::{
 };
 use crate::account::{ACCOUNT_ID, REGION};
 
-const LAUNCH: &str = include_str!("launch.py");
-const PROJECTS: &str = include_str!("projects.py");
-const BOOTSTRAPS: &str = include_str!("bootstraps.py");
+/// What runs inside of it, and what of it is replaced.
+const MODULES: [(&str, &str); 7] = [
+    ("launch.py", include_str!("launch.py")),
+    ("bootstraps.py", include_str!("bootstraps.py")),
+    ("invocations.py", include_str!("invocations.py")),
+    ("limits.py", include_str!("limits.py")),
+    ("projects.py", include_str!("projects.py")),
+    ("sessions.py", include_str!("sessions.py")),
+    ("stack_resources.py", include_str!("stack_resources.py")),
+];
 /// Measured: 2 to 5 s; a machine that compiles meanwhile needs longer.
 const READY_WITHIN: Duration = Duration::from_secs(60);
 const STOPPED_WITHIN: Duration = Duration::from_secs(10);
@@ -43,10 +50,9 @@ impl Emulator {
         folder: &Path,
         functions: &[(String, String)],
     ) -> Result<Self, Error> {
-        let launch = folder.join("launch.py");
-        tools::write(&launch, LAUNCH)?;
-        tools::write(&folder.join("projects.py"), PROJECTS)?;
-        tools::write(&folder.join("bootstraps.py"), BOOTSTRAPS)?;
+        for (name, text) in MODULES {
+            tools::write(&folder.join(name), text)?;
+        }
         let log = folder.join("emulator.log");
         let out = File::create(&log).and_then(|out| Ok((out.try_clone()?, out)));
         let (out, errors) = out.map_err(|source| Error::Write {
@@ -55,7 +61,7 @@ impl Emulator {
         })?;
         let mut command = Command::new("python3");
         command
-            .arg(launch)
+            .arg(folder.join("launch.py"))
             .arg(format!("http://{projects}"))
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())

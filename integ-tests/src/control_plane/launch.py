@@ -11,7 +11,11 @@ import sys
 import threading
 
 import bootstraps
+import invocations
+import limits
 import projects
+import sessions
+import stack_resources
 
 
 def children():
@@ -45,6 +49,10 @@ def end_with_input():
 
 threading.Thread(target=end_with_input, daemon=True).start()
 bootstraps.refuse()
+invocations.play()
+limits.set_limits()
+sessions.name()
+stack_resources.describe_as_it_is()
 projects.tell(sys.argv[1])
 sys.argv = ["ministack"]
 runpy.run_module("ministack", run_name="__main__")

@@ -8,6 +8,7 @@ use tempfile::TempDir;
 
 use super::{
     Answered, Cdk, DEPLOYER, Emulated, Emulator, Error, Stacks, Tools,
+    cloudformation_proxy,
     images::ImageStore,
     lambda_proxy, project_hook,
     response_proxy::{self, ResponseProxy},
@@ -20,14 +21,30 @@ use crate::cloud::{self, Cloud};
 pub struct Options {
     /// The factor on the provider's pauses and time limits; default 1.
     pub provider_pace: Option<f64>,
+    /// Whether functions get only the share of CPU that goes with their memory. Otherwise they get all of it: the CPU time of a debug
+    /// build means little.
+    pub cpu_shares: bool,
     /// What our own services do.
     pub cloud: cloud::Options,
+}
+
+impl Options {
+    /// What functions and the emulator read of them.
+    fn of_functions(&self) -> Vec<(String, String)> {
+        let pace = self.provider_pace;
+        let pace = pace.map(|factor| ("PROVIDER_PACE", factor.to_string()));
+        let shares = self.cpu_shares;
+        let shares = shares.then(|| ("LAMBDA_CPU_SHARES", "1".to_owned()));
+        let named = |(name, value): (&str, String)| (name.to_owned(), value);
+        pace.into_iter().chain(shares).map(named).collect()
+    }
 }
 
 /// A running local cloud. Its parts stop in this order, so that nothing calls what is gone.
 pub struct LocalCloud {
     emulator: Emulator,
     _lambda_proxy: Server,
+    _cloudformation_proxy: Server,
     _project_hook: Server,
     response_proxy: ResponseProxy,
     cloud: Cloud,
@@ -44,6 +61,7 @@ impl LocalCloud {
     /// # Errors
     /// A part does not start.
     pub async fn start(options: Options) -> Result<Self, Error> {
+        let of_functions = options.of_functions();
         let tools = Tools::install()?;
         let folder = run_folder()?;
         let listener = response_proxy::port().await.map_err(Error::cloud)?;
@@ -56,13 +74,17 @@ impl LocalCloud {
         let lambda_proxy = lambda_proxy::open(Arc::clone(cloud.iam()), address)
             .await
             .map_err(Error::cloud)?;
+        let cloudformation_proxy = cloudformation_proxy::open(Arc::clone(cloud.iam()), address)
+            .await
+            .map_err(Error::cloud)?;
         let response_proxy = ResponseProxy::open(listener).map_err(Error::cloud)?;
         let project_hook = project_hook::open(Arc::clone(&account), Arc::clone(cloud.iam()))
             .await
             .map_err(Error::cloud)?;
         let shared = shared_environment(&account, &cloud);
         let mut functions = shared.clone();
-        functions.extend(function_environment(&lambda_proxy, options.provider_pace));
+        functions.extend(of_functions);
+        functions.extend(function_environment(&lambda_proxy, &cloudformation_proxy));
         let projects = project_hook.address();
         let emulator = Emulator::start(&tools, port, projects, folder.path(), &functions).await?;
 
@@ -73,6 +95,7 @@ impl LocalCloud {
         Ok(Self {
             emulator,
             _lambda_proxy: lambda_proxy,
+            _cloudformation_proxy: cloudformation_proxy,
             _project_hook: project_hook,
             response_proxy,
             cloud,
@@ -148,13 +171,12 @@ fn shared_environment(account: &Emulated, cloud: &Cloud) -> Vec<(String, String)
 }
 
 /// What only functions have. The emulator sets their keys itself.
-fn function_environment(lambda_proxy: &Server, pace: Option<f64>) -> Vec<(String, String)> {
-    let mut own = pairs([(
-        "AWS_ENDPOINT_URL_LAMBDA",
-        format!("http://{}", lambda_proxy.address()),
-    )]);
-    own.extend(pace.map(|pace| ("PROVIDER_PACE".to_owned(), pace.to_string())));
-    own
+fn function_environment(lambda: &Server, cloudformation: &Server) -> Vec<(String, String)> {
+    let url = |proxy: &Server| format!("http://{}", proxy.address());
+    pairs([
+        ("AWS_ENDPOINT_URL_LAMBDA", url(lambda)),
+        ("AWS_ENDPOINT_URL_CLOUDFORMATION", url(cloudformation)),
+    ])
 }
 
 fn cli_environment(folder: &Path) -> Result<Vec<(String, String)>, Error> {

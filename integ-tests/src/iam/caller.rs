@@ -59,8 +59,13 @@ pub(super) fn access_key(headers: &HeaderMap) -> Option<&str> {
     credential.split('/').next()
 }
 
-/// The Lambda function's name: `app/<name>` in the SDK's user agent.
+/// The Lambda function's name: the session's token, `function/<name>`, or `app/<name>` in the SDK's user agent.
 pub(super) fn function(headers: &HeaderMap) -> Option<&str> {
+    let token = headers.get("x-amz-security-token");
+    let token = token.and_then(|token| token.to_str().ok());
+    if let Some(name) = token.and_then(|token| token.strip_prefix("function/")) {
+        return Some(name);
+    }
     ["x-amz-user-agent", "user-agent"].iter().find_map(|name| {
         let agent = headers.get(*name)?.to_str().ok()?;
         agent.split(' ').find_map(|part| part.strip_prefix("app/"))
