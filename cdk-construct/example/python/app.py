@@ -1,6 +1,6 @@
 """An image asset, its SOCI index, and a Fargate service that is created only when the index is there.
 
-`-c image=DIRECTORY` takes the Dockerfile from there.
+`-c image=DIRECTORY` takes the Dockerfile from there; `-c builder=function` builds the index in a Lambda function instead of in CodeBuild.
 """
 
 from pathlib import Path
@@ -9,7 +9,7 @@ from aws_cdk import App, CfnOutput, Stack
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecr_assets as ecr_assets
 from aws_cdk import aws_ecs as ecs
-from soci_index_build import SociIndexV2Build
+from soci_index_build import SociBuilder, SociIndexV2Build
 
 app = App()
 stack = Stack(app, "SociIndexExample")
@@ -20,7 +20,9 @@ image = ecr_assets.DockerImageAsset(
     directory=app.node.try_get_context("image") or str(Path(__file__).parent.parent / "app"),
     platform=ecr_assets.Platform.LINUX_AMD64,
 )
-index = SociIndexV2Build.from_docker_image_asset(stack, "Index", image)
+in_function = app.node.try_get_context("builder") == "function"
+builder = SociBuilder.FUNCTION if in_function else SociBuilder.CODE_BUILD
+index = SociIndexV2Build.from_docker_image_asset(stack, "Index", image, builder=builder)
 
 # Public subnets and no NAT gateway: the task reaches the registry by its own address.
 vpc = ec2.Vpc(

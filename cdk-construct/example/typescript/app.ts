@@ -1,12 +1,12 @@
 // An image asset, its SOCI index, and a Fargate service that is created only when the index is there.
-// `-c image=DIRECTORY` takes the Dockerfile from there.
+// `-c image=DIRECTORY` takes the Dockerfile from there; `-c builder=function` builds the index in a Lambda function instead of in CodeBuild.
 
 import { join } from 'path';
 import { App, CfnOutput, Stack } from 'aws-cdk-lib';
 import { SubnetType, Vpc } from 'aws-cdk-lib/aws-ec2';
 import { DockerImageAsset, Platform } from 'aws-cdk-lib/aws-ecr-assets';
 import { Cluster, FargateService, FargateTaskDefinition } from 'aws-cdk-lib/aws-ecs';
-import { SociIndexV2Build } from 'soci-index-build';
+import { SociBuilder, SociIndexV2Build } from 'soci-index-build';
 
 const app = new App();
 const stack = new Stack(app, 'SociIndexExample');
@@ -15,7 +15,8 @@ const image = new DockerImageAsset(stack, 'Image', {
   directory: (app.node.tryGetContext('image') as string | undefined) ?? join(__dirname, '..', 'app'),
   platform: Platform.LINUX_AMD64,
 });
-const index = SociIndexV2Build.fromDockerImageAsset(stack, 'Index', image);
+const builder = app.node.tryGetContext('builder') === 'function' ? SociBuilder.FUNCTION : SociBuilder.CODE_BUILD;
+const index = SociIndexV2Build.fromDockerImageAsset(stack, 'Index', image, { builder });
 
 // Public subnets and no NAT gateway: the task reaches the registry by its own address.
 const vpc = new Vpc(stack, 'Vpc', {

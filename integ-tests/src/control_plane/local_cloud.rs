@@ -7,8 +7,7 @@ use soci_testing::http::Server;
 use tempfile::TempDir;
 
 use super::{
-    Answered, Cdk, DEPLOYER, Emulated, Emulator, Error, Stacks, Tools,
-    cloudformation_proxy,
+    Answered, Cdk, DEPLOYER, Emulated, Emulator, Error, Stacks, Tools, cloudformation_proxy,
     images::ImageStore,
     lambda_proxy, project_hook,
     response_proxy::{self, ResponseProxy},
