@@ -56,6 +56,21 @@ impl Limits {
     /// Bytes of an error's body: a few hundred of JSON. HTML error pages may be longer and are of no use.
     pub const ERROR_BODY_BYTES: u64 = 64 << 10;
 
+    /// For a process that may use `bytes` of memory in all: never more than the defaults. Eight layers are read at once, so all that is
+    /// collected of them takes half of it at most, unless several of them are huge; an image whose ztocs need more has them left out,
+    /// with a warning.
+    #[must_use]
+    pub fn within_memory(bytes: u64) -> Self {
+        let defaults = Self::default();
+        Self {
+            blob_bytes: defaults.blob_bytes.min(bytes / 4),
+            ztocs_bytes: defaults.ztocs_bytes.min(bytes / 4),
+            tree_bytes: defaults.tree_bytes.min(bytes / 4),
+            ztoc_bytes: defaults.ztoc_bytes.min(bytes / 16),
+            ..defaults
+        }
+    }
+
     /// Bytes that are collected of a layer of `layer_bytes` stored bytes for its ztoc. Small layers cannot ask for much, however far
     /// they unfold; and the largest ones, with 32 KiB for each 4 MiB of their plain bytes, stay far below.
     pub fn ztoc_bytes_of(&self, layer_bytes: u64) -> u64 {
@@ -99,6 +114,14 @@ mod tests {
         assert!(limits.ztoc_bytes_of(52_000 << 20) > 2 * (407 << 20));
         assert_eq!(limits.ztoc_bytes_of(u64::MAX), limits.blob_bytes);
         assert!(limits.blob_bytes <= Limits::ZTOC_BYTES as u64);
+    }
+
+    #[test]
+    fn a_small_machine_holds_less_and_a_large_one_no_more_than_the_defaults() {
+        let small = Limits::within_memory(512 << 20);
+        assert_eq!(small.ztoc_bytes_of(1 << 20), (32 << 20) + (128 << 10));
+        assert_eq!(small.ztoc_bytes_of(u64::MAX), 128 << 20);
+        assert_eq!(Limits::within_memory(10 << 30), Limits::default());
     }
 
     #[test]

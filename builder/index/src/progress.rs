@@ -1,6 +1,11 @@
-//! Progress: what a run tells while it is at work. The library prints nothing; whoever runs it listens.
+//! Progress: what a run tells while it is at work, and the one question that it asks. The library prints nothing; whoever runs it
+//! listens.
 
-use std::sync::{Arc, atomic::AtomicU64};
+use std::{
+    future::{Future, ready},
+    pin::Pin,
+    sync::{Arc, atomic::AtomicU64},
+};
 
 use soci_format::digest::Digest;
 
@@ -16,4 +21,12 @@ pub trait Progress: Send + Sync {
     fn finished(&self, layer: usize, state: &LayerState);
     /// Something that the user should know, though the run goes on.
     fn warn(&self, text: &str);
+    /// Asked once, when everything is pushed and nothing names it yet: neither the tag nor a referrer. `Err` says why the run must stop
+    /// there; existing tags are left as they are then.
+    fn before_tag(&self) -> BeforeTag<'_> {
+        Box::pin(ready(Ok(())))
+    }
 }
+
+/// The reply to [`Progress::before_tag`].
+pub type BeforeTag<'a> = Pin<Box<dyn Future<Output = Result<(), String>> + Send + 'a>>;

@@ -239,9 +239,9 @@ impl<'a> Run<'a> {
         if publication.is_empty() {
             let (outcome, output) = self.without_index()?;
             let named = match (output, self.new_tag()) {
-                (Some(_), Some(tag)) => {
-                    Some(publish::tag_original(store, transaction, self.image, tag).await?)
-                }
+                (Some(_), Some(tag)) => Some(
+                    publish::tag_original(store, transaction, self.image, tag, &*progress).await?,
+                ),
                 _ => None,
             };
             let report = self.report(outcome, output, indexes, bytes_read);
@@ -255,6 +255,7 @@ impl<'a> Run<'a> {
                 self.image,
                 request,
                 self.output_tag.as_deref(),
+                &*progress,
             )
             .await?;
         let output = match &named {

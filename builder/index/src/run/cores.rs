@@ -33,6 +33,9 @@ pub(super) struct Cores {
     layers_left: AtomicUsize,
 }
 
+/// The cores of a run that goes on.
+pub(super) struct InUse(pub(super) Arc<Cores>);
+
 impl Cores {
     pub(super) fn new(layers: usize) -> Self {
         let count = std::thread::available_parallelism()
@@ -62,6 +65,13 @@ impl Cores {
     }
 }
 
+impl Drop for InUse {
+    /// Threads cannot be aborted: those that still read a layer of a run that was given up find no core any more, and end.
+    fn drop(&mut self) {
+        self.0.computing.close();
+    }
+}
+
 /// Reads a layer, with a core whenever bytes are at hand.
 pub(super) struct WithCore {
     reader: LayerReader,
@@ -81,14 +91,22 @@ impl WithCore {
 
 impl Read for WithCore {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        if self.computing.is_closed() {
+            return Err(given_up());
+        }
         if !self.reader.is_ready() {
             self.core = None;
             self.reader.wait();
         }
         if self.core.is_none() {
             let core = Arc::clone(&self.computing).acquire_owned();
-            self.core = Handle::current().block_on(core).ok();
+            let core = Handle::current().block_on(core);
+            self.core = Some(core.map_err(|_| given_up())?);
         }
         self.reader.read(into)
     }
+}
+
+fn given_up() -> io::Error {
+    io::Error::other("the run was given up")
 }

@@ -5,7 +5,7 @@ use std::io;
 use soci_format::{
     choice::Mistaken, digest::Digest, image, layer::Unindexable, printable::printable,
 };
-use soci_store::{layout, load, store};
+use soci_store::{layout, load, registry, store};
 
 use crate::report::NotPrefetched;
 
@@ -87,6 +87,9 @@ pub enum Error {
         /// What it names.
         found: String,
     },
+    /// The caller stopped the run.
+    #[error("stopped before the output tag was put: {0}; existing tags were not changed")]
+    Stopped(String),
     /// A worker thread died.
     #[error("a worker thread died; this is a bug")]
     Worker(#[from] tokio::task::JoinError),
@@ -126,6 +129,31 @@ impl From<layout::Error> for Error {
 }
 
 impl Error {
+    /// Whether the registry, or AWS, denied access: a right that was granted a moment ago may not be in effect yet.
+    pub fn is_access_denied(&self) -> bool {
+        self.registry()
+            .is_some_and(registry::Error::is_access_denied)
+    }
+
+    /// The registry's part in it.
+    fn registry(&self) -> Option<&registry::Error> {
+        let store = match self {
+            Self::Store(error) | Self::Image(load::Error::Store(error)) => error,
+            Self::Incomplete { source, .. } => source,
+            Self::Layer { source, .. } => match &**source {
+                LayerError::Store(error) => error,
+                LayerError::Read(error) => return error.get_ref()?.downcast_ref(),
+                _ => return None,
+            },
+            _ => return None,
+        };
+        match store {
+            store::Error::Registry(error) => Some(error),
+            store::Error::ImmutableTag { source, .. } => Some(source),
+            _ => None,
+        }
+    }
+
     /// Whether the request itself is at fault, so that trying again is of no use.
     pub fn is_misuse(&self) -> bool {
         matches!(

@@ -27,7 +27,7 @@ use tokio::task::{JoinSet, spawn_blocking};
 
 use super::{
     Error, LayerError, LayerPlan, LayerState, Request, Skip, Target, chain,
-    cores::{Cores, WithCore},
+    cores::{Cores, InUse, WithCore},
 };
 use crate::progress::Progress;
 
@@ -197,6 +197,7 @@ pub(super) async fn index_all(
         cores: Arc::new(Cores::new(jobs.len())),
         progress,
     });
+    let _in_use = InUse(Arc::clone(&shop.cores));
     let mut running = JoinSet::new();
     for (at, job) in jobs.into_iter().enumerate() {
         let shop = Arc::clone(&shop);

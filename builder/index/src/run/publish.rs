@@ -21,6 +21,7 @@ use soci_store::{
 };
 
 use super::{Error, Layer, Layers, Request, Target};
+use crate::progress::Progress;
 
 /// A SOCI index to be pushed.
 pub(super) struct SociIndex {
@@ -100,6 +101,7 @@ impl Publication {
         image: &Image,
         request: &Request,
         output_tag: Option<&str>,
+        progress: &dyn Progress,
     ) -> Result<Named, Error> {
         let config = Bytes::from_static(EMPTY_CONFIG);
         transaction.put_blob(&Digest::of(&config), config).await?;
@@ -128,11 +130,13 @@ impl Publication {
                     put.push(descriptor);
                 }
                 read_back(store, &put, &Presence::default()).await?;
+                progress.before_tag().await.map_err(Error::Stopped)?;
                 let root = (&conversion.descriptor, conversion.bytes.into());
                 put_root(store, transaction, image, tag, root).await?;
                 Ok(Named::Tag(tag.to_owned(), conversion.descriptor.digest))
             }
             _ => {
+                progress.before_tag().await.map_err(Error::Stopped)?;
                 let mut referrers = Vec::new();
                 for index in self.indexes.into_values() {
                     transaction
@@ -154,7 +158,9 @@ pub(super) async fn tag_original(
     transaction: &Transaction,
     image: &Image,
     tag: &str,
+    progress: &dyn Progress,
 ) -> Result<Named, Error> {
+    progress.before_tag().await.map_err(Error::Stopped)?;
     let root = (&image.root.descriptor, image.root.bytes.clone());
     put_root(store, transaction, image, tag, root).await?;
     Ok(Named::Tag(tag.to_owned(), image.root.descriptor.digest))

@@ -4,3 +4,4 @@
 mod golden;
 mod patience;
 mod quiet;
+mod stopped;

@@ -20,7 +20,14 @@ use crate::quiet::Quiet;
 
 /// Indexes small layers too, with many spans and short pauses; the error is the whole chain.
 async fn run(image: &str) -> Result<Report, String> {
-    let request = Request {
+    run::index(&request(image), &client(), Arc::new(Quiet))
+        .await
+        .map_err(|error| run::chain(&error))
+}
+
+/// Small layers too, with many spans.
+pub(crate) fn request(image: &str) -> Request {
+    Request {
         image: image.parse().unwrap(),
         version: Version::V2,
         output_tag: None,
@@ -37,7 +44,11 @@ async fn run(image: &str) -> Result<Report, String> {
         when_too_small: Otherwise::UseOriginal,
         when_unsupported: Otherwise::Fail,
         limits: Limits::default(),
-    };
+    }
+}
+
+/// With short pauses.
+pub(crate) fn client() -> Client {
     let options = Options {
         retry: RetryPolicy {
             first_pause: Duration::from_millis(1),
@@ -46,18 +57,15 @@ async fn run(image: &str) -> Result<Report, String> {
         },
         ..Options::default()
     };
-    let client = Client::with_environment(options, Environment::default());
-    run::index(&request, &client, Arc::new(Quiet))
-        .await
-        .map_err(|error| run::chain(&error))
+    Client::with_environment(options, Environment::default())
 }
 
 /// An image whose config need not be read, so that the first blob asked for is the layer.
-fn listed(layer: &Layer) -> Image {
+pub(crate) fn listed(layer: &Layer) -> Image {
     Image::list([("linux/amd64", Image::of([layer]))])
 }
 
-fn output_tag(registry: &FakeRegistry) -> Option<Digest> {
+pub(crate) fn output_tag(registry: &FakeRegistry) -> Option<Digest> {
     registry
         .tagged(REPOSITORY, "v1-soci")
         .map(|(digest, _)| digest)

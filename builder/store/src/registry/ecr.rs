@@ -38,6 +38,15 @@ pub(super) struct NoToken {
     reason: String,
 }
 
+impl NoToken {
+    /// Whether the right is missing, or not in effect yet.
+    pub(super) fn is_denied(&self) -> bool {
+        ["AccessDenied", "UnrecognizedClient"]
+            .iter()
+            .any(|code| self.reason.starts_with(code))
+    }
+}
+
 /// Where an ECR registry is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Place {

@@ -49,6 +49,8 @@ pub(super) struct Transport {
 #[derive(Clone, PartialEq, Eq, Hash)]
 struct Kind {
     near: bool,
+    /// Neither HTTPS nor through a proxy: no authority is ever asked about.
+    plain: bool,
     certificates: Option<PathBuf>,
 }
 
@@ -148,8 +150,10 @@ impl Transport {
             "https" => self.certificates.directory(url),
             _ => None,
         };
+        let near = is_loopback(url);
         let kind = Kind {
-            near: is_loopback(url),
+            near,
+            plain: near && url.scheme() == "http",
             certificates,
         };
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
@@ -163,6 +167,10 @@ impl Transport {
             .redirect(redirect::Policy::none());
         if kind.near {
             builder = builder.no_proxy();
+        }
+        if kind.plain {
+            // The machine's certificates take longer to read than a small image.
+            builder = builder.tls_certs_only([]);
         }
         if let Some(directory) = &kind.certificates {
             self.log.line(|| {

@@ -5,6 +5,7 @@ use std::{error::Error as StdError, io, time::Duration};
 use reqwest::StatusCode;
 
 use super::{Error, Status};
+use crate::registry::ecr::NoToken;
 
 /// Whether a retry can help.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +46,16 @@ impl Error {
         ) || self
             .status()
             .is_some_and(|found| found.status == StatusCode::FORBIDDEN)
+    }
+
+    /// Access is denied by the registry, or by AWS when it was asked for a token.
+    pub fn is_access_denied(&self) -> bool {
+        match self.innermost() {
+            Self::Credentials { source, .. } => {
+                source.downcast_ref().is_some_and(NoToken::is_denied)
+            }
+            _ => self.is_denied(),
+        }
     }
 
     /// Whether another try can help.

@@ -104,8 +104,10 @@ mod tests {
 
     #[test]
     fn no_more_than_needed_are_added() {
-        let mut wait = Wait::default();
-        wait.connections = 2;
+        let mut wait = Wait {
+            connections: 2,
+            ..Wait::default()
+        };
         assert_eq!(connections(&mut wait, 1, 8), 2);
         assert_eq!(connections(&mut wait, 2, 8), CONNECTIONS_MAX);
     }
