@@ -25,7 +25,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// What every invocation shares.
 #[derive(Clone, Debug)]
 pub struct App {
-    config: SdkConfig,
+    /// What the clients are made of.
+    pub config: SdkConfig,
     ecr: aws_sdk_ecr::Client,
     codebuild: aws_sdk_codebuild::Client,
     /// For the hand-over.

@@ -8,8 +8,11 @@ use soci_index::run::chain;
 use tokio::time::{Instant, sleep};
 
 use crate::{
+    app::App,
+    event::RequestContext,
     log::Log,
     pace::{Pace, Pauses},
+    response::Response,
     response_url::ResponseUrl,
 };
 
@@ -23,6 +26,22 @@ pub struct Undelivered {
     to: ResponseUrl,
     tries: u32,
     why: String,
+}
+
+/// Logs a response and delivers it.
+///
+/// # Errors
+/// As [`deliver`].
+pub async fn send(
+    app: &App,
+    context: &RequestContext,
+    response: &Response,
+    until: Instant,
+    log: &Log,
+) -> Result<(), Undelivered> {
+    log.info(format_args!("{} {}", response.status(), response.reason()));
+    let to = &context.response_url;
+    deliver(&app.http, to, response.body(), app.pace, until, log).await
 }
 
 /// Delivers `body`, with retries until the time is over.

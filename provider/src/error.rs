@@ -1,10 +1,14 @@
 //! Why a request failed. The user reads these texts in the stack's events.
 
-use std::fmt;
+use std::{any::Any, fmt};
 
 use soci_index::run;
+use tokio::task::JoinError;
 
-use crate::{call::CallError, orphaned_index::NoUsableIndex, properties::InvalidProperty};
+use crate::{
+    call::CallError, failed_invocation::FailedInvocation, orphaned_index::NoUsableIndex,
+    properties::InvalidProperty,
+};
 
 /// Why a request failed.
 #[derive(Debug, thiserror::Error)]
@@ -80,6 +84,41 @@ pub enum Error {
     /// The build ended without an index.
     #[error(transparent)]
     Build(#[from] BuildFailed),
+    /// The builder function could not be invoked.
+    #[error("cannot invoke the builder function {function}")]
+    Invoke {
+        /// Its ARN.
+        function: String,
+        /// Why.
+        source: CallError,
+    },
+    /// The builder function failed without a response.
+    #[error("{0}")]
+    Function(FailedInvocation),
+    /// The builder function could not build the index.
+    #[error("cannot index {image}")]
+    Index {
+        /// The image.
+        image: String,
+        /// Why.
+        source: Box<run::Error>,
+    },
+    /// The builder function is about to time out.
+    #[error(
+        "timed out indexing {image} after {minutes} min: {so_far}; raise timeout (at most 14 minutes) or memorySize, which \
+         raises the CPU share as well, or build the index in CodeBuild (builder: SociBuilder.CODE_BUILD)"
+    )]
+    NotFinished {
+        /// The image.
+        image: String,
+        /// The invocation's time.
+        minutes: u64,
+        /// Layers and bytes read.
+        so_far: String,
+    },
+    /// Another request for the same resource followed.
+    #[error("stopped: a newer request for the same resource was received ({0})")]
+    Superseded(String),
     /// There is no index, and the properties ask for a failure.
     #[error("{0}")]
     NoIndex(&'static str),
@@ -100,6 +139,19 @@ pub enum Error {
 }
 
 impl Error {
+    /// From a task that panicked.
+    #[must_use]
+    pub fn panicked(error: JoinError) -> Self {
+        let Ok(panic) = error.try_into_panic() else {
+            return Self::Panic("the task was cancelled".to_owned());
+        };
+        let text = |panic: &(dyn Any + Send)| {
+            let fixed = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+            fixed.or_else(|| panic.downcast_ref::<String>().cloned())
+        };
+        Self::Panic(text(&*panic).unwrap_or_else(|| "panic without a message".to_owned()))
+    }
+
     /// The link to the build's log, if there is one.
     #[must_use]
     pub fn log_link(&self) -> Option<&str> {

@@ -1,4 +1,4 @@
-//! Events: a CloudFormation request, or our own continuation of one. Parsing only.
+//! Events: a CloudFormation request, our own continuation of one, or Lambda's record of a failed invocation with one. Parsing only.
 //! In: the payload of an invocation. Out: the request and its context. An invalid event
 //! still gets a response if it contains a response URL.
 
@@ -9,7 +9,7 @@ use std::{
 
 use serde_json::{Map, Value, json};
 
-use crate::response_url::ResponseUrl;
+use crate::{failed_invocation::FailedInvocation, response_url::ResponseUrl};
 
 /// The only key of a continuation; CloudFormation events do not have it.
 const CONTINUATION: &str = "SociIndexBuildContinuation";
@@ -80,6 +80,8 @@ pub struct Resumed {
     pub retry_until: SystemTime,
     /// Until when a rejected StartBuild is retried while no build of the project runs.
     pub start_by: SystemTime,
+    /// The invocation of the builder function that failed with this event, if one did.
+    pub failed: Option<FailedInvocation>,
 }
 
 /// A payload that cannot be parsed.
@@ -112,6 +114,9 @@ impl Incoming {
                 "the event is not a JSON object",
             ));
         };
+        if let Some((payload, failed)) = FailedInvocation::parse(&mut fields) {
+            return Self::after_failure(payload, failed);
+        }
         let Some(continuation) = fields.remove(CONTINUATION) else {
             let event = Event::parse(fields)?;
             return Ok(Self {
@@ -144,6 +149,7 @@ impl Incoming {
         // Missing in continuations of earlier versions of this function.
         let start_by = time("startBy").unwrap_or(retry_until);
         let build_id = continuation.get("buildId").and_then(Value::as_str);
+        let failed = continuation.get("failed").cloned();
         Ok(Self {
             event,
             resumed: Some(Resumed {
@@ -152,7 +158,26 @@ impl Incoming {
                 respond_by,
                 retry_until,
                 start_by,
+                failed: failed.and_then(|failed| serde_json::from_value(failed).ok()),
             }),
+        })
+    }
+
+    /// The builder function is only invoked with continuations.
+    fn after_failure(payload: Value, failed: FailedInvocation) -> Result<Self, InvalidEvent> {
+        if payload.get(CONTINUATION).is_none() {
+            return Err(InvalidEvent::without_context(
+                "the failed invocation's payload is not a continuation",
+            ));
+        }
+        let incoming = Self::parse(payload)?;
+        let resumed = incoming.resumed.map(|resumed| Resumed {
+            failed: Some(failed),
+            ..resumed
+        });
+        Ok(Self {
+            resumed,
+            ..incoming
         })
     }
 }
@@ -215,14 +240,18 @@ impl Event {
             let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
             u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
         };
-        json!({ CONTINUATION: {
+        let mut payload = json!({ CONTINUATION: {
             "event": self.raw.0,
             "buildId": resumed.build_id,
             "made": millis(resumed.made),
             "answerBy": millis(resumed.respond_by),
             "patientUntil": millis(resumed.retry_until),
             "startBy": millis(resumed.start_by),
-        } })
+        } });
+        if let Some(failed) = &resumed.failed {
+            payload[CONTINUATION]["failed"] = json!(failed);
+        }
+        payload
     }
 
     /// The new properties.
@@ -330,6 +359,28 @@ mod tests {
         };
         let again = Incoming::parse(incoming.event.continuation(&unknown)).unwrap();
         assert_eq!(again.resumed, Some(unknown));
+    }
+
+    #[test]
+    fn a_record_of_a_failed_invocation_is_the_continuation_with_it() {
+        let continuation: Value = serde_json::from_str(file!("continuation")).unwrap();
+        let record = |payload: &Value| {
+            Incoming::parse(json!({
+                "version": "1.0", "requestPayload": payload, "requestContext": {
+                    "requestId": "e4", "condition": "EventAgeExceeded", "functionArn": "arn:aws:lambda:r:1:function:builder:$LATEST",
+                },
+            }))
+        };
+        let incoming = record(&continuation).unwrap();
+        let resumed = incoming.resumed.unwrap();
+        assert_eq!(resumed.failed.as_ref().unwrap().build_id(), "builder/e4");
+        // It survives a hand-over.
+        let again = Incoming::parse(incoming.event.continuation(&resumed)).unwrap();
+        assert_eq!(again.resumed, Some(resumed));
+        let foreign = record(&json!({"RequestType": "Create"})).unwrap_err();
+        assert!(foreign.why.contains("not a continuation") && foreign.context.is_none());
+        let nested = json!({"requestContext": {}, "requestPayload": continuation});
+        assert!(record(&nested).is_err());
     }
 
     #[test]

@@ -1,7 +1,7 @@
-//! The hand-over: an invocation that is about to time out starts the next one and passes its state.
+//! Asynchronous invocations: of this function, when it is about to time out, and of the builder function. Both get the event and what
+//! is known of it.
 
-use aws_sdk_lambda::{primitives::Blob, types::InvocationType};
-use tokio::time::Instant;
+use aws_sdk_lambda::{operation::RequestId, primitives::Blob, types::InvocationType};
 
 use crate::{
     app::App,
@@ -11,28 +11,29 @@ use crate::{
     pace::RetryWindow,
 };
 
-/// Starts the next invocation, with retries until `until`.
+/// Invokes `function` to continue the event, and returns the invocation's request id.
 ///
 /// # Errors
 /// If Lambda does not accept it.
 pub async fn hand_over(
     app: &App,
+    function: &str,
     event: &Event,
     resumed: &Resumed,
-    until: Instant,
+    retry_window: &RetryWindow,
     log: &Log,
-) -> Result<(), CallError> {
+) -> Result<String, CallError> {
     let payload = event.continuation(resumed).to_string();
-    let retry_window = RetryWindow::new(app.pace, until);
-    with_retries(&retry_window, log, || async {
+    with_retries(retry_window, log, || async {
         let invoked = app
             .lambda
             .invoke()
-            .function_name(&app.function)
+            .function_name(function)
             .invocation_type(InvocationType::Event)
             .payload(Blob::new(payload.as_bytes()))
             .send();
-        invoked.await.named("Lambda Invoke").map(|_| ())
+        let invoked = invoked.await.named("Lambda Invoke")?;
+        Ok(invoked.request_id().unwrap_or_default().to_owned())
     })
     .await
 }

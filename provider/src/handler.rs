@@ -1,21 +1,21 @@
 //! The guard: each invocation ends with exactly one response or one hand-over, even after a panic.
 //! In: a payload and the invocation's deadline. Out: nothing, once the response is delivered or the next invocation has started.
 
-use std::{any::Any, sync::Arc, time::SystemTime};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use serde_json::Value;
 use soci_index::run::chain;
-use tokio::{
-    task::JoinError,
-    time::{Instant, timeout, timeout_at},
-};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::{
     app::App,
     call::with_retries,
-    delivery::{Undelivered, deliver},
+    delivery::{Undelivered, send},
     error::Error,
-    event::{Incoming, RequestContext, Resumed},
+    event::{Event, Incoming, RequestContext, Resumed},
     hand_over::hand_over,
     job::{Job, Shared},
     log::Log,
@@ -23,11 +23,14 @@ use crate::{
     plan::{self, RequestKey},
     properties,
     response::Response,
-    schedule::{RESUMED_RETRY_PERIOD, Schedule, first, instant},
+    schedule::{RESUMED_RETRY_PERIOD, RETRY_PERIOD, Schedule, first, instant},
     start::refused,
     stops::{STOP_TIMEOUT, Stops, said, stop},
     work::{Outcome, work},
 };
+
+/// How long an invocation of the builder function that is in flight may delay the end.
+const INVOKE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Handles an invocation that may run until `deadline`.
 ///
@@ -52,30 +55,36 @@ pub async fn handle(
             };
             let log = Log::of(&context.request_id);
             let error = Error::Event(invalid.why);
-            return send(app, &context, &failure(&context, &error), schedule, &log).await;
+            let response = failure(&context, &error);
+            return send(app, &context, &response, schedule.delivery_end, &log).await;
         }
     };
     let log = Log::of(&incoming.event.context.request_id);
-    let resumed = incoming
-        .resumed
-        .clone()
-        .unwrap_or_else(|| first(app.pace, &incoming.event, now));
-    let job = Arc::new(job(app, incoming, &resumed, log));
+    let resumed = incoming.resumed.clone();
+    let resumed = resumed.unwrap_or_else(|| first(app.pace, &incoming.event, now));
+    let job = Arc::new(job(app, incoming.event, resumed, log));
     let context = &job.event.context;
     let work = {
         let (app, job) = (Arc::clone(app), Arc::clone(&job));
         async move { work(&app, &job).await }
     };
-    let response = match guard(app, &job, &resumed, schedule, work).await {
-        Some(response) => response,
-        None => {
+    let response = match guard(app, &job, schedule, work).await {
+        Next::Respond(response) => response,
+        Next::Nothing(why) => {
+            job.log.info(why);
+            finish_stops(&job, schedule).await;
+            return Ok(());
+        }
+        Next::HandOver => {
             let known = Resumed {
                 build_id: job.build.get(),
                 start_by: job.start_by.get(),
-                ..resumed
+                ..job.resumed.clone()
             };
-            match hand_over(app, &job.event, &known, schedule.hand_over_end, &job.log).await {
-                Ok(()) => {
+            let retry_window = RetryWindow::new(app.pace, schedule.hand_over_end);
+            let own = &app.function;
+            match hand_over(app, own, &job.event, &known, &retry_window, &job.log).await {
+                Ok(_) => {
                     job.log.info("handed over to the next invocation");
                     finish_stops(&job, schedule).await;
                     return Ok(());
@@ -87,7 +96,7 @@ pub async fn handle(
             }
         }
     };
-    let sent = send(app, context, &response, schedule, &job.log).await;
+    let sent = send(app, context, &response, schedule.delivery_end, &job.log).await;
     finish_stops(&job, schedule).await;
     sent
 }
@@ -102,16 +111,20 @@ async fn finish_stops(job: &Job, schedule: Schedule) {
     }
 }
 
-fn job(app: &App, incoming: Incoming, resumed: &Resumed, log: Log) -> Job {
-    let context = &incoming.event.context;
+fn job(app: &App, event: Event, resumed: Resumed, log: Log) -> Job {
+    let context = &event.context;
     let request_key = RequestKey {
         request_id: context.request_id.clone(),
         resource: context.resource(),
         made: resumed.made,
         attempt: 1,
     };
-    let retry_until =
-        instant(resumed.retry_until).max(Instant::now() + app.pace.of(RESUMED_RETRY_PERIOD));
+    // A failed invocation is reported up to half an hour later, and this is the only check that follows.
+    let least = match resumed.failed {
+        Some(_) => RETRY_PERIOD,
+        None => RESUMED_RETRY_PERIOD,
+    };
+    let retry_until = instant(resumed.retry_until).max(Instant::now() + app.pace.of(least));
     Job {
         request_key,
         retry_window: RetryWindow::new(app.pace, retry_until),
@@ -119,39 +132,57 @@ fn job(app: &App, incoming: Incoming, resumed: &Resumed, log: Log) -> Job {
         build: Shared::new(resumed.build_id.clone()),
         start_by: Shared::new(resumed.start_by),
         refused: Shared::new(None),
+        invoking: Shared::new(false),
         stops: Stops::default(),
-        event: incoming.event,
+        event,
+        resumed,
     }
 }
 
-/// Does the work and returns the response; `None` if the invocation's time was too short.
+/// How an invocation ends.
+enum Next {
+    Respond(Response),
+    /// Its time was too short.
+    HandOver,
+    /// Another invocation responds; with a note.
+    Nothing(String),
+}
+
+/// Does the work.
 async fn guard(
     app: &App,
     job: &Job,
-    resumed: &Resumed,
     schedule: Schedule,
     work: impl Future<Output = Result<Outcome, Error>> + Send + 'static,
-) -> Option<Response> {
-    let context = &job.event.context;
+) -> Next {
+    let (context, resumed) = (&job.event.context, &job.resumed);
     let respond_by = instant(resumed.respond_by);
     let mut task = tokio::spawn(work);
-    let error = match timeout_at(schedule.hand_over.min(respond_by), &mut task).await {
-        Ok(Ok(Ok(Outcome::Indexed(done)))) => return Some(Response::done(context, &done)),
-        Ok(Ok(Ok(Outcome::Started(done, note)))) => {
-            return Some(Response::started(context, &done, &note));
+    let mut ended = timeout_at(schedule.hand_over.min(respond_by), &mut task).await;
+    if ended.is_err() && job.invoking.get() {
+        let until = (Instant::now() + INVOKE_TIMEOUT).min(schedule.hand_over_end);
+        ended = timeout_at(until, &mut task).await;
+    }
+    let error = match ended {
+        Ok(Ok(Ok(Outcome::Indexed(done)))) => {
+            return Next::Respond(Response::done(context, &done));
         }
+        Ok(Ok(Ok(Outcome::Started(done, note)))) => {
+            return Next::Respond(Response::started(context, &done, &note));
+        }
+        Ok(Ok(Ok(Outcome::AnsweredElsewhere(note)))) => return Next::Nothing(note),
         Ok(Ok(Ok(Outcome::Deleted(note)))) => {
             job.log.info(&note);
-            return Some(Response::deleted(context, &note));
+            return Next::Respond(Response::deleted(context, &note));
         }
         Ok(Ok(Err(error))) => error,
-        Ok(Err(error)) => Error::Panic(panic_message(error)),
+        Ok(Err(error)) => Error::panicked(error),
         Err(_) => {
             task.abort();
             // The task must have ended before its state is read.
             let _ = task.await;
             if Instant::now() < respond_by {
-                return None;
+                return Next::HandOver;
             }
             let since = SystemTime::now()
                 .duration_since(resumed.made)
@@ -165,11 +196,11 @@ async fn guard(
                     stopped,
                 },
             };
-            return Some(failure(context, &error));
+            return Next::Respond(failure(context, &error));
         }
     };
     stop_own(app, job, matches!(error, Error::Panic(_))).await;
-    Some(failure(context, &error))
+    Next::Respond(failure(context, &error))
 }
 
 /// Stops the request's build, because nothing will watch it any longer. Returns what happened to it, as text to append to a
@@ -217,49 +248,15 @@ fn failure(context: &RequestContext, error: &Error) -> Response {
     Response::failed(context, &chain(error), error.log_link())
 }
 
-async fn send(
-    app: &App,
-    context: &RequestContext,
-    response: &Response,
-    schedule: Schedule,
-    log: &Log,
-) -> Result<(), Undelivered> {
-    log.info(format_args!("{} {}", response.status(), response.reason()));
-    let to = &context.response_url;
-    deliver(
-        &app.http,
-        to,
-        response.body(),
-        app.pace,
-        schedule.delivery_end,
-        log,
-    )
-    .await
-}
-
-/// The panic's message.
-fn panic_message(error: JoinError) -> String {
-    let Ok(panic) = error.try_into_panic() else {
-        return "the task was cancelled".to_owned();
-    };
-    let text = |panic: &(dyn Any + Send)| {
-        let fixed = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-        fixed.or_else(|| panic.downcast_ref::<String>().cloned())
-    };
-    text(&*panic).unwrap_or_else(|| "panic without a message".to_owned())
-}
-
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use aws_config::{BehaviorVersion, SdkConfig};
 
     use super::*;
     use crate::pace::Pace;
 
     /// An app that calls nobody, and a Create without a project whose build could be stopped.
-    fn set() -> (App, Job, Resumed) {
+    fn set() -> (App, Job) {
         let config = SdkConfig::builder().behavior_version(BehaviorVersion::latest());
         let pace = Pace::parse(Some("0.01")).unwrap();
         let app = App::new(
@@ -273,8 +270,8 @@ mod tests {
         event["ResourceProperties"]["ProjectName"].take();
         let incoming = Incoming::parse(event).unwrap();
         let resumed = first(pace, &incoming.event, SystemTime::now());
-        let job = job(&app, incoming, &resumed, Log::of("test"));
-        (app, job, resumed)
+        let job = job(&app, incoming.event, resumed, Log::of("test"));
+        (app, job)
     }
 
     fn long() -> Schedule {
@@ -283,9 +280,11 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_gets_a_response() {
-        let (app, job, resumed) = set();
+        let (app, job) = set();
         let work = async { panic!("index out of bounds") };
-        let response = guard(&app, &job, &resumed, long(), work).await.unwrap();
+        let Next::Respond(response) = guard(&app, &job, long(), work).await else {
+            panic!("no response")
+        };
         assert_eq!(response.status(), "FAILED");
         assert!(
             response
@@ -298,22 +297,20 @@ mod tests {
 
     #[tokio::test]
     async fn the_end_of_the_invocation_causes_a_hand_over() {
-        let (app, job, resumed) = set();
+        let (app, job) = set();
         let schedule = Schedule::of(Duration::ZERO);
-        let response = guard(&app, &job, &resumed, schedule, std::future::pending()).await;
-        assert!(response.is_none());
+        let next = guard(&app, &job, schedule, std::future::pending()).await;
+        assert!(matches!(next, Next::HandOver));
     }
 
     #[tokio::test]
     async fn the_deadline_gets_a_response() {
-        let (app, job, resumed) = set();
-        let resumed = Resumed {
-            respond_by: SystemTime::now(),
-            ..resumed
+        let (app, mut job) = set();
+        job.resumed.respond_by = SystemTime::now();
+        let Next::Respond(response) = guard(&app, &job, long(), std::future::pending()).await
+        else {
+            panic!("no response")
         };
-        let response = guard(&app, &job, &resumed, long(), std::future::pending())
-            .await
-            .unwrap();
         assert!(
             response.reason().contains("waiting for the index"),
             "{}",

@@ -6,14 +6,21 @@ use std::{
 };
 
 use crate::{
-    call::CallError, event::Event, log::Log, pace::RetryWindow, plan::RequestKey, stops::Stops,
+    call::CallError,
+    event::{Event, Resumed},
+    log::Log,
+    pace::RetryWindow,
+    plan::RequestKey,
+    stops::Stops,
 };
 
 /// One request.
 #[derive(Debug)]
 pub struct Job {
-    /// Invalid event.
+    /// The event.
     pub event: Event,
+    /// The state of earlier invocations.
+    pub resumed: Resumed,
     /// Its ids and time.
     pub request_key: RequestKey,
     /// Until when failed calls are retried.
@@ -26,6 +33,8 @@ pub struct Job {
     pub start_by: Shared<SystemTime>,
     /// Why CodeBuild rejected the last StartBuild, if it did.
     pub refused: Shared<Option<CallError>>,
+    /// Whether an invocation of the builder function is in flight. If it were cancelled, its result would be unknown.
+    pub invoking: Shared<bool>,
     /// Builds of older requests that are being stopped.
     pub stops: Stops,
 }

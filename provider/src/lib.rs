@@ -4,6 +4,9 @@
 //! event ─▶ work: start: facts (image, build) ─▶ plan ─▶ build ─▶ verdict ─▶ response ─▶ delivery
 //!                       properties               stops   orphaned_index, removal
 //! handler: the guard around it that always responds, and hands over before the invocation times out
+//!                 dispatch ─▶ builder_function (another function, the same program) ─▶ response ─▶ delivery
+//!                    ▲              │ its failure, as Lambda reports it (failed_invocation)
+//!                    └──────────────┘
 //! ```
 //!
 //! Data flows from left to right; no module depends on one to its right.
@@ -11,10 +14,14 @@
 pub mod app;
 pub mod arguments;
 pub mod build;
+pub mod builder_function;
 pub mod call;
 pub mod delivery;
+pub mod dispatch;
 pub mod error;
 pub mod event;
+pub mod existing;
+pub mod failed_invocation;
 pub mod hand_over;
 pub mod handler;
 pub mod image;

@@ -33,11 +33,20 @@ pub enum Input {
     Digest(Digest),
 }
 
+/// What builds an index.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Builder {
+    /// A CodeBuild project, by name.
+    Project(String),
+    /// The builder function, by ARN.
+    Function(String),
+}
+
 /// The validated properties.
 #[derive(Clone, Debug)]
 pub struct Properties {
-    /// The CodeBuild project.
-    pub project: String,
+    /// What builds the index.
+    pub builder: Builder,
     /// The repository of the image and of its index.
     pub repository: Repository,
     /// The index's version.
@@ -132,7 +141,7 @@ impl Properties {
             }
         }
         let properties = Self {
-            project: fields.required("ProjectName")?.to_owned(),
+            builder: fields.builder()?,
             repository: fields.repository()?,
             version,
             input,
@@ -149,8 +158,11 @@ impl Properties {
         Ok(properties)
     }
 
-    /// Checks that the builder's arguments fit into the environment variables of a build.
+    /// Checks that the builder's arguments fit into the environment variables of a build. A function gets the event itself.
     fn check_length(&self) -> Result<(), InvalidProperty> {
+        if let Builder::Function(_) = self.builder {
+            return Ok(());
+        }
         let chars = arguments::chars(&self.arguments(Some(&"t".repeat(TAG_CHARS_MAX))));
         if chars <= arguments::CHARS_MAX {
             return Ok(());
@@ -282,6 +294,12 @@ impl Properties {
 #[must_use]
 pub fn is_destroyed(raw: &RawProperties) -> bool {
     raw.get("RemovalPolicy").and_then(Value::as_str) == Some(DESTROY)
+}
+
+/// Whether the response waits for the index, without other validation: true unless the value is `false`.
+#[must_use]
+pub fn is_waited_for(raw: &RawProperties) -> bool {
+    raw.get("WaitForIndex").and_then(Value::as_str) != Some("false")
 }
 
 /// The project, without other validation; for Delete.

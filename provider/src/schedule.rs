@@ -67,6 +67,7 @@ pub fn first(pace: Pace, event: &Event, now: SystemTime) -> Resumed {
         respond_by: (made + pace.of(RESPONSE_DEADLINE)).max(now + pace.of(LATE_GRACE)),
         retry_until: now + pace.of(RETRY_PERIOD),
         start_by: now + pace.of(START_RETRY_PERIOD),
+        failed: None,
     }
 }
 

@@ -5,7 +5,6 @@
 use std::time::{Duration, SystemTime};
 
 use soci_format::digest::Digest;
-use soci_index::run;
 use tokio::time::{Instant, sleep};
 
 use crate::{
@@ -15,14 +14,13 @@ use crate::{
     call::{CallError, RetryClass, with_retries},
     error::Error,
     event::RawProperties,
-    image::Images,
+    existing::Existing,
     job::Job,
-    orphaned_index::{NoUsableIndex, find_orphaned_index, is_gone},
     pace::{Pauses, RetryWindow},
     plan::{self, KnownBuild, RequestKey, Step},
     properties::Properties,
     schedule::{RETRY_PERIOD, START_RETRY_PERIOD},
-    verdict::{self, IndexResult},
+    verdict::IndexResult,
 };
 
 /// Pauses between two StartBuild calls. Builds take about a minute, and free capacity is taken quickly.
@@ -56,6 +54,7 @@ pub async fn find_or_start(
     app: &App,
     job: &Job,
     properties: &Properties,
+    builds: &Builds,
     old: Option<&RawProperties>,
     attempt: u8,
 ) -> Result<Found, Error> {
@@ -63,7 +62,6 @@ pub async fn find_or_start(
         attempt,
         ..job.request_key.clone()
     };
-    let builds = app.builds(&properties.project);
     let mut retry_window = job.retry_window;
     let mut pauses = Pauses::new(app.pace, ASK_FIRST, ASK_LONGEST);
     let mut is_logged = false;
@@ -72,7 +70,7 @@ pub async fn find_or_start(
             app,
             job,
             properties,
-            builds: &builds,
+            builds,
             request_key: &request_key,
             retry_window,
             old,
@@ -131,11 +129,9 @@ struct Request<'a> {
 impl Request<'_> {
     async fn round(&self) -> Result<Round, Error> {
         let (app, job, properties, builds) = (self.app, self.job, self.properties, self.builds);
-        let image = properties.image();
-        let request = properties.request();
-        let images = app.images(&properties.repository, self.retry_window, &job.log);
+        let existing = Existing::new(app, job, properties, self.old, self.retry_window);
         let (there, known) = tokio::join!(
-            run::already_there(&request, &images),
+            existing.look(),
             with_retries(&self.retry_window, &job.log, || builds.latest()),
         );
         let known = known.map_err(|source| Error::Builds {
@@ -146,30 +142,19 @@ impl Request<'_> {
         job.stops.begin(app.pace, builds, planned.stop, &job.log);
         if let Step::Watch(build) = planned.step {
             job.log.info(format_args!(
-                "{image}: build {build} was already started for this request"
+                "{}: build {build} was already started for this request",
+                properties.image()
             ));
-            return Ok(self.build(build, &images));
+            return Ok(Round::Found(Found::Build(build, existing.image())));
         }
-        let there = match there {
-            Ok(there) => there,
-            Err(error) => return self.without_image(&images, error).await,
-        };
-        if let Some(report) = there {
-            job.log.info(format_args!(
-                "{image}: no build needed: {:?}",
-                report.outcome
-            ));
-            let done = verdict::from_report(properties, report, None)?;
-            return Ok(Round::Found(Found::Index(Box::new(done))));
+        match existing.settle(there).await? {
+            Some(done) => Ok(Round::Found(Found::Index(done))),
+            None => self.start(&existing, &known).await,
         }
-        if let Some(source) = images.denied() {
-            return Err(Error::Rights { image, source });
-        }
-        self.start(&images, &known).await
     }
 
     /// Starts the build.
-    async fn start(&self, images: &Images, known: &[KnownBuild]) -> Result<Round, Error> {
+    async fn start(&self, existing: &Existing<'_>, known: &[KnownBuild]) -> Result<Round, Error> {
         let (job, properties, builds) = (self.job, self.properties, self.builds);
         let reuse_from = self.old.and_then(|old| properties.reuse_from(old));
         let arguments = arguments::encode(&properties.arguments(reuse_from.as_deref()));
@@ -191,62 +176,13 @@ impl Request<'_> {
             Ok(Ok(build)) => {
                 let image = properties.image();
                 job.log.info(format_args!("{image}: started build {build}"));
-                Ok(self.build(build, images))
+                Ok(Round::Found(Found::Build(build, existing.image())))
             }
             Ok(Err(why)) => Ok(Round::Refused {
                 why,
                 is_ours: known.iter().any(|build| build.is_running),
             }),
             Err(why) => Err(refused(&builds.project, why)),
-        }
-    }
-
-    fn build(&self, build: String, images: &Images) -> Round {
-        let tag = self.properties.input_tag();
-        Round::Found(Found::Build(
-            build,
-            tag.and_then(|tag| images.digest_of(tag)),
-        ))
-    }
-
-    /// The image that the output tag was created for, if it is another one: an Update to a missing image is
-    /// not a rollback.
-    fn index_of_another(&self, tag: &str) -> Option<String> {
-        let old = Properties::parse(self.old?).ok()?;
-        let is_here = old.repository == self.properties.repository;
-        let is_other = old.output_tag.as_deref() == Some(tag) && old.input != self.properties.input;
-        (is_here && is_other).then(|| old.image())
-    }
-
-    /// The image cannot be read. If it was deleted, its index may still exist, which is enough for a rollback.
-    async fn without_image(&self, images: &Images, error: run::Error) -> Result<Round, Error> {
-        let image = self.properties.image();
-        let source = Box::new(error);
-        let tag = self.properties.output_tag.as_deref();
-        let Some(tag) = tag.filter(|_| is_gone(&source)) else {
-            return Err(Error::Image { image, source });
-        };
-        let found = match self.index_of_another(tag) {
-            Some(image) => {
-                let tag = tag.to_owned();
-                Err(NoUsableIndex::Another { tag, image })
-            }
-            None => find_orphaned_index(images, tag).await,
-        };
-        match found {
-            Ok(index) => {
-                self.job.log.info(format_args!(
-                    "{image} not found ({}); using the complete index under tag {tag}",
-                    run::chain(&*source)
-                ));
-                let done = verdict::from_orphaned_index(self.properties, tag, &index);
-                Ok(Round::Found(Found::Index(Box::new(done))))
-            }
-            Err(why) => Err(Error::Gone {
-                image,
-                why: Box::new(why),
-                source,
-            }),
         }
     }
 }

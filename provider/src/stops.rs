@@ -17,6 +17,7 @@ use crate::{
     call::{CallError, with_retries},
     log::Log,
     pace::{Pace, RetryWindow},
+    plan::{RequestKey, outdated},
 };
 
 /// How long StopBuild is retried. Otherwise the build ends by itself later.
@@ -41,15 +42,30 @@ impl Stops {
         for build in outdated {
             if pending.builds.insert(build.clone()) {
                 let (builds, log) = (builds.clone(), log.clone());
-                pending.tasks.spawn(async move {
-                    let what = match stop(pace, &builds, &build, &log).await {
-                        Ok(state) => said(&state),
-                        Err(error) => format!("could not be stopped: {error}"),
-                    };
-                    log.info(format_args!("build {build} of an older request {what}"));
-                });
+                let stopping = async move { stop_outdated(pace, &builds, &build, &log).await };
+                pending.tasks.spawn(stopping);
             }
         }
+    }
+
+    /// Starts stopping older builds in a project that the resource no longer uses. Best effort: permissions may have been removed.
+    pub fn begin_in_former(&self, pace: Pace, builds: Builds, request_key: RequestKey, log: Log) {
+        self.pending().tasks.spawn(async move {
+            let outdated = match builds.latest().await {
+                Ok(known) => outdated(&request_key, &known),
+                Err(error) if error.is_not_found() => Vec::new(),
+                Err(error) => {
+                    let project = &builds.project;
+                    log.info(format_args!(
+                        "cannot list builds to stop in the former project {project}: {error}"
+                    ));
+                    Vec::new()
+                }
+            };
+            for build in outdated {
+                stop_outdated(pace, &builds, &build, &log).await;
+            }
+        });
     }
 
     /// Waits until all of them are complete.
@@ -61,6 +77,14 @@ impl Stops {
     fn pending(&self) -> MutexGuard<'_, Pending> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+async fn stop_outdated(pace: Pace, builds: &Builds, build: &str, log: &Log) {
+    let what = match stop(pace, builds, build, log).await {
+        Ok(state) => said(&state),
+        Err(error) => format!("could not be stopped: {error}"),
+    };
+    log.info(format_args!("build {build} of an older request {what}"));
 }
 
 /// Stops a build and waits until it has ended. Returns its last known state, which may still be running.

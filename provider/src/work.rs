@@ -13,13 +13,14 @@ use crate::{
     app::App,
     build::{Builds, Ending, State},
     call::{CallError, RetryClass, with_retries},
+    dispatch::{self, Dispatched},
     error::Error,
     event::{Kind, RawProperties},
     job::Job,
     pace::{Pauses, RetryWindow},
     physical_id::PhysicalId,
     plan,
-    properties::{self, Input, Properties},
+    properties::{self, Builder, Input, Properties},
     removal,
     schedule::{RETRY_PERIOD, instant},
     start::{Found, find_or_start},
@@ -46,6 +47,8 @@ pub enum Outcome {
     Indexed(Box<IndexResult>),
     /// A background build was started; with a note.
     Started(Box<IndexResult>, String),
+    /// Another invocation responds, or has responded; with a note.
+    AnsweredElsewhere(String),
     /// The resource was deleted; with a note.
     Deleted(String),
 }
@@ -69,21 +72,73 @@ async fn index(
     old: Option<&RawProperties>,
 ) -> Result<Outcome, Error> {
     let properties = Properties::parse(new)?;
-    let builds = app.builds(&properties.project);
+    let former = old.and_then(properties::project);
+    match &properties.builder {
+        Builder::Project(project) => {
+            stop_in_former(app, job, former.filter(|former| former != project));
+            index_in_project(app, job, &properties, &app.builds(project), old).await
+        }
+        Builder::Function(function) => {
+            stop_in_former(app, job, former);
+            index_in_function(app, job, &properties, function, old).await
+        }
+    }
+}
+
+/// Stops builds of older requests in a project that the resource no longer uses.
+fn stop_in_former(app: &App, job: &Job, project: Option<&str>) {
+    if let Some(project) = project {
+        let (builds, request_key) = (app.builds(project), job.request_key.clone());
+        job.stops
+            .begin_in_former(app.pace, builds, request_key, job.log.clone());
+    }
+}
+
+/// Leaves the index to the builder function, or responds in its place if it has failed.
+async fn index_in_function(
+    app: &App,
+    job: &Job,
+    properties: &Properties,
+    function: &str,
+    old: Option<&RawProperties>,
+) -> Result<Outcome, Error> {
+    if let Some(failed) = &job.resumed.failed {
+        if !properties.waits {
+            return Ok(Outcome::AnsweredElsewhere(failed.to_string()));
+        }
+        let done = dispatch::after_failure(app, job, properties, failed, old).await?;
+        return Ok(Outcome::Indexed(done));
+    }
+    match dispatch::dispatch(app, job, properties, function, old).await? {
+        Dispatched::Index(done) => Ok(Outcome::Indexed(done)),
+        Dispatched::Invoked(build, _) if properties.waits => Ok(Outcome::AnsweredElsewhere(
+            format!("the builder function responds (invocation {build})"),
+        )),
+        Dispatched::Invoked(build, image) => start_only(app, job, properties, build, image).await,
+    }
+}
+
+async fn index_in_project(
+    app: &App,
+    job: &Job,
+    properties: &Properties,
+    builds: &Builds,
+    old: Option<&RawProperties>,
+) -> Result<Outcome, Error> {
     let mut attempt = 1;
     loop {
         let (build, image) = match job.build.get() {
             Some(known) => (known, None),
-            None => match find_or_start(app, job, &properties, old, attempt).await? {
+            None => match find_or_start(app, job, properties, builds, old, attempt).await? {
                 Found::Index(done) => return Ok(Outcome::Indexed(done)),
                 Found::Build(build, image) => (build, image),
             },
         };
         job.build.set(Some(build.clone()));
         if !properties.waits {
-            return start_only(app, job, &properties, build, image).await;
+            return start_only(app, job, properties, build, image).await;
         }
-        let ending = watch(app, job, &builds, &build).await?;
+        let ending = watch(app, job, builds, &build).await?;
         job.build.set(None);
         if should_retry_build(app, job, &ending) {
             job.log.info(format_args!(
@@ -93,7 +148,7 @@ async fn index(
             attempt = 2;
             continue;
         }
-        let done = verdict::from_build(&properties, &build, &ending)?;
+        let done = verdict::from_build(properties, &build, &ending)?;
         return Ok(Outcome::Indexed(Box::new(done)));
     }
 }

@@ -5,6 +5,7 @@ use serde_json::Value;
 use soci_format::oci::{Platform, is_tag};
 use soci_index::run::Otherwise;
 
+use super::Builder;
 use crate::{event::RawProperties, repository::Repository};
 
 /// An invalid property.
@@ -56,6 +57,40 @@ impl<'a> Fields<'a> {
                 "expected <account>.dkr.ecr.<region>.amazonaws.com/<name>",
             )
         })
+    }
+
+    /// What builds: exactly one of two properties.
+    pub(super) fn builder(&self) -> Result<Builder, InvalidProperty> {
+        const FUNCTION: &str = "BuilderFunction";
+        let text = |property| {
+            self.text(property)
+                .map(|text| text.filter(|text| !text.is_empty()))
+        };
+        match (text("ProjectName")?, text(FUNCTION)?) {
+            (Some(project), None) => Ok(Builder::Project(project.to_owned())),
+            (None, Some(arn)) => {
+                let parts: Vec<&str> = arn.split(':').collect();
+                match parts.as_slice() {
+                    ["arn", _, "lambda", _, _, "function", name, ..] if !name.is_empty() => {
+                        Ok(Builder::Function(arn.to_owned()))
+                    }
+                    _ => Err(refused(
+                        FUNCTION,
+                        arn,
+                        "expected the ARN of a Lambda function",
+                    )),
+                }
+            }
+            (None, None) => Err(InvalidProperty {
+                property: "ProjectName",
+                problem: "is missing; set either ProjectName or BuilderFunction".to_owned(),
+            }),
+            (Some(_), Some(arn)) => Err(refused(
+                FUNCTION,
+                arn,
+                "cannot be combined with ProjectName",
+            )),
+        }
     }
 
     pub(super) fn platforms(&self) -> Result<Vec<Platform>, InvalidProperty> {

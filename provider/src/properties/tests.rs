@@ -207,3 +207,35 @@ fn an_update_uses_what_the_old_tag_has() {
     assert_eq!(new.reuse_from(&v1).as_deref(), Some("v1"));
     assert_eq!(Properties::parse(&v1).unwrap().reuse_from(&v1), None);
 }
+
+#[test]
+fn one_of_the_two_builds() {
+    let arn = "arn:aws:lambda:us-east-1:123456789012:function:builder";
+    let with_function = |project: Option<&str>, function: Value| {
+        let mut raw = with("BuilderFunction", function);
+        raw.remove("ProjectName");
+        raw.extend(project.map(|name| ("ProjectName".to_owned(), json!(name))));
+        Properties::parse(&raw).map(|properties| properties.builder)
+    };
+    assert_eq!(
+        with_function(None, json!(arn)),
+        Ok(Builder::Function(arn.to_owned()))
+    );
+    for (project, function, why) in [
+        (
+            Some("builder"),
+            json!(arn),
+            "cannot be combined with ProjectName",
+        ),
+        (None, json!(""), "set either ProjectName or BuilderFunction"),
+        (
+            None,
+            json!("builder"),
+            "expected the ARN of a Lambda function",
+        ),
+        (None, json!(7), "expected a string"),
+    ] {
+        let refused = with_function(project, function).unwrap_err().to_string();
+        assert!(refused.contains(why), "{refused}");
+    }
+}

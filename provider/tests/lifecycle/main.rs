@@ -6,6 +6,7 @@ mod builds;
 mod deleted_image;
 mod deletes;
 mod delivery;
+mod function;
 mod older;
 mod quota;
 mod refusals;

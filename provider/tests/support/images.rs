@@ -10,6 +10,7 @@ use soci_format::{
     oci::{Descriptor, Manifest, StoredManifest, media_type},
     ztoc::DEFAULT_BUILD_TOOL,
 };
+use soci_testing::image::Layer;
 
 use super::State;
 
@@ -47,6 +48,29 @@ pub fn single() -> Image {
         text.into_bytes(),
         vec![CONFIG.to_vec()],
     )
+}
+
+/// An image of real layers, one for each number.
+pub fn real(layers: &[u8]) -> Image {
+    let layers: Vec<Layer> = layers.iter().map(|number| real_layer(*number)).collect();
+    let descriptors = layers
+        .iter()
+        .map(|layer| Descriptor::of(layer.media_type, &layer.bytes));
+    let text = json!({
+        "schemaVersion": 2, "mediaType": media_type::OCI_MANIFEST,
+        "config": Descriptor::of(media_type::OCI_CONFIG, CONFIG), "layers": descriptors.collect::<Vec<_>>(),
+    });
+    let blobs = layers.iter().map(|layer| layer.bytes.to_vec());
+    Image::new(
+        media_type::OCI_MANIFEST,
+        text.to_string().into_bytes(),
+        blobs.chain([CONFIG.to_vec()]).collect(),
+    )
+}
+
+/// One of its layers.
+pub fn real_layer(number: u8) -> Layer {
+    Layer::noise(number.into(), 3_000)
 }
 
 /// The image index that the builder makes of `single()`.
@@ -98,7 +122,7 @@ pub fn indexed() -> Image {
 }
 
 impl Image {
-    fn new(media_type: &str, bytes: Vec<u8>, blobs: Vec<Vec<u8>>) -> Self {
+    pub(super) fn new(media_type: &str, bytes: Vec<u8>, blobs: Vec<Vec<u8>>) -> Self {
         Self {
             descriptor: Descriptor::of(media_type, &bytes),
             text: String::from_utf8(bytes).unwrap(),

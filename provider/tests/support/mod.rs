@@ -7,7 +7,9 @@
     reason = "test programs have no outside; `pub` marks what they are meant to use"
 )]
 
+pub mod functions;
 pub mod images;
+mod registry;
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -17,13 +19,17 @@ use std::{
 };
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
-use aws_sdk_ecr::config::{Credentials, SharedCredentialsProvider};
+use aws_sdk_ecr::{
+    config::{Credentials, SharedCredentialsProvider},
+    primitives::{DateTime, DateTimeFormat},
+};
 use bytes::Bytes;
-use hyper::Request;
+use hyper::{Request, Response, StatusCode};
 use serde_json::{Value, json};
 use soci_provider::{app::App, delivery::Undelivered, handler::handle, pace::Pace};
 use soci_testing::http::{Reply, Server};
 
+use functions::Waiting;
 use images::Image;
 
 /// The part of the answer's address that nobody may see.
@@ -76,6 +82,16 @@ pub struct State {
     pub answers: Vec<Value>,
     /// What the function invoked itself with.
     pub invoked: Vec<Value>,
+    /// What it invoked the builder function with.
+    pub builder_invoked: Vec<Waiting>,
+    /// What CloudFormation says of the resource: its status, and when it was set.
+    pub resource: Option<(&'static str, SystemTime)>,
+    /// Operations and blobs that are never answered.
+    pub held: BTreeSet<String>,
+    /// What was uploaded before its digest.
+    pub uploaded: Vec<u8>,
+    /// Bytes of blobs that the registry sent.
+    pub bytes_served: usize,
 }
 
 impl Cloud {
@@ -84,7 +100,12 @@ impl Cloud {
         let state = Arc::clone(&shared);
         let server = Server::start(move |request| {
             let reply = serve(&state, request);
-            async { reply }
+            async {
+                match reply {
+                    Some(reply) => reply,
+                    None => std::future::pending().await,
+                }
+            }
         });
         let server = server.await.unwrap();
         let cloud = Self { server, shared };
@@ -115,6 +136,11 @@ impl Cloud {
 
     /// The function at a pace.
     pub fn app_at(&self, pace: &str) -> Arc<App> {
+        self.app_named("provider", pace)
+    }
+
+    /// A function of this name at a pace.
+    pub fn app_named(&self, name: &str, pace: &str) -> Arc<App> {
         let pace = Pace::parse(Some(pace)).unwrap();
         let config = SdkConfig::builder()
             .behavior_version(BehaviorVersion::latest())
@@ -129,7 +155,7 @@ impl Cloud {
         // Without the certificates of the machine, which take longer to read than a test to run.
         let http = reqwest::Client::builder().tls_certs_only([]);
         let http = http.no_proxy().build().unwrap();
-        Arc::new(App::new(config, http, "provider".to_owned(), pace))
+        Arc::new(App::new(config, http, name.to_owned(), pace))
     }
 
     /// An event, made now, that is to be answered here.
@@ -176,21 +202,31 @@ fn aws_http() -> aws_sdk_ecr::config::SharedHttpClient {
     aws_smithy_http_client::Builder::new().build_http()
 }
 
-fn serve(state: &Mutex<State>, request: Request<Bytes>) -> Reply {
-    let target = request
-        .headers()
-        .get("x-amz-target")
-        .map(|target| target.to_str().unwrap().to_owned());
-    let path = request.uri().path().to_owned();
+/// None where it is never answered.
+fn serve(state: &Mutex<State>, request: Request<Bytes>) -> Option<Reply> {
+    let header = |name: &str| {
+        let value = request.headers().get(name);
+        value.map(|value| value.to_str().unwrap().to_owned())
+    };
+    let (target, media_type) = (header("x-amz-target"), header("content-type"));
+    let (method, uri) = (request.method().clone(), request.uri().clone());
+    let (path, query) = (uri.path(), uri.query().unwrap_or_default());
     let body = request.into_body();
     let operation = match &target {
         Some(target) => target.rsplit('.').next().unwrap().to_owned(),
         None if path == "/answer" => "answer".to_owned(),
         None if path.starts_with("/blob/") => "blob".to_owned(),
+        None if path.starts_with("/v2/") => registry::operation(&method, path).to_owned(),
+        None if path == "/" => "DescribeStackResource".to_owned(),
+        None if path.contains("index-builder") => "InvokeBuilder".to_owned(),
         None => "Invoke".to_owned(),
     };
     let mut state = state.lock().unwrap();
     state.calls.push(operation.clone());
+    let name = path.rsplit('/').next().unwrap();
+    if state.held.contains(&operation) || (operation == "GetBlob" && state.held.contains(name)) {
+        return None;
+    }
     if let Some(mut on_call) = state.on_call.take() {
         on_call(&mut state, &operation);
         state.on_call = Some(on_call);
@@ -199,23 +235,65 @@ fn serve(state: &Mutex<State>, request: Request<Bytes>) -> Reply {
         .refusals
         .get_mut(&operation)
         .and_then(VecDeque::pop_front);
-    let (status, answer) = match refusal {
-        Some((status, code)) => (
-            status,
-            json!({"__type": code, "message": "so it is"})
-                .to_string()
-                .into(),
-        ),
-        None if operation == "blob" => (
+    if let Some((status, code)) = refusal {
+        let words = match operation.as_str() {
+            "DescribeStackResource" => {
+                format!(
+                    "<ErrorResponse><Error><Code>{code}</Code><Message>no</Message></Error></ErrorResponse>"
+                )
+            }
+            _ if path.starts_with("/v2/") => {
+                json!({"errors": [{"code": code, "message": "so it is"}]}).to_string()
+            }
+            _ => json!({"__type": code, "message": "so it is"}).to_string(),
+        };
+        return Some(Reply::new(status.try_into().unwrap(), words));
+    }
+    let (status, answer) = match operation.as_str() {
+        "blob" => (
             200,
             Bytes::from(state.blobs[&path["/blob/".len()..]].clone()),
         ),
-        None => state.answer(&operation, &body),
+        "DescribeStackResource" => (200, state.stack_resource(&body)),
+        "InvokeBuilder" => return Some(state.invoke_builder(&body)),
+        _ if path.starts_with("/v2/") => {
+            let media_type = media_type.unwrap_or_default();
+            let response = state.registry(&operation, (path, query), &media_type, &body);
+            return Some(Reply::Response(response));
+        }
+        _ => state.answer(&operation, &body),
     };
-    Reply::new(status.try_into().unwrap(), answer)
+    Some(Reply::new(status.try_into().unwrap(), answer))
 }
 
 impl State {
+    fn invoke_builder(&mut self, body: &[u8]) -> Reply {
+        let request_id = format!("invocation-{}", self.calls.len());
+        let mut response = Response::new(Bytes::new());
+        *response.status_mut() = StatusCode::ACCEPTED;
+        let id = request_id.parse().unwrap();
+        response.headers_mut().insert("x-amzn-requestid", id);
+        self.builder_invoked.push(Waiting {
+            request_id,
+            payload: serde_json::from_slice(body).unwrap(),
+        });
+        Reply::Response(response)
+    }
+
+    fn stack_resource(&self, body: &[u8]) -> Bytes {
+        let asked = std::str::from_utf8(body).unwrap();
+        assert!(asked.contains("LogicalResourceId=Index"), "{asked}");
+        let resource = self.resource;
+        let (status, updated) = resource.unwrap_or(("CREATE_IN_PROGRESS", SystemTime::now()));
+        let updated = DateTime::from(updated);
+        let updated = updated.fmt(DateTimeFormat::DateTime).unwrap();
+        format!(
+            "<DescribeStackResourceResponse><DescribeStackResourceResult><StackResourceDetail><ResourceStatus>{status}</ResourceStatus>\
+             <LastUpdatedTimestamp>{updated}</LastUpdatedTimestamp></StackResourceDetail></DescribeStackResourceResult></DescribeStackResourceResponse>"
+        )
+        .into()
+    }
+
     fn answer(&mut self, operation: &str, body: &[u8]) -> (u16, Bytes) {
         let asked: Value = serde_json::from_slice(body).unwrap_or_default();
         let answer = match operation {
