@@ -1,9 +1,11 @@
-//! Lambda, as far as one asynchronous function needs it. In: events, and the program that is the function. Out: the program's
-//! processes, fed through the runtime API, ended at the timeout, and fed again where they failed; a record of everything.
-//! Knows nothing of what the function does.
+//! Lambda, as far as asynchronous functions need it. In: events, and the programs that are the functions. Out: the programs'
+//! processes, fed through the runtime API, ended at the timeout or where their memory is used up, and fed again where they failed; what
+//! failed for good goes to the function's destination; a record of everything. Knows nothing of what the functions do.
 
+mod destination;
 mod environment;
 mod invoke;
+mod service;
 
 use std::{
     collections::BTreeMap,
@@ -17,15 +19,15 @@ use std::{
 use bytes::Bytes;
 use soci_testing::http::Server;
 use tokio::{
-    sync::watch,
     task::JoinSet,
-    time::{Instant, sleep, timeout},
+    time::{Instant, sleep},
 };
 
-use self::environment::Environment;
+use self::{destination::Failure, environment::Environment, service::Service};
 pub use self::{
     environment::Outcome,
     invoke::{Allowed, InvokeRefusal},
+    service::Busy,
 };
 use crate::account::{ACCOUNT_ID, Later, REGION};
 
@@ -38,20 +40,26 @@ pub struct Function {
     pub program: PathBuf,
     /// Environment variables beside those that Lambda sets itself.
     pub environment: BTreeMap<String, String>,
+    /// Its memory in MiB; a process that takes more is killed.
+    pub memory_mib: u64,
     /// How long an invocation may take.
     pub timeout: Duration,
     /// How often an event is delivered again whose invocation failed.
     pub retries: u32,
     /// How long Lambda waits before that.
     pub retry_pause: Duration,
+    /// How long an event waits at most while the function is throttled.
+    pub event_age_max: Duration,
+    /// ARN of the function that gets the records of events that failed for good.
+    pub on_failure: Option<String>,
     /// Says of a call to the Invoke API whether its caller may make it.
     pub allowed: Allowed,
-    /// Says whether the function's role may do what Lambda does in its name: write its log.
+    /// Says whether the function's role may do what Lambda does in its name: write its log, invoke its destination.
     pub role_may: RoleMay,
 }
 
-/// Whether a role may do that action.
-pub type RoleMay = Arc<dyn Fn(&'static str) -> Later<'static, bool> + Send + Sync>;
+/// Whether a role may do that action, to that resource or to its function's log.
+pub type RoleMay = Arc<dyn Fn(&'static str, Option<String>) -> Later<'static, bool> + Send + Sync>;
 
 impl Function {
     /// Its ARN.
@@ -90,7 +98,7 @@ pub(crate) struct Shared {
     function: Mutex<Function>,
     state: Mutex<State>,
     tasks: Mutex<JoinSet<()>>,
-    changed: watch::Sender<()>,
+    service: Arc<Service>,
 }
 
 #[derive(Default)]
@@ -98,9 +106,8 @@ struct State {
     idle: Vec<Arc<Environment>>,
     all: Vec<Arc<Environment>>,
     runs: Vec<Run>,
-    /// Events that are not done with, those that wait for their next delivery included.
-    pending: usize,
     refusals: Vec<InvokeRefusal>,
+    is_throttled: bool,
 }
 
 impl Lambda {
@@ -109,12 +116,26 @@ impl Lambda {
     /// # Errors
     /// If no port is available.
     pub async fn start(function: Function) -> io::Result<Self> {
+        Self::start_in(Arc::default(), function).await
+    }
+
+    /// Starts another function of the same account: each can invoke the other.
+    ///
+    /// # Errors
+    /// If no port is available.
+    pub async fn start_beside(&self, function: Function) -> io::Result<Self> {
+        Self::start_in(Arc::clone(&self.shared.service), function).await
+    }
+
+    async fn start_in(service: Arc<Service>, function: Function) -> io::Result<Self> {
+        let name = function.name.clone();
         let shared = Arc::new(Shared {
             function: Mutex::new(function),
             state: Mutex::default(),
             tasks: Mutex::default(),
-            changed: watch::Sender::new(()),
+            service,
         });
+        shared.service.add(name, &shared);
         let api = invoke::serve(Arc::downgrade(&shared)).await?;
         Ok(Self { shared, api })
     }
@@ -153,23 +174,28 @@ impl Lambda {
         }
     }
 
-    /// Comes back when no event waits or is worked on.
+    /// Has events wait from now on, as where all concurrent executions are in use; or ends that.
+    pub fn throttle(&self, is_throttled: bool) {
+        self.shared.state().is_throttled = is_throttled;
+    }
+
+    /// Sets the memory of processes that are not started yet.
+    pub fn set_memory(&self, mib: u64) {
+        lock(&self.shared.function).memory_mib = mib;
+    }
+
+    /// Sets how long events wait while the function is throttled.
+    pub fn set_event_age_max(&self, age: Duration) {
+        lock(&self.shared.function).event_age_max = age;
+    }
+
+    /// Comes back when no event waits or is worked on, of this function and of those beside it.
     ///
     /// # Errors
     /// Where that is not so within the limit; the text says what still goes on.
     pub async fn quiet(&self, limit: Duration) -> Result<(), Busy> {
-        let mut changed = self.shared.changed.subscribe();
-        let quiet = async {
-            while self.shared.state().pending > 0 {
-                // The sender lives in `self`.
-                let _sent = changed.changed().await;
-            }
-        };
-        timeout(limit, quiet).await.map_err(|_| Busy {
-            limit,
-            pending: self.shared.state().pending,
-            printed: self.printed(),
-        })
+        let quiet = self.shared.service.quiet(limit).await;
+        quiet.map_err(|busy| busy.printed(self.printed()))
     }
 
     /// All invocations so far.
@@ -237,14 +263,11 @@ impl Shared {
 
     fn deliver(shared: &Arc<Self>, payload: Bytes) -> String {
         let request_id = uuid();
-        shared.state().pending += 1;
+        let pending = shared.service.pending();
         let (weak, id) = (Arc::downgrade(shared), request_id.clone());
         lock(&shared.tasks).spawn(async move {
             deliver_until_done(&weak, id, payload).await;
-            if let Some(shared) = weak.upgrade() {
-                shared.state().pending -= 1;
-                shared.changed.send_replace(());
-            }
+            drop(pending);
         });
         request_id
     }
@@ -303,28 +326,31 @@ impl Shared {
 }
 
 async fn deliver_until_done(shared: &Weak<Shared>, request_id: String, payload: Bytes) {
-    for attempt in 0.. {
+    let since = Instant::now();
+    let mut attempt = 0;
+    loop {
         let Some(shared) = shared.upgrade() else {
             return;
         };
         let function = shared.function();
-        if let Outcome::Returned(_) = shared.run(&request_id, &payload, attempt).await {
-            return;
-        }
-        if attempt == function.retries {
+        let is_throttled = shared.state().is_throttled;
+        let failure = if is_throttled {
+            (since.elapsed() >= function.event_age_max).then_some(Failure::TooOld)
+        } else {
+            let outcome = shared.run(&request_id, &payload, attempt).await;
+            attempt += 1;
+            match outcome {
+                Outcome::Returned(_) => return,
+                outcome => (attempt > function.retries).then_some(Failure::Ended(outcome)),
+            }
+        };
+        if let Some(failure) = failure {
+            let record = destination::record(&function, &request_id, &payload, attempt, &failure);
+            destination::send(&shared.service, &function, record).await;
             return;
         }
         sleep(function.retry_pause).await;
     }
-}
-
-/// Something is still going on.
-#[derive(Debug, thiserror::Error)]
-#[error("{pending} events still pending after {limit:?}; printed so far: {printed}")]
-pub struct Busy {
-    limit: Duration,
-    pending: usize,
-    printed: String,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

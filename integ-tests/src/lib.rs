@@ -13,6 +13,7 @@ pub mod answers;
 pub mod authorization;
 pub mod calls;
 pub mod cloud;
+pub mod cloudformation;
 pub mod codebuild;
 pub mod control_plane;
 pub mod digest;

@@ -1,7 +1,13 @@
 //! The provider on a stage of its own: CloudFormation's requests to it, Lambda under it, the cloud behind it. In: the
 //! construct's templates. Out: events that fit them, deliveries, answers, and every call on the way. Asserts nothing.
 
-use std::{collections::BTreeMap, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    io,
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use bytes::Bytes;
 use hyper::Request;
@@ -12,14 +18,18 @@ use crate::{
     answers::{Answer, Answers, Missing, Place},
     calls::Calls,
     cloud::{self, Cloud},
+    cloudformation::CloudFormation,
     iam::{Caller, Iam},
     lambda_runtime_api::{Allowed, Function, Lambda, RoleMay, uuid},
     programs,
-    template::{Resource, TemplateAccount, Unresolved},
+    template::{BuilderFunction, Resource, TemplateAccount, Unresolved},
 };
 
 /// The repository that the templates of the tests name.
 pub const REPOSITORY: &str = "app";
+
+/// As the construct makes it.
+const PROVIDER_MEMORY_MIB: u64 = 128;
 
 /// What can go wrong before the curtain rises.
 #[derive(Debug, thiserror::Error)]
@@ -71,6 +81,10 @@ pub struct Provider {
     pub resource: Resource,
     /// Its processes. Declared first, so that they end before what they call.
     pub lambda: Lambda,
+    /// The builder function's, where the resource names one.
+    pub builder: Option<Lambda>,
+    /// What that one asks of the resource.
+    pub cloudformation: CloudFormation,
     /// Where it answers.
     pub answers: Answers,
     /// What it calls.
@@ -98,28 +112,76 @@ impl Scene {
         let resource = self.account.resource(stack)?;
         let (answers, calls) = (Answers::start().await?, Calls::default());
         let answers_front = calls.front("answer", answers.address()).await?;
+        let iam = self.cloud.iam();
+        let caller = Caller::role(&resource.function_role, &resource.function);
         let lambda = Lambda::start(Function {
             name: resource.function.clone(),
             program: programs::provider(),
             environment: self.environment(&calls).await?,
+            memory_mib: PROVIDER_MEMORY_MIB,
             timeout: options.timeout,
             // What Lambda does unless it is told otherwise.
             retries: 2,
             retry_pause: options.retry_pause,
-            allowed: allowed(Arc::clone(self.cloud.iam())),
-            role_may: role_may(Arc::clone(self.cloud.iam()), &resource),
+            event_age_max: Duration::from_secs(6 * 60 * 60),
+            on_failure: None,
+            allowed: allowed(Arc::clone(iam)),
+            role_may: role_may(Arc::clone(iam), caller, &resource.log_group),
         })
         .await?;
         let lambda_front = calls.front("lambda", lambda.address()).await?;
         lambda.set("AWS_ENDPOINT_URL_LAMBDA", format!("http://{lambda_front}"));
         lambda.set("PROVIDER_PACE", options.pace.to_string());
+        let cloudformation = CloudFormation::start(Arc::clone(iam)).await?;
+        let builder = match &resource.builder {
+            Some(builder) => {
+                let builder = self.builder(builder, &lambda, &calls, options).await?;
+                let front = calls
+                    .front("cloudformation", cloudformation.address())
+                    .await?;
+                builder.set("AWS_ENDPOINT_URL_CLOUDFORMATION", format!("http://{front}"));
+                Some(builder)
+            }
+            None => None,
+        };
         Ok(Provider {
             resource,
             lambda,
+            builder,
+            cloudformation,
             answers,
             calls,
             answers_front,
         })
+    }
+
+    /// The builder function, beside the provider.
+    async fn builder(
+        &self,
+        builder: &BuilderFunction,
+        provider: &Lambda,
+        calls: &Calls,
+        options: Options,
+    ) -> io::Result<Lambda> {
+        let iam = self.cloud.iam();
+        let mut environment = self.environment(calls).await?;
+        environment.extend(builder.environment.clone());
+        environment.insert("PROVIDER_PACE".to_owned(), options.pace.to_string());
+        let caller = Caller::role(&builder.role, &builder.name);
+        let function = Function {
+            name: builder.name.clone(),
+            program: programs::provider(),
+            environment,
+            memory_mib: builder.memory_mib,
+            timeout: builder.timeout,
+            retries: builder.retries,
+            retry_pause: options.retry_pause,
+            event_age_max: builder.event_age_max,
+            on_failure: Some(builder.on_failure.clone()),
+            allowed: allowed(Arc::clone(iam)),
+            role_may: role_may(Arc::clone(iam), caller, &builder.log_group),
+        };
+        provider.start_beside(function).await
     }
 
     /// The cloud's own, with what counts the calls in between.
@@ -154,13 +216,13 @@ fn allowed(iam: Arc<Iam>) -> Allowed {
     })
 }
 
-/// Asks it for the function's role and its log.
-fn role_may(iam: Arc<Iam>, resource: &Resource) -> RoleMay {
-    let caller = Caller::role(&resource.function_role, &resource.function);
-    let stream = resource.log_group.trim_end_matches('*').to_owned() + "log-stream:one";
-    Arc::new(move |action| {
-        let (iam, caller, stream) = (Arc::clone(&iam), caller.clone(), stream.clone());
-        Box::pin(async move { iam.check(&caller, action, &stream).await.is_ok() })
+/// Asks it for a function's role, which writes its log and invokes its destination.
+fn role_may(iam: Arc<Iam>, caller: Caller, log_group: &str) -> RoleMay {
+    let stream = log_group.trim_end_matches('*').to_owned() + "log-stream:one";
+    Arc::new(move |action, resource| {
+        let (iam, caller) = (Arc::clone(&iam), caller.clone());
+        let resource = resource.unwrap_or_else(|| stream.clone());
+        Box::pin(async move { iam.check(&caller, action, &resource).await.is_ok() })
     })
 }
 
@@ -171,6 +233,8 @@ pub struct Event {
     pub json: Value,
     /// The place.
     pub place: Place,
+    /// When it was made.
+    pub made: SystemTime,
 }
 
 impl Event {
@@ -257,7 +321,11 @@ impl Provider {
             "ResourceType": self.resource.kind,
             "ResourceProperties": properties,
         });
-        Event { json, place }
+        Event {
+            json,
+            place,
+            made: SystemTime::now() - sent,
+        }
     }
 
     /// Has the event answered at the endpoint itself, and not where the calls are counted: there, a connection is always
@@ -274,8 +342,12 @@ impl Provider {
         event
     }
 
-    /// Hands the event to Lambda, as CloudFormation does.
+    /// Hands the event to Lambda, as CloudFormation does, with the resource in progress from then on.
     pub fn deliver(&self, event: &Event) -> String {
+        let text = |name: &str| event.json[name].as_str().unwrap_or_default();
+        let status = format!("{}_IN_PROGRESS", text("RequestType").to_uppercase());
+        let (stack, id) = (text("StackId"), text("LogicalResourceId"));
+        self.cloudformation.set(stack, id, &status, event.made);
         self.lambda.deliver(event.json.to_string())
     }
 
@@ -286,10 +358,16 @@ impl Provider {
     pub async fn answer(&self, event: &Event, limit: Duration) -> Result<Answer, Silence> {
         let first = self.answers.first(&event.place, limit).await;
         first.map_err(|source| Silence {
-            printed: self.lambda.printed(),
+            printed: self.printed(),
             called: self.called(),
             source,
         })
+    }
+
+    /// What both functions printed so far.
+    pub fn printed(&self) -> String {
+        let builder = self.builder.as_ref().map(Lambda::printed);
+        self.lambda.printed() + &builder.unwrap_or_default()
     }
 
     /// The calls so far, a line each.

@@ -9,6 +9,7 @@ use std::{
     fs, io,
     path::Path,
     sync::{Mutex, MutexGuard, OnceLock, PoisonError},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -49,10 +50,35 @@ pub struct Resource {
     pub function_role: String,
     /// ARN of the function's log group, `*` for its streams at the end.
     pub log_group: String,
-    /// Name of the project that it names.
+    /// Name of the project that it names; empty where a function builds.
     pub project: String,
-    /// ARN of the builds' role.
+    /// ARN of the builds' role; empty where a function builds.
     pub project_role: String,
+    /// The builder function that it names.
+    pub builder: Option<BuilderFunction>,
+}
+
+/// A function that builds indexes, as Lambda is to run it.
+#[derive(Clone, Debug)]
+pub struct BuilderFunction {
+    /// Its name.
+    pub name: String,
+    /// ARN of its role.
+    pub role: String,
+    /// ARN of its log group, `*` for its streams at the end.
+    pub log_group: String,
+    /// Its environment.
+    pub environment: BTreeMap<String, String>,
+    /// Its memory in MiB.
+    pub memory_mib: u64,
+    /// How long an invocation may take.
+    pub timeout: Duration,
+    /// How often a failed event is delivered again.
+    pub retries: u32,
+    /// How long an event waits at most.
+    pub event_age_max: Duration,
+    /// ARN of the function that gets the records of failed events.
+    pub on_failure: String,
 }
 
 /// A right that a policy gives.
@@ -144,21 +170,26 @@ impl TemplateAccount {
         let properties: Map<String, Value> = properties.collect();
         let arn = properties["ServiceToken"].as_str().unwrap_or_default();
         let function = arn.rsplit(':').next().unwrap_or_default().to_owned();
-        let project = properties["ProjectName"]
-            .as_str()
-            .unwrap_or_default()
-            .to_owned();
+        let text = |name: &str| {
+            let value = properties.get(name).and_then(Value::as_str);
+            value.unwrap_or_default().to_owned()
+        };
+        let project = text("ProjectName");
+        let project_role = match project.as_str() {
+            "" => String::new(),
+            name => self.role_of(stack, "AWS::CodeBuild::Project", "ServiceRole", name)?,
+        };
+        let builder = match text("BuilderFunction").rsplit(':').next() {
+            None | Some("") => None,
+            Some(name) => Some(builder_function(stack, name)?),
+        };
         Ok(Resource {
             stack_id: stack.id(),
             logical_id: logical_id.clone(),
             kind: definition["Type"].as_str().unwrap_or_default().to_owned(),
             function_role: self.role_of(stack, "AWS::Lambda::Function", "Role", &function)?,
-            project_role: self.role_of(
-                stack,
-                "AWS::CodeBuild::Project",
-                "ServiceRole",
-                &project,
-            )?,
+            project_role,
+            builder,
             log_group: log_group(stack, &function)?,
             properties,
             function,
@@ -282,6 +313,38 @@ impl Account for TemplateAccount {
         }
         Box::pin(async { policies })
     }
+}
+
+/// The function of that name, with what is said of its asynchronous invocations.
+fn builder_function(stack: &Stack, name: &str) -> Result<BuilderFunction, Unresolved> {
+    let named = |(id, _): &(&String, &Value)| stack.name_of(id).is_ok_and(|one| one == name);
+    let found = stack.resources("AWS::Lambda::Function").find(named);
+    let (id, definition) =
+        found.ok_or_else(|| stack.unresolved(&format!("the function {name}")))?;
+    let properties = &definition["Properties"];
+    let mut configs = stack.resources("AWS::Lambda::EventInvokeConfig");
+    let config = configs.find(|(_, config)| {
+        let of = stack.text(&config["Properties"]["FunctionName"]);
+        of.is_ok_and(|of| of == name)
+    });
+    let unset = || stack.unresolved(&format!("the EventInvokeConfig of {id}"));
+    let config = &config.ok_or_else(unset)?.1["Properties"];
+    let number = |value: &Value| value.as_u64().ok_or_else(unset);
+    let variables = properties["Environment"]["Variables"].as_object();
+    let variables = variables.into_iter().flatten();
+    Ok(BuilderFunction {
+        name: name.to_owned(),
+        role: stack.text(&properties["Role"])?,
+        log_group: log_group(stack, name)?,
+        environment: variables
+            .map(|(name, value)| Ok((name.clone(), stack.text(value)?)))
+            .collect::<Result<_, _>>()?,
+        memory_mib: number(&properties["MemorySize"])?,
+        timeout: Duration::from_secs(number(&properties["Timeout"])?),
+        retries: u32::try_from(number(&config["MaximumRetryAttempts"])?).map_err(|_| unset())?,
+        event_age_max: Duration::from_secs(number(&config["MaximumEventAgeInSeconds"])?),
+        on_failure: stack.text(&config["DestinationConfig"]["OnFailure"]["Destination"])?,
+    })
 }
 
 /// The log group of a function; Lambda makes one of the function's name where none is given.

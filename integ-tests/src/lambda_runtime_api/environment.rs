@@ -16,11 +16,14 @@ use tokio::{
     io::{AsyncBufReadExt, AsyncRead, BufReader},
     process::{Child, Command},
     sync::{Notify, mpsc, oneshot, watch},
-    time::{Instant, sleep_until},
+    time::{Instant, interval, sleep_until},
 };
 
 use super::{Function, unix_millis, uuid};
 use crate::account::{ACCOUNT_ID, REGION};
+
+/// How often a process's memory is looked at.
+const MEMORY_LOOKS: Duration = Duration::from_millis(10);
 
 /// How an invocation ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,8 +66,8 @@ struct Api {
 
 impl Environment {
     pub(super) async fn start(function: &Function) -> io::Result<Self> {
-        let logs = (function.role_may)("logs:CreateLogStream").await
-            && (function.role_may)("logs:PutLogEvents").await;
+        let logs = (function.role_may)("logs:CreateLogStream", None).await
+            && (function.role_may)("logs:PutLogEvents", None).await;
         let (inbox, waiting) = mpsc::channel(1);
         let api = Arc::new(Api {
             inbox: tokio::sync::Mutex::new(waiting),
@@ -92,8 +95,12 @@ impl Environment {
         let kill = Arc::new(Notify::new());
         let (exit, exited) = watch::channel(None);
         let killed = Arc::clone(&kill);
+        let bytes_max = function.memory_mib << 20;
         tokio::spawn(async move {
-            let status = wait(child, &killed, &exit).await;
+            let status = tokio::select! {
+                status = wait(child, &killed, &exit) => status,
+                () = outgrow(pid, bytes_max, &killed) => String::new(),
+            };
             for reader in readers.into_iter().flatten() {
                 let _read = reader.await;
             }
@@ -130,10 +137,7 @@ impl Environment {
     /// `VmHWM` of the process, while it lives.
     pub(super) fn peak_memory_kib(&self) -> Option<u64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid?)).ok()?;
-        let line = status
-            .lines()
-            .find_map(|line| line.strip_prefix("VmHWM:"))?;
-        line.trim().strip_suffix(" kB")?.trim().parse().ok()
+        kib(&status, "VmHWM:")
     }
 
     /// Kills the process; comes back when it is gone and its output read.
@@ -202,6 +206,7 @@ fn command(function: &Function, server: &Server) -> Command {
 /// What Lambda sets, but for the runtime API's address, and what the function's settings add.
 pub(super) fn variables(function: &Function) -> BTreeMap<String, String> {
     let group = format!("/aws/lambda/{}", function.name);
+    let memory = function.memory_mib.to_string();
     let own = [
         ("PATH", "/usr/local/bin:/usr/bin:/bin"),
         ("LANG", "en_US.UTF-8"),
@@ -209,7 +214,7 @@ pub(super) fn variables(function: &Function) -> BTreeMap<String, String> {
         ("_HANDLER", "bootstrap"),
         ("AWS_LAMBDA_FUNCTION_NAME", &function.name),
         ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST"),
-        ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128"),
+        ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", &memory),
         ("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand"),
         ("AWS_LAMBDA_LOG_GROUP_NAME", &group),
         ("AWS_LAMBDA_LOG_STREAM_NAME", "2026/11/22/[$LATEST]0"),
@@ -233,6 +238,26 @@ async fn wait(mut child: Child, kill: &Notify, exit: &watch::Sender<Option<Strin
         () = exit.closed() => end(&mut child).await,
     };
     status.map_or_else(|error| error.to_string(), |status| status.to_string())
+}
+
+/// Has the process killed once it holds more than its memory; never ends.
+async fn outgrow(pid: Option<u32>, bytes_max: u64, kill: &Notify) {
+    let mut looks = interval(MEMORY_LOOKS);
+    loop {
+        looks.tick().await;
+        let status =
+            pid.and_then(|pid| std::fs::read_to_string(format!("/proc/{pid}/status")).ok());
+        let resident = status.as_deref().and_then(|status| kib(status, "VmRSS:"));
+        if resident.is_some_and(|kib| kib << 10 > bytes_max) {
+            kill.notify_one();
+        }
+    }
+}
+
+/// A line of `/proc/<pid>/status`.
+fn kib(status: &str, name: &str) -> Option<u64> {
+    let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+    line.trim().strip_suffix(" kB")?.trim().parse().ok()
 }
 
 async fn end(child: &mut Child) -> io::Result<ExitStatus> {

@@ -62,16 +62,16 @@ async fn answer(shared: &Arc<Shared>, request: Request<Bytes>) -> Reply {
             "no such operation",
         );
     };
-    let function = shared.function();
-    let arn = function.arn();
     let called = called.replace("%3A", ":");
-    if called != function.name && called != arn {
+    let Some(shared) = shared.service.find(&called) else {
         return refuse(
             StatusCode::NOT_FOUND,
             "ResourceNotFoundException",
             &format!("Function not found: {called}"),
         );
-    }
+    };
+    let function = shared.function();
+    let arn = function.arn();
     if let Err(mismatch) = check(&request) {
         return refuse(
             StatusCode::BAD_REQUEST,
@@ -126,8 +126,14 @@ async fn answer(shared: &Arc<Shared>, request: Request<Bytes>) -> Reply {
             "payload too large",
         );
     }
-    Shared::deliver(shared, payload);
-    Reply::new(StatusCode::ACCEPTED, "")
+    // The request's id is the invocation's.
+    let request_id = Shared::deliver(&shared, payload);
+    let mut response = Response::new(Bytes::new());
+    *response.status_mut() = StatusCode::ACCEPTED;
+    if let Ok(id) = HeaderValue::from_str(&request_id) {
+        response.headers_mut().insert("x-amzn-requestid", id);
+    }
+    Reply::Response(response)
 }
 
 /// Holds a request against AWS's model of it.

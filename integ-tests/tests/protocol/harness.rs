@@ -23,7 +23,10 @@ fn function(allowed: Allowed) -> Function {
         retries: 2,
         retry_pause: Duration::from_millis(1),
         allowed,
-        role_may: Arc::new(|_| Box::pin(async { true })),
+        role_may: Arc::new(|_, _| Box::pin(async { true })),
+        memory_mib: 128,
+        event_age_max: LIMIT,
+        on_failure: None,
     }
 }
 

@@ -7,7 +7,7 @@ const { Repository } = require('aws-cdk-lib/aws-ecr');
 const { Role, ServicePrincipal } = require('aws-cdk-lib/aws-iam');
 const { Key } = require('aws-cdk-lib/aws-kms');
 const { LogGroup } = require('aws-cdk-lib/aws-logs');
-const { LambdaComputeType, SociIndexBuild, SociIndexV2Build } = require(process.env.SOCI_INDEX_BUILD_PACKAGE);
+const { LambdaComputeType, SociBuilder, SociIndexBuild, SociIndexV2Build } = require(process.env.SOCI_INDEX_BUILD_PACKAGE);
 
 // Images of tests are small: with the usual minimum nothing would be indexed.
 const options = { minLayerSize: Size.bytes(1024) };
@@ -72,6 +72,18 @@ stack('Lambda', (scope, repository) => {
     removalPolicy: RemovalPolicy.DESTROY,
     lambdaComputeType: LambdaComputeType.LAMBDA_1GB,
   });
+});
+stack('Function', (scope, repository) => {
+  new SociIndexV2Build(scope, 'Index', {
+    ...options,
+    repository,
+    inputImageTag: 'v1',
+    removalPolicy: RemovalPolicy.DESTROY,
+    builder: SociBuilder.FUNCTION,
+  });
+});
+stack('FunctionV1', (scope, repository) => {
+  new SociIndexBuild(scope, 'Index', { ...options, repository, imageTag: 'v1', builder: SociBuilder.FUNCTION });
 });
 
 app.synth();
