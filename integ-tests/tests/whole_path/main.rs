@@ -9,6 +9,7 @@
 
 mod deployment;
 mod environments;
+mod function;
 mod hand_over;
 mod lifecycle;
 mod many;
