@@ -12,7 +12,7 @@ use std::{
 };
 
 use soci_format::{
-    digest::HashedTwice,
+    digest::DualHasher,
     inflate::{Boundary, Gunzip, Sink, checkpoint::Checkpoints},
     tar::TarReader,
 };
@@ -55,7 +55,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Gzip to plain bytes and checkpoints.
+/// Gzip to uncompressed bytes and checkpoints.
 fn inflate(mut gunzip: Gunzip, mut file: File) -> Outcome {
     struct OnlyCheckpoints(Checkpoints);
 
@@ -64,7 +64,7 @@ fn inflate(mut gunzip: Gunzip, mut file: File) -> Outcome {
 
         fn compressed(&mut self, _: &[u8]) {}
 
-        fn plain(&mut self, _: &[u8]) -> Result<(), Infallible> {
+        fn uncompressed(&mut self, _: &[u8]) -> Result<(), Infallible> {
             Ok(())
         }
 
@@ -80,7 +80,7 @@ fn inflate(mut gunzip: Gunzip, mut file: File) -> Outcome {
     Ok(plain.0)
 }
 
-/// Gzip to plain bytes, by the library that our own inflater stands for: no checkpoints.
+/// Gzip to uncompressed bytes, by the library that our own inflater stands for: no checkpoints.
 fn zlib_rs(mut file: File) -> Outcome {
     const GZIP: u8 = 16;
     let (mut input, mut plain) = (vec![0; PIECE], vec![0; PIECE]);
@@ -105,9 +105,9 @@ fn zlib_rs(mut file: File) -> Outcome {
     }
 }
 
-/// Stored bytes to the digests of the layer and of its spans; a span of 2 MiB here.
+/// Compressed bytes to the digests of the layer and of its spans; a span of 2 MiB here.
 fn digests(file: File) -> Outcome {
-    let mut hashed = HashedTwice::default();
+    let mut hashed = DualHasher::default();
     let total = pieces(file, |piece, total| {
         hashed.update(piece);
         if total % (8 * PIECE as u64) == 0 {
@@ -119,7 +119,7 @@ fn digests(file: File) -> Outcome {
     total
 }
 
-/// Plain bytes to entries.
+/// Uncompressed bytes to entries.
 fn tar(file: File) -> Outcome {
     let (mut reader, mut entries) = (TarReader::new(), 0_u64);
     let total = pieces(file, |piece, _| {

@@ -114,7 +114,7 @@ impl Sink for OnlyCheckpoints {
         black_box(bytes);
     }
 
-    fn plain(&mut self, bytes: &[u8]) -> Result<(), Infallible> {
+    fn uncompressed(&mut self, bytes: &[u8]) -> Result<(), Infallible> {
         black_box(bytes);
         Ok(())
     }
@@ -124,7 +124,7 @@ impl Sink for OnlyCheckpoints {
     }
 }
 
-/// Gzip to plain bytes and checkpoints; bytes are plain ones.
+/// Gzip to uncompressed bytes and checkpoints; bytes are plain ones.
 #[divan::bench(args = SHAPES, sample_count = 10)]
 fn inflate(bencher: Bencher<'_, '_>, shape: Shape) {
     let Layer { plain, stored } = layer(shape);
@@ -144,7 +144,7 @@ fn sha256(bencher: Bencher<'_, '_>) {
         .bench(|| Digest::of(black_box(bytes)));
 }
 
-/// Plain bytes to entries.
+/// Uncompressed bytes to entries.
 #[divan::bench(sample_count = 100)]
 fn tar_entries(bencher: Bencher<'_, '_>) {
     let plain = &layer(Shape::Text).plain;

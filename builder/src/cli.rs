@@ -21,30 +21,42 @@ use std::{
 };
 
 use bytesize::ByteSize;
-use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::{
+    Args, CommandFactory, Parser, Subcommand, ValueEnum,
+    builder::{PossibleValuesParser, TypedValueParser},
+};
 use clap_complete::Shell;
 use soci_format::{
-    oci::{NotAReference, Platform, Reference},
+    index::Version,
+    limits::Limits,
+    oci::{InvalidReference, Platform, Reference},
     ztoc::DEFAULT_BUILD_TOOL,
 };
-use soci_store::registry::{Client, Log, Mirror, Options};
+use soci_index::run::FallbackAction;
+use soci_store::{
+    registry::{Client, Log, Mirror, Options},
+    store::{self, Store},
+};
 use tokio::task::spawn_blocking;
 
 use crate::ending::{Answer, Ending};
 
 /// Runs a command to its end.
 pub(crate) async fn run(cli: Cli) -> Answer {
-    let client = cli.registry.client();
+    let access = Access {
+        client: cli.registry.client(),
+        limits: Limits::default(),
+    };
     let answer = match cli.command {
-        Command::Index(arguments) => index::run(arguments, &client).await,
-        Command::Info(arguments) => info::run(arguments, &client).await,
-        Command::Verify(arguments) => verify::run(arguments, &client).await,
-        Command::Ls(arguments) => files::ls(arguments, &client).await,
-        Command::Cat(arguments) => files::cat(arguments, &client).await,
-        Command::Report(arguments) => report::run(arguments, &client).await,
+        Command::Index(arguments) => index::run(arguments, &access).await,
+        Command::Info(arguments) => info::run(arguments, &access).await,
+        Command::Verify(arguments) => verify::run(arguments, &access).await,
+        Command::Ls(arguments) => files::ls(arguments, &access).await,
+        Command::Cat(arguments) => files::cat(arguments, &access).await,
+        Command::Report(arguments) => report::run(arguments, &access).await,
         Command::Ztoc { command } => spawn_blocking(move || match command {
-            ZtocCommand::Build(arguments) => ztoc::build(&arguments),
-            ZtocCommand::Info(arguments) => ztoc::info(&arguments),
+            ZtocCommand::Build(arguments) => ztoc::build(&arguments, access.limits),
+            ZtocCommand::Info(arguments) => ztoc::info(&arguments, access.limits),
         })
         .await
         .unwrap_or_else(|died| Err(Ending::Failed(died.into()))),
@@ -58,7 +70,19 @@ pub(crate) async fn run(cli: Cli) -> Answer {
     answer.unwrap_or_else(Answer::from)
 }
 
-/// What an image is, for every command that takes one.
+/// How a command reaches images, and how much memory they may make it use.
+pub(crate) struct Access {
+    pub(crate) client: Client,
+    pub(crate) limits: Limits,
+}
+
+impl Access {
+    pub(crate) fn open(&self, image: &Reference) -> Result<Store, store::Error> {
+        Store::open(image, &self.client, self.limits)
+    }
+}
+
+/// How images are named, for every command that takes one.
 const IMAGE_HELP: &str = "host/repo:tag, host/repo@sha256:…, oci:DIR[:NAME][@DIGEST] or oci-archive:FILE[:NAME][@DIGEST]";
 
 /// Builds SOCI indexes for container images, so that their containers start before the image is fully downloaded.
@@ -78,11 +102,11 @@ Examples:
   soci-builder index localhost:5000/app:v2 --reuse-from v1-soci
       reads only the layers that app:v1 does not have
   soci-builder info localhost:5000/app:v1-soci
-      shows what indexes an image has
+      shows the indexes of an image
   soci-builder cat localhost:5000/app:v1-soci /etc/os-release
-      prints a file, fetching only the spans that it lies in
+      prints a file, fetching only the spans that contain it
   soci-builder report localhost:5000/app:v1-soci -o app.html --start-files opened.txt
-      shows layers and spans on a page, and what a start that opens these files fetches
+      writes a page with layers and spans, and what a start that opens these files would fetch
   soci-builder completions bash > /etc/bash_completion.d/soci-builder
 
 Credentials: ECR hosts through the AWS SDK (environment, profile, role); other hosts from SOCI_REGISTRY_USERNAME and
@@ -90,21 +114,21 @@ SOCI_REGISTRY_PASSWORD, DOCKER_AUTH_CONFIG, or the files of podman (REGISTRY_AUT
 their credential helpers. Proxies and CAs come from HTTPS_PROXY, NO_PROXY, SSL_CERT_FILE and SSL_CERT_DIR; certificates
 for single registries from /etc/docker/certs.d.
 
-Exit codes: 0 done, 1 failed, 2 usage error, 3 nothing to index or unsupported, where that is to fail.";
+Exit codes: 0 success, 1 failure, 2 usage error, 3 nothing could be indexed.";
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
     /// Build the SOCI index of an image and push it
     Index(Box<IndexArgs>),
-    /// Show what indexes an image has, by platform and layer
+    /// Show the indexes of an image, by platform and layer
     Info(InfoArgs),
-    /// Make an image's indexes again and compare: manifests, digests, checkpoints, every file
+    /// Rebuild the indexes of an image and report any difference: manifests, digests, checkpoints, every file
     Verify(VerifyArgs),
-    /// List files of an image, through its index
+    /// List files of an image through its index
     Ls(LsArgs),
-    /// Print files of an image, fetching only the spans that they lie in
+    /// Print files of an image, fetching only the spans that contain them
     Cat(CatArgs),
-    /// Write a page about an image: layers, spans, files, what a start would fetch
+    /// Write an HTML report: layers, spans, files, and what a container start would fetch
     Report(ReportArgs),
     /// Work with the ztoc of a single layer
     Ztoc {
@@ -120,20 +144,20 @@ pub(crate) enum Command {
 
 #[derive(Args)]
 pub(crate) struct RegistryArgs {
-    /// Use plain HTTP for every registry, not only for those on this machine
+    /// Use plain HTTP for all registries, not only for loopback hosts
     #[arg(long, global = true)]
     plain_http: bool,
-    /// Send the requests for HOST to URL; may be given several times
+    /// Send requests for HOST to URL; may be repeated
     #[arg(long = "registry-mirror", value_name = "HOST=URL", global = true)]
     mirrors: Vec<Mirror>,
-    /// Read certificates from DIR/HOST[:PORT] instead of /etc/docker/certs.d/HOST[:PORT]: *.crt are authorities to trust,
-    /// a *.cert with its *.key is the client certificate; files directly in DIR are for every registry
+    /// Read certificates from DIR/HOST[:PORT] instead of /etc/docker/certs.d/HOST[:PORT]: *.crt are trusted CAs,
+    /// a *.cert with its *.key is the client certificate; files directly in DIR apply to all registries
     #[arg(long, value_name = "DIR", global = true, value_parser = directory)]
     cert_dir: Option<PathBuf>,
-    /// Fail if the command has not finished after this time, for example 30s, 5m or 1h30m
+    /// Fail if the command takes longer than this, for example 30s, 5m or 1h30m
     #[arg(long, value_name = "DURATION", global = true, value_parser = duration::parse)]
     pub(crate) timeout: Option<Duration>,
-    /// Print every request, retry and credential lookup to stderr, without secrets
+    /// Log every request, retry and credential lookup to stderr, without secrets
     #[arg(long, global = true)]
     debug: bool,
 }
@@ -159,49 +183,49 @@ pub(crate) struct IndexArgs {
     /// The image
     #[arg(value_name = "IMAGE", long_help = IMAGE_HELP, value_parser = image)]
     pub(crate) image: Reference,
-    /// Version of the index: v2 makes a new image, v1 refers to the image as it is
-    #[arg(long, value_enum, default_value_t = IndexVersion::V2)]
-    pub(crate) index_version: IndexVersion,
+    /// Index version: v2 creates a new image, v1 refers to the existing one
+    #[arg(long, value_parser = version(), default_value_t = Version::V2)]
+    pub(crate) index_version: Version,
     /// Tag of the new image [default: <tag>-soci]
     #[arg(long, value_name = "TAG")]
     pub(crate) output_tag: Option<String>,
-    /// Index this platform only; may be given several times [default: all of the image]
+    /// Index only this platform; may be repeated [default: all platforms]
     #[arg(long = "platform", value_name = "OS/ARCH[/VARIANT]")]
     pub(crate) platforms: Vec<Platform>,
-    /// Layers smaller than this, as stored, get no index
+    /// Skip layers whose compressed size is below this
     #[arg(long, value_name = "SIZE", default_value = "10MiB")]
     pub(crate) min_layer_size: ByteSize,
-    /// Plain bytes between two places where reading can start; smaller starts containers sooner and makes a larger index
+    /// Uncompressed bytes per span; smaller spans start containers faster but enlarge the index
     #[arg(long, value_name = "SIZE", default_value = "4MiB", value_parser = span_size)]
     pub(crate) span_size: ByteSize,
-    /// A file that the container will need at once; may be given several times
+    /// Prefetch this file when the container starts; may be repeated
     #[arg(long = "prefetch-file", value_name = "PATH")]
     pub(crate) prefetch_files: Vec<String>,
-    /// A list of such files: one a line, blank lines and lines with # are skipped; or a JSON array of strings. - is stdin
+    /// Read files to prefetch from a list: one per line, blank lines and # comments ignored, or a JSON array; - is stdin
     #[arg(long, value_name = "FILE|-")]
     pub(crate) prefetch_files_from: Option<PathBuf>,
-    /// Mark layers without extended attributes, so that nobody looks for them
+    /// Enable an optimization; xattr marks layers that have no extended attributes
     #[arg(long = "optimization", value_enum)]
     pub(crate) optimizations: Vec<Optimization>,
-    /// A tag in the same repository whose index may cover the same layers; those are not read again
+    /// Reuse the index of this tag in the same repository for layers that both images share
     #[arg(long, value_name = "TAG")]
     pub(crate) reuse_from: Option<String>,
-    /// Fail where a layer cannot be indexed, instead of leaving it out
+    /// Fail if a layer cannot be indexed, instead of skipping it
     #[arg(long)]
     pub(crate) strict: bool,
-    /// What to do where every layer is smaller than the minimum
-    #[arg(long, value_enum, default_value_t = Otherwise::UseOriginal, value_name = "ACTION")]
-    pub(crate) when_too_small: Otherwise,
-    /// What to do where no layer can be indexed
-    #[arg(long, value_enum, default_value_t = Otherwise::Fail, value_name = "ACTION")]
-    pub(crate) when_unsupported: Otherwise,
-    /// What the index says built it; part of its digest
+    /// What to do if every layer is below --min-layer-size
+    #[arg(long, value_parser = action(), default_value_t = FallbackAction::UseOriginal, value_name = "ACTION")]
+    pub(crate) when_too_small: FallbackAction,
+    /// What to do if no layer can be indexed
+    #[arg(long, value_parser = action(), default_value_t = FallbackAction::Fail, value_name = "ACTION")]
+    pub(crate) when_unsupported: FallbackAction,
+    /// Build tool identifier to record in the index (changes its digest)
     #[arg(long, value_name = "TEXT", default_value = DEFAULT_BUILD_TOOL)]
     pub(crate) build_tool_identifier: String,
-    /// Print the result as one JSON object, also where the run failed
+    /// Print the result as one JSON object, even on failure
     #[arg(long)]
     pub(crate) json: bool,
-    /// Leave the lists of layers out of the result; their numbers stay
+    /// Omit per-layer details; keep the counts
     #[arg(long)]
     pub(crate) brief: bool,
 }
@@ -222,7 +246,7 @@ pub(crate) struct OnImage {
     /// The image
     #[arg(value_name = "IMAGE", long_help = IMAGE_HELP, value_parser = image)]
     pub(crate) image: Reference,
-    /// Which platform of the image [ls, cat, report: that of this machine where there are several; verify: all]
+    /// Platform of the image [default: ls, cat, report: that of this machine; verify: all]
     #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
     pub(crate) platform: Option<Platform>,
 }
@@ -231,10 +255,10 @@ pub(crate) struct OnImage {
 pub(crate) struct LsArgs {
     #[command(flatten)]
     pub(crate) image: OnImage,
-    /// What to list
+    /// File or directory to list
     #[arg(value_name = "PATH", default_value = "/")]
     pub(crate) path: OsString,
-    /// List all that is below, too
+    /// List subdirectories recursively
     #[arg(short = 'R', long)]
     pub(crate) recursive: bool,
     /// Print the result as one JSON object
@@ -246,7 +270,7 @@ pub(crate) struct LsArgs {
 pub(crate) struct CatArgs {
     #[command(flatten)]
     pub(crate) image: OnImage,
-    /// The files, printed one after the other
+    /// Files to print, one after the other
     #[arg(value_name = "PATH", required = true)]
     pub(crate) paths: Vec<OsString>,
 }
@@ -264,16 +288,16 @@ pub(crate) struct VerifyArgs {
 pub(crate) struct ReportArgs {
     #[command(flatten)]
     pub(crate) image: OnImage,
-    /// Where to write the page, HTML; - is stdout
+    /// Where to write the HTML page; - is stdout
     #[arg(short, long, value_name = "FILE|-")]
     pub(crate) output: PathBuf,
-    /// Paths that a container opens at its start, one a line; blank lines and lines with # are skipped, - is stdin
+    /// Paths that a container opens when it starts, one per line, blank lines and # comments ignored; - is stdin
     #[arg(long, value_name = "FILE|-")]
     pub(crate) start_files: Option<PathBuf>,
-    /// Bytes that the network brings in a second
+    /// Assumed bandwidth, per second
     #[arg(long, value_name = "SIZE", default_value = "50MiB", value_parser = bandwidth)]
     pub(crate) bandwidth: NonZeroU64,
-    /// From a request to the first byte of its answer
+    /// Assumed latency per request
     #[arg(long, value_name = "MILLISECONDS", default_value_t = 20)]
     pub(crate) latency: u32,
 }
@@ -282,21 +306,21 @@ pub(crate) struct ReportArgs {
 pub(crate) enum ZtocCommand {
     /// Build the ztoc of a layer file; prints "<digest> <size>"
     Build(ZtocBuildArgs),
-    /// Show what a ztoc holds
+    /// Show the contents of a ztoc
     Info(ZtocInfoArgs),
 }
 
 #[derive(Args)]
 pub(crate) struct ZtocBuildArgs {
-    /// The layer: a tar archive, gzipped or not
+    /// Layer file: a tar archive, gzip-compressed or not
     pub(crate) layer: PathBuf,
     /// Where to write the ztoc
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: PathBuf,
-    /// Plain bytes between two places where reading can start
+    /// Uncompressed bytes per span
     #[arg(long, value_name = "SIZE", default_value = "4MiB", value_parser = span_size)]
     pub(crate) span_size: ByteSize,
-    /// What the ztoc says built it; part of its digest
+    /// Build tool identifier to record in the ztoc (changes its digest)
     #[arg(long, value_name = "TEXT", default_value = DEFAULT_BUILD_TOOL)]
     pub(crate) build_tool_identifier: String,
 }
@@ -305,15 +329,9 @@ pub(crate) struct ZtocBuildArgs {
 pub(crate) struct ZtocInfoArgs {
     /// The ztoc
     pub(crate) file: PathBuf,
-    /// Print everything, each file included, as one JSON object
+    /// Print everything, including each file, as one JSON object
     #[arg(long)]
     pub(crate) json: bool,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-pub(crate) enum IndexVersion {
-    V1,
-    V2,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -321,15 +339,17 @@ pub(crate) enum Optimization {
     Xattr,
 }
 
-#[derive(Clone, Copy, ValueEnum)]
-pub(crate) enum Otherwise {
-    UseOriginal,
-    Fail,
-}
-
 /// A line of the log; nothing is left to do where stderr is gone.
 fn debug(line: &str) {
     let _ = writeln!(io::stderr(), "debug: {line}");
+}
+
+fn version() -> impl TypedValueParser<Value = Version> {
+    PossibleValuesParser::new(Version::NAMES).try_map(|name| name.parse())
+}
+
+fn action() -> impl TypedValueParser<Value = FallbackAction> {
+    PossibleValuesParser::new(FallbackAction::NAMES).try_map(|name| name.parse())
 }
 
 /// A directory that is there: a misspelled one would silently be none.
@@ -342,7 +362,7 @@ fn directory(text: &str) -> Result<PathBuf, String> {
 }
 
 /// What exists here tells where a path ends and the name of an image begins.
-fn image(text: &str) -> Result<Reference, NotAReference> {
+fn image(text: &str) -> Result<Reference, InvalidReference> {
     Reference::parse(text, &|path| path.exists())
 }
 
@@ -350,20 +370,20 @@ fn image(text: &str) -> Result<Reference, NotAReference> {
 fn span_size(text: &str) -> Result<ByteSize, String> {
     let size: ByteSize = text.parse()?;
     if size.as_u64() == 0 || i64::try_from(size.as_u64()).is_err() {
-        return Err("a span size is at least 1 byte and below 8 EiB".to_owned());
+        return Err("must be at least 1 byte and below 8 EiB".to_owned());
     }
     Ok(size)
 }
 
 fn bandwidth(text: &str) -> Result<NonZeroU64, String> {
     let size: ByteSize = text.parse()?;
-    NonZeroU64::new(size.as_u64())
-        .ok_or_else(|| "a bandwidth is at least 1 byte a second".to_owned())
+    NonZeroU64::new(size.as_u64()).ok_or_else(|| "must be at least 1 byte per second".to_owned())
 }
 
 #[cfg(test)]
 mod tests {
-    use soci_format::plan::{DEFAULT_MIN_LAYER_SIZE, DEFAULT_SPAN_SIZE};
+    use soci_format::index::IndexOptions;
+    use soci_index::run::Request;
 
     use super::*;
 
@@ -373,7 +393,9 @@ mod tests {
         let Command::Index(arguments) = cli.command else {
             panic!("another command");
         };
-        assert_eq!(arguments.min_layer_size.as_u64(), DEFAULT_MIN_LAYER_SIZE);
-        assert_eq!(arguments.span_size.as_u64(), DEFAULT_SPAN_SIZE);
+        let request = Request::new(arguments.image.clone());
+        let ours = index::request(*arguments, Limits::default());
+        assert_eq!(format!("{ours:?}"), format!("{request:?}"));
+        assert_eq!(ours.options, IndexOptions::default());
     }
 }

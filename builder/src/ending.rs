@@ -14,7 +14,7 @@ pub(crate) enum Ending {
     /// An outcome that is to fail: nothing to index, or unsupported.
     NothingToUse(Error),
     Failed(Error),
-    Misused(Error),
+    UsageError(Error),
 }
 
 /// What a command comes to: its result, to be printed on stdout, and how the program ends.
@@ -57,7 +57,7 @@ impl Ending {
         let (error, code) = match self {
             Self::Done => return (None, ExitCode::SUCCESS),
             Self::Failed(error) => (error, 1),
-            Self::Misused(error) => (error, 2),
+            Self::UsageError(error) => (error, 2),
             Self::NothingToUse(error) => (error, 3),
         };
         let line = format!("soci-builder: {}\n", chain(&*error));
@@ -77,7 +77,7 @@ mod tests {
     fn printing_never_makes_a_failure_a_success() {
         for kind in [io::ErrorKind::BrokenPipe, io::ErrorKind::StorageFull] {
             let endings: [fn(Error) -> Ending; 3] =
-                [Ending::Failed, Ending::Misused, Ending::NothingToUse];
+                [Ending::Failed, Ending::UsageError, Ending::NothingToUse];
             for ending in endings {
                 let ended = ending("the reason".into());
                 let printed = ending("the reason".into()).after_printing(Err(kind.into()));

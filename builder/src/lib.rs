@@ -1,4 +1,4 @@
-//! Reads images through their SOCI indexes, and proves that these are right.
+//! Reads images through their SOCI indexes, and verifies these.
 //!
 //! ```text
 //! store ─▶ tree, reader ─▶ verify

@@ -20,7 +20,7 @@ fn main() -> ExitCode {
     memory::return_large_blocks();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(help_or_misuse) => return told(&help_or_misuse),
+        Err(help_or_misuse) => return print_clap(&help_or_misuse),
     };
     supervise::run(cli).unwrap_or_else(|error| {
         end(Ending::Failed(
@@ -29,8 +29,8 @@ fn main() -> ExitCode {
     })
 }
 
-/// Prints what clap has to say instead of running a command: the help that was asked for, or how the flags are wrong.
-fn told(answer: &clap::Error) -> ExitCode {
+/// Prints clap's message: the help that was requested, or a usage error.
+fn print_clap(answer: &clap::Error) -> ExitCode {
     let printed = answer.print().and_then(|()| io::stdout().flush());
     if answer.use_stderr() {
         return ExitCode::from(2);

@@ -39,7 +39,6 @@ pub struct Subject<'a> {
     pub reference: &'a str,
     /// The image.
     pub outline: &'a Outline,
-    /// A start, where one was asked for.
     pub start: Option<&'a Start>,
     /// Over what it goes.
     pub network: Network,

@@ -36,7 +36,6 @@ pub struct StartFile {
 /// Where a file is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
-    /// What it is.
     pub kind: Kind,
     /// Its size in bytes.
     pub size: u64,
@@ -62,11 +61,9 @@ pub struct Fetched {
     pub manifests: Traffic,
     /// The manifest of the SOCI index.
     pub index: Traffic,
-    /// The ztocs.
     pub ztocs: Traffic,
     /// Whole layers.
     pub layers: Traffic,
-    /// Spans.
     pub spans: Traffic,
 }
 

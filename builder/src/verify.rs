@@ -1,4 +1,4 @@
-//! Proof that an image's index is right: everything in it is made again from the image, and compared.
+//! Verification of an image's index: everything in it is rebuilt from the image, and compared.
 //! In: an image. Out: a report of every platform, index and layer, with the exact place of each thing that is wrong.
 //!
 //! ```text
@@ -38,9 +38,8 @@ const LAYERS_AT_ONCE: usize = 2;
 /// What was found out about an image.
 #[derive(Debug, Serialize)]
 pub struct Report {
-    /// Digest of the image.
     pub image_digest: Digest,
-    /// Everything that is wrong with the image as a whole.
+    /// Problems of the image as a whole.
     pub problems: Vec<String>,
     /// One for each platform.
     pub platforms: Vec<PlatformReport>,
@@ -52,13 +51,10 @@ pub struct Report {
 /// What was found out about a platform's image.
 #[derive(Debug, Serialize)]
 pub struct PlatformReport {
-    /// The platform.
     pub platform: String,
-    /// Digest of its manifest.
     pub manifest_digest: Digest,
-    /// Everything that is wrong with it.
+    /// Its problems.
     pub problems: Vec<String>,
-    /// Its indexes.
     pub indexes: Vec<IndexReport>,
     /// Its layers, bottom first.
     pub layers: Vec<LayerReport>,
@@ -69,16 +65,14 @@ pub struct PlatformReport {
 pub struct IndexReport {
     /// `v1` or `v2`.
     pub version: &'static str,
-    /// Its digest.
     pub index_digest: Digest,
-    /// Everything that is wrong with its manifest.
+    /// Problems of its manifest.
     pub problems: Vec<String>,
 }
 
 /// What was found out about a layer.
 #[derive(Clone, Debug, Serialize)]
 pub struct LayerReport {
-    /// Its digest.
     pub digest: Digest,
     /// Its size in bytes, as stored.
     pub size: u64,
@@ -88,7 +82,7 @@ pub struct LayerReport {
     pub spans: usize,
     /// Entries of its archive that were compared.
     pub files: usize,
-    /// Everything that is wrong with it.
+    /// Its problems.
     pub problems: Vec<String>,
 }
 
@@ -107,7 +101,7 @@ pub enum Error {
 }
 
 impl Report {
-    /// Everything that is wrong, each with where it is.
+    /// All problems, each with where it is.
     pub fn problems(&self) -> Vec<String> {
         let mut all = self.problems.clone();
         for platform in &self.platforms {
@@ -150,8 +144,8 @@ pub async fn verify(
         None => image.platforms(),
     };
     let is_wanted = |platform: &Platform| wanted.iter().any(|(.., of, _)| of.same_as(platform));
-    let mistaken = image.mistaken(is_wanted);
-    report.problems = mistaken.iter().map(ToString::to_string).collect();
+    let shadowed = image.shadowed(is_wanted);
+    report.problems = shadowed.iter().map(ToString::to_string).collect();
     let mut looked_up = Vec::new();
     for of in wanted {
         let mut problems = Vec::new();
@@ -168,7 +162,8 @@ pub async fn verify(
         if indexes.is_empty() && problems.is_empty() {
             if platform.is_some() || !is_indexed {
                 problems.push("it has no SOCI index".to_owned());
-            } else if let Some(what) = Presence::of(store, [manifest]).await.lacks(manifest) {
+            } else if let Some(what) = Presence::of(store, [manifest]).await.missing_blob(manifest)
+            {
                 report.missing.push(Missing {
                     platform: Some(name.to_string()),
                     manifest_digest: descriptor.digest,
@@ -190,10 +185,7 @@ pub async fn verify(
         for index in &indexes {
             used.push(index.descriptor.digest);
             found.indexes.push(IndexReport {
-                version: match index.version {
-                    Version::V1 => "v1",
-                    Version::V2 => "v2",
-                },
+                version: index.version.name(),
                 index_digest: index.descriptor.digest,
                 problems: links::problems(store, &image, (descriptor, name, manifest), index).await,
             });
@@ -302,6 +294,6 @@ fn cut(problems: &mut Vec<String>, limit: usize) {
     let more = problems.len().saturating_sub(limit);
     if more > 0 {
         problems.truncate(limit);
-        problems.push(format!("and {more} more of the kind"));
+        problems.push(format!("and {more} more like this"));
     }
 }

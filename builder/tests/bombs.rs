@@ -160,7 +160,7 @@ fn a_ztoc_that_would_unfold_is_refused() {
     let said = String::from_utf8_lossy(&ended.stderr);
     assert_eq!(ended.status.code(), Some(1), "{said}");
     assert!(
-        said.contains("its parts hold more than the file itself"),
+        said.contains("its parts are larger than the file itself"),
         "{said}"
     );
 }

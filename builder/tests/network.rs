@@ -254,7 +254,7 @@ fn with_certificates_for_a_registry() {
     let of_host = |directory: &TempDir, name| directory.path().join(&network.host).join(name);
     for (names, reason) in [
         (&["client.cert", "client.key"][..], "certificate"),
-        (&["own.crt"], "the connection failed"),
+        (&["own.crt"], "connection failed"),
         (
             &["own.crt", "client.cert"],
             "client.key is missing; it belongs to ",

@@ -78,8 +78,8 @@ impl BuilderFunction {
         let options = Options {
             mirrors,
             retry: RetryPolicy {
-                first_pause: app.pace.of(retry.first_pause),
-                longest_pause: app.pace.of(retry.longest_pause),
+                initial_backoff: app.pace.of(retry.initial_backoff),
+                max_backoff: app.pace.of(retry.max_backoff),
                 ..retry
             },
             ..Options::default()

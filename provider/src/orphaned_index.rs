@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 use soci_format::{
     digest::Digest,
     image::NoSuchPlatform,
-    index::{INDEX_DIGEST, V2, ZTOC},
-    oci::{Descriptor, ImageManifest, Manifest, Selector, is_foreign},
+    index::{INDEX_DIGEST, ZTOC, is_soci_index},
+    oci::{ImageManifest, Manifest, Selector},
 };
 use soci_index::run;
 use soci_store::{
@@ -106,10 +106,9 @@ async fn look(
         return Ok(Err(NoUsableIndex::NotOurs(tag.to_owned())));
     };
     let entries = &index.manifests;
-    let is_soci = |entry: &&Descriptor| entry.artifact_type.as_deref() == Some(V2);
     let soci: BTreeSet<_> = entries
         .iter()
-        .filter(is_soci)
+        .filter(|entry| is_soci_index(entry))
         .map(|entry| entry.digest)
         .collect();
     if soci.is_empty() {
@@ -151,16 +150,13 @@ async fn look(
     }))
 }
 
-/// The first blob of the manifest that is not available. Foreign layers are not stored in the registry.
+/// The first blob that the manifest needs and the repository does not have. Unlike in
+/// [`Presence`](soci_store::load::Presence), a failed request is an error: this decides whether the index can replace the image.
 async fn missing(
     images: &Images,
     manifest: &ImageManifest,
 ) -> Result<Option<Digest>, store::Error> {
-    let layers = manifest.layers.iter();
-    let blobs = layers
-        .filter(|layer| !is_foreign(&layer.media_type))
-        .chain([&manifest.config]);
-    for blob in blobs {
+    for blob in manifest.required_blobs() {
         if images.blob_size(&blob.digest).await? != Some(blob.size) {
             return Ok(Some(blob.digest));
         }

@@ -6,13 +6,10 @@ mod fields;
 use serde_json::Value;
 use soci_format::{
     digest::Digest,
-    index::Version,
-    limits::Limits,
+    index::{IndexOptions, InvalidVersion, Version},
     oci::{Platform, Reference, RegistryImage},
-    plan::{DEFAULT_MIN_LAYER_SIZE, DEFAULT_SPAN_SIZE, IndexOptions},
-    ztoc::DEFAULT_BUILD_TOOL,
 };
-use soci_index::run::{Otherwise, Request};
+use soci_index::run::{FallbackAction, Request};
 
 pub use fields::InvalidProperty;
 
@@ -61,8 +58,8 @@ pub struct Properties {
     min_layer_size: Option<u64>,
     span_size: Option<u64>,
     prefetch_files: Vec<String>,
-    when_too_small: Option<Otherwise>,
-    when_unsupported: Option<Otherwise>,
+    when_too_small: Option<FallbackAction>,
+    when_unsupported: Option<FallbackAction>,
 }
 
 impl Properties {
@@ -72,11 +69,10 @@ impl Properties {
     /// The first invalid property.
     pub fn parse(raw: &RawProperties) -> Result<Self, InvalidProperty> {
         let fields = Fields(raw);
-        let version = match fields.required("IndexVersion")? {
-            "v1" => Version::V1,
-            "v2" => Version::V2,
-            other => return Err(refused("IndexVersion", other, "expected v1 or v2")),
-        };
+        let version = fields.required("IndexVersion")?;
+        let version = version.parse().map_err(|invalid: InvalidVersion| {
+            refused("IndexVersion", version, &invalid.to_string())
+        })?;
         let input = match (
             fields.text("InputImageTag")?,
             fields.text("InputImageDigest")?,
@@ -151,8 +147,8 @@ impl Properties {
             min_layer_size: fields.bytes("MinLayerSize", 0)?,
             span_size: fields.bytes("SpanSize", 1)?,
             prefetch_files: fields.prefetch_files()?,
-            when_too_small: fields.otherwise("WhenTooSmall")?,
-            when_unsupported: fields.otherwise("WhenUnsupported")?,
+            when_too_small: fields.fallback("WhenTooSmall")?,
+            when_unsupported: fields.fallback("WhenUnsupported")?,
         };
         properties.check_length()?;
         Ok(properties)
@@ -210,42 +206,36 @@ impl Properties {
             Input::Tag(tag) => (Some(tag.clone()), None),
             Input::Digest(digest) => (None, Some(*digest)),
         };
+        let image = Reference::Registry(RegistryImage {
+            host,
+            repository: self.repository.name.clone(),
+            tag,
+            digest,
+        });
+        let (default, options) = (Request::new(image), IndexOptions::default());
         Request {
-            image: Reference::Registry(RegistryImage {
-                host,
-                repository: self.repository.name.clone(),
-                tag,
-                digest,
-            }),
             version: self.version,
             output_tag: self.output_tag.clone(),
             platforms: self.platforms.clone(),
             options: IndexOptions {
-                min_layer_size: self.min_layer_size.unwrap_or(DEFAULT_MIN_LAYER_SIZE),
-                span_size: self.span_size.unwrap_or(DEFAULT_SPAN_SIZE),
+                min_layer_size: self.min_layer_size.unwrap_or(options.min_layer_size),
+                span_size: self.span_size.unwrap_or(options.span_size),
                 prefetch_files: self.prefetch_files.clone(),
-                optimize_xattrs: false,
-                build_tool: DEFAULT_BUILD_TOOL.to_owned(),
+                ..options
             },
-            reuse_from: None,
-            strict: false,
-            when_too_small: self.when_too_small.unwrap_or(Otherwise::UseOriginal),
-            when_unsupported: self.when_unsupported.unwrap_or(Otherwise::Fail),
-            limits: Limits::default(),
+            when_too_small: self.when_too_small.unwrap_or(default.when_too_small),
+            when_unsupported: self.when_unsupported.unwrap_or(default.when_unsupported),
+            ..default
         }
     }
 
     /// The builder's arguments.
     #[must_use]
     pub fn arguments(&self, reuse_from: Option<&str>) -> Vec<String> {
-        let version = match self.version {
-            Version::V1 => "v1",
-            Version::V2 => "v2",
-        };
         let mut arguments = vec![
             "index".to_owned(),
             self.image(),
-            format!("--index-version={version}"),
+            format!("--index-version={}", self.version),
         ];
         let mut add = |option: &str, value: Option<String>| {
             arguments.extend(value.map(|value| format!("--{option}={value}")));
@@ -263,12 +253,14 @@ impl Properties {
             add("prefetch-file", Some(file.clone()));
         }
         add("reuse-from", reuse_from.map(str::to_owned));
-        let word = |action: Otherwise| match action {
-            Otherwise::UseOriginal => "use-original".to_owned(),
-            Otherwise::Fail => "fail".to_owned(),
-        };
-        add("when-too-small", self.when_too_small.map(word));
-        add("when-unsupported", self.when_unsupported.map(word));
+        add(
+            "when-too-small",
+            self.when_too_small.map(|action| action.to_string()),
+        );
+        add(
+            "when-unsupported",
+            self.when_unsupported.map(|action| action.to_string()),
+        );
         arguments.extend(["--json".to_owned(), "--brief".to_owned()]);
         arguments
     }

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use aws_sdk_ecr::types::{ImageFailureCode, ImageIdentifier};
 use soci_format::{
     digest::Digest,
-    index::{INDEX_DIGEST, V2},
+    index::{INDEX_DIGEST, is_soci_index},
     oci::{Descriptor, Manifest, Selector},
 };
 use soci_store::store::{self, ReadImages};
@@ -136,9 +136,8 @@ fn made_children(manifest: &Manifest) -> Vec<Digest> {
     let Manifest::Index(index) = manifest else {
         return Vec::new();
     };
-    let is_made = |entry: &&Descriptor| {
-        entry.artifact_type.as_deref() == Some(V2) || entry.annotations.contains_key(INDEX_DIGEST)
-    };
+    let is_made =
+        |entry: &&Descriptor| is_soci_index(entry) || entry.annotations.contains_key(INDEX_DIGEST);
     index
         .manifests
         .iter()

@@ -49,7 +49,7 @@ impl Response {
                     .map(|digest| digest.to_string())
                     .unwrap_or_default(),
             ),
-            ("Outcome", done.outcome.clone()),
+            ("Outcome", done.outcome.to_string()),
             ("BuildId", done.build_id.clone().unwrap_or_default()),
             ("LayersIndexed", done.layers.indexed.to_string()),
             ("LayersReused", done.layers.reused.to_string()),

@@ -12,16 +12,11 @@ use crate::{
     properties::{Input, Properties},
 };
 
-/// The outcome of a background build.
-const STARTED: &str = "started";
-/// The builder's outcome for an existing index.
-const ALREADY_THERE: &str = "already-there";
-
 /// The result of a successful request.
 #[derive(Clone, Debug)]
 pub struct IndexResult {
-    /// The builder's outcome, or `started`.
-    pub outcome: String,
+    /// How the builder's run ended, or that it has only started.
+    pub outcome: Outcome,
     /// The input image; absent if it was deleted and its digest is unknown.
     pub input: Option<Digest>,
     /// The image to use.
@@ -50,12 +45,11 @@ pub fn from_report(
     let Some(output) = report.output_digest else {
         return Err(Error::NoIndex(no_index(report.outcome)));
     };
-    let outcome = serde_json::to_value(report.outcome).unwrap_or_default();
     let output_tag = report.output_tag.unwrap_or_default();
     let indexes = report.indexes.iter();
     let indexes = indexes.filter_map(|index| index.index_digest).collect();
     Ok(IndexResult {
-        outcome: outcome.as_str().unwrap_or_default().to_owned(),
+        outcome: report.outcome,
         input: Some(report.image_digest),
         output,
         layers: report.layers,
@@ -78,7 +72,7 @@ pub fn from_start(properties: &Properties, build_id: &str, image: Digest) -> Ind
     let tag = properties.output_tag.as_deref().or(properties.input_tag());
     let output_tag = tag.unwrap_or_default().to_owned();
     IndexResult {
-        outcome: STARTED.to_owned(),
+        outcome: Outcome::Started,
         input: Some(image),
         output: image,
         layers: LayerCounts::default(),
@@ -101,7 +95,7 @@ pub fn from_orphaned_index(
         Input::Tag(_) => None,
     };
     IndexResult {
-        outcome: ALREADY_THERE.to_owned(),
+        outcome: Outcome::AlreadyThere,
         input,
         output: index.output,
         layers: LayerCounts {
@@ -171,7 +165,7 @@ pub fn from_build(
                 other => other,
             };
         }
-        Some(Ok(Ended::Report(report))) if report.output_digest.is_none() => {
+        Some(Ok(Ended::Report(report))) if !report.is_success() => {
             Some(no_index(report.outcome).to_owned())
         }
         // The index may exist, but a later step of the build failed.
@@ -196,7 +190,7 @@ fn no_index(outcome: Outcome) -> &'static str {
         Outcome::Unsupported => {
             "unsupported: no layer uses a compression that can be indexed, and WhenUnsupported is fail"
         }
-        Outcome::Indexed | Outcome::AlreadyThere => {
+        Outcome::Indexed | Outcome::AlreadyThere | Outcome::Started => {
             "the builder's result does not include an output image"
         }
     }

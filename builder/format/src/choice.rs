@@ -34,7 +34,7 @@ pub enum Kind<'a> {
 #[error(
     "{client} would pull {what} ({taken}) instead of the image for {platform} ({image}): its entry in the image index comes first"
 )]
-pub struct Mistaken {
+pub struct ShadowedImage {
     client: &'static str,
     what: &'static str,
     taken: Digest,
@@ -43,10 +43,10 @@ pub struct Mistaken {
 }
 
 /// For each image of a platform for which `is_asked` says yes: what a client takes for it, where that is no image.
-pub fn mistaken<'a>(
+pub fn shadowed<'a>(
     entries: &[Candidate<'a>],
     is_asked: impl Fn(&Platform) -> bool,
-) -> Vec<Mistaken> {
+) -> Vec<ShadowedImage> {
     let images = entries.iter().filter_map(|entry| match entry.kind {
         Kind::Image(platform) if is_asked(platform) => Some((entry, platform)),
         _ => None,
@@ -63,7 +63,7 @@ pub fn mistaken<'a>(
                 Kind::SociIndex => "a SOCI index",
                 Kind::Other => "an artifact",
             };
-            Some(Mistaken {
+            Some(ShadowedImage {
                 client,
                 what,
                 taken: taken.descriptor.digest,
@@ -178,8 +178,8 @@ mod tests {
                 },
             })
             .collect();
-        let found = mistaken(&candidates, |_| true);
-        found.first().map(|mistaken| mistaken.what)
+        let found = shadowed(&candidates, |_| true);
+        found.first().map(|shadowed| shadowed.what)
     }
 
     #[test]

@@ -4,9 +4,9 @@
 use std::collections::HashMap;
 
 use crate::{
-    choice::{Candidate, Kind, Mistaken, mistaken},
+    choice::{Candidate, Kind, ShadowedImage, shadowed},
     digest::Digest,
-    image::{Entry, Image, Role},
+    image::{Entry, Image, Link, Role},
     index::{INDEX_DIGEST, MANIFEST_DIGEST, V2},
     oci::{Annotations, Descriptor, ImageIndex, media_type, to_go_json},
 };
@@ -35,7 +35,7 @@ pub struct Conversion {
 pub fn convert(
     image: &Image,
     soci_indexes: &HashMap<usize, Descriptor>,
-) -> Result<Conversion, Mistaken> {
+) -> Result<Conversion, ShadowedImage> {
     let old = OldIndexes::of(image, soci_indexes);
     let mut manifests = Vec::new();
     let mut listed = Vec::new();
@@ -88,8 +88,8 @@ pub fn convert(
             kind: *kind,
         })
         .collect();
-    if let Some(mistaken) = mistaken(&candidates, |_| true).into_iter().next() {
-        return Err(mistaken);
+    if let Some(shadowed) = shadowed(&candidates, |_| true).into_iter().next() {
+        return Err(shadowed);
     }
     let manifests_listed = entries.into_iter().map(|(descriptor, _)| descriptor);
     let index = ImageIndex {
@@ -198,16 +198,14 @@ fn soci_entry(soci_index: &Descriptor, of: &Descriptor) -> Descriptor {
 /// The position of the image that a SOCI index is for. It must name that image or be named by it; only where the image gets a new
 /// index (`is_indexed`) is it enough that both are for one platform.
 fn owner(image: &Image, soci_index: &Entry, is_indexed: impl Fn(usize) -> bool) -> Option<usize> {
-    let named = soci_index.descriptor.annotations.get(MANIFEST_DIGEST);
-    let of = soci_index.descriptor.platform.as_ref();
-    let digest = soci_index.descriptor.digest.to_string();
+    let soci_index = &soci_index.descriptor;
+    let named = soci_index.annotations.get(MANIFEST_DIGEST);
     let links = |at: usize, entry: &Entry| {
-        let names = named == Some(&entry.descriptor.digest.to_string());
         match &entry.role {
             Role::Platform { platform, manifest } => {
-                let is_same = of.is_some_and(|of| of.same_as(platform));
-                let is_named = manifest.annotations.get(INDEX_DIGEST) == Some(&digest);
-                let rank = match (is_named, names) {
+                let link = Link::between(soci_index, &entry.descriptor, platform, manifest);
+                let (names, is_same) = (link.names == Some(true), link.is_same_platform);
+                let rank = match (link.is_named, names) {
                     (true, _) => 2,
                     // Whose own annotation names another has no use for it, unless it gets a new one anyway.
                     (false, true) if is_indexed(at) => 1,
@@ -216,7 +214,10 @@ fn owner(image: &Image, soci_index: &Entry, is_indexed: impl Fn(usize) -> bool) 
                 };
                 Some((rank, names, is_same))
             }
-            Role::Missing(_) if names => Some((2, true, false)),
+            Role::Missing(_) => {
+                let names = named == Some(&entry.descriptor.digest.to_string());
+                names.then_some((2, true, false))
+            }
             _ => None,
         }
     };

@@ -8,7 +8,7 @@ use std::{fmt, str::FromStr};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
 
-pub use twice::HashedTwice;
+pub use twice::DualHasher;
 
 /// The SHA-256 digest of a blob; written as `sha256:<64 lower-case hex digits>`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -17,7 +17,7 @@ pub struct Digest([u8; 32]);
 /// A text that is no SHA-256 digest.
 #[derive(Debug, thiserror::Error)]
 #[error("{0:?} is not a digest of the form sha256:<64 lower-case hex digits>")]
-pub struct NotADigest(String);
+pub struct InvalidDigest(String);
 
 impl Digest {
     /// The digest of `bytes`.
@@ -49,9 +49,9 @@ impl fmt::Debug for Digest {
 }
 
 impl FromStr for Digest {
-    type Err = NotADigest;
+    type Err = InvalidDigest;
 
-    fn from_str(text: &str) -> Result<Self, NotADigest> {
+    fn from_str(text: &str) -> Result<Self, InvalidDigest> {
         let hex = text.strip_prefix("sha256:").map(str::as_bytes);
         let nibble = |digit: u8| match digit {
             b'0'..=b'9' => Some(digit - b'0'),
@@ -64,12 +64,12 @@ impl FromStr for Digest {
                 for (byte, pair) in bytes.iter_mut().zip(hex.chunks_exact(2)) {
                     match (nibble(pair[0]), nibble(pair[1])) {
                         (Some(high), Some(low)) => *byte = high << 4 | low,
-                        _ => return Err(NotADigest(text.to_owned())),
+                        _ => return Err(InvalidDigest(text.to_owned())),
                     }
                 }
                 Ok(Self(bytes))
             }
-            _ => Err(NotADigest(text.to_owned())),
+            _ => Err(InvalidDigest(text.to_owned())),
         }
     }
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    choice::{Candidate, Kind, Mistaken, mistaken},
+    choice::{Candidate, Kind, ShadowedImage, shadowed},
     digest::Digest,
     index::{INDEX_DIGEST, MANIFEST_DIGEST},
     oci::{Descriptor, ImageIndex, ImageManifest, Platform, StoredManifest},
@@ -38,9 +38,9 @@ pub enum Role {
     },
     /// A SOCI index, version 2.
     SociIndex,
-    /// An image that is not in the store, or not all of it; what is missing. Stays as it is.
+    /// An image that is not in the store, or only in part; what is missing. Kept unchanged.
     Missing(String),
-    /// Anything else: build attestations, other artifacts. Stays as it is.
+    /// Anything else: build attestations, other artifacts. Kept unchanged.
     Other,
 }
 
@@ -68,8 +68,9 @@ impl std::fmt::Display for Missing {
 
 /// A platform that the image does not have.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum NoSuchPlatform {
-    /// Nor does it say so.
+    /// The image index does not list it.
     #[error("the image has no platform {wanted}; it has {there}")]
     NotListed {
         /// The platform asked for.
@@ -77,7 +78,7 @@ pub enum NoSuchPlatform {
         /// Those that the image has.
         there: String,
     },
-    /// It lists the platform, but the platform's image is not there.
+    /// The image index lists it, but its image is missing.
     #[error("the image for {wanted} is not complete here: {missing}; copy that platform too")]
     Missing {
         /// The platform asked for.
@@ -115,7 +116,7 @@ impl Image {
     pub fn platform(&self, wanted: &Platform) -> Result<Vec<OfPlatform<'_>>, NoSuchPlatform> {
         let missing = self.entries.iter().find_map(|entry| {
             let of = entry.descriptor.platform.as_ref()?;
-            of.is_meant_by(wanted).then(|| entry.missing())?
+            of.matches(wanted).then(|| entry.missing())?
         });
         if let Some(missing) = missing {
             return Err(NoSuchPlatform::Missing {
@@ -128,7 +129,7 @@ impl Image {
         let there = there.collect::<Vec<_>>().join(", ");
         let meant: Vec<_> = platforms
             .into_iter()
-            .filter(|(.., of, _)| of.is_meant_by(wanted))
+            .filter(|(.., of, _)| of.matches(wanted))
             .collect();
         if meant.is_empty() {
             return Err(NoSuchPlatform::NotListed {
@@ -147,17 +148,11 @@ impl Image {
         platform: &Platform,
         manifest: &ImageManifest,
     ) -> Vec<&Descriptor> {
-        let own = descriptor.digest.to_string();
-        let named = manifest.annotations.get(INDEX_DIGEST);
         let mut found: Vec<&Descriptor> = Vec::new();
         for entry in &self.entries {
             let of = &entry.descriptor;
-            let is_same = of.platform.as_ref().is_some_and(|of| of.same_as(platform));
-            let is_its = named == Some(&of.digest.to_string())
-                || match of.annotations.get(MANIFEST_DIGEST) {
-                    Some(link) => *link == own,
-                    None => is_same,
-                };
+            let link = Link::between(of, descriptor, platform, manifest);
+            let is_its = link.is_named || link.names.unwrap_or(link.is_same_platform);
             if matches!(entry.role, Role::SociIndex)
                 && is_its
                 && !found.iter().any(|known| known.digest == of.digest)
@@ -174,7 +169,7 @@ impl Image {
     }
 
     /// What clients take for the images of the platforms for which `is_asked` says yes, where that is no image.
-    pub fn mistaken(&self, is_asked: impl Fn(&Platform) -> bool) -> Vec<Mistaken> {
+    pub fn shadowed(&self, is_asked: impl Fn(&Platform) -> bool) -> Vec<ShadowedImage> {
         let entries = self.entries.iter();
         let candidates: Vec<_> = entries
             .map(|entry| Candidate {
@@ -182,7 +177,36 @@ impl Image {
                 kind: entry.kind(),
             })
             .collect();
-        mistaken(&candidates, is_asked)
+        shadowed(&candidates, is_asked)
+    }
+}
+
+/// What links a SOCI index to an image's manifest.
+pub(crate) struct Link {
+    /// The image's manifest names the index.
+    pub(crate) is_named: bool,
+    /// The index names the image's manifest; `None` where it names none.
+    pub(crate) names: Option<bool>,
+    /// Both are for one platform.
+    pub(crate) is_same_platform: bool,
+}
+
+impl Link {
+    pub(crate) fn between(
+        soci_index: &Descriptor,
+        image: &Descriptor,
+        platform: &Platform,
+        manifest: &ImageManifest,
+    ) -> Self {
+        let is_digest = |text: &String, digest: Digest| *text == digest.to_string();
+        let named = manifest.annotations.get(INDEX_DIGEST);
+        let names = soci_index.annotations.get(MANIFEST_DIGEST);
+        let of = soci_index.platform.as_ref();
+        Self {
+            is_named: named.is_some_and(|named| is_digest(named, soci_index.digest)),
+            names: names.map(|names| is_digest(names, image.digest)),
+            is_same_platform: of.is_some_and(|of| of.same_as(platform)),
+        }
     }
 }
 

@@ -1,9 +1,13 @@
 //! SOCI indexes: which ztoc belongs to which layer of an image.
 //! In: descriptors of ztocs. Out: manifests, byte for byte as the reference implementation writes them. Pure: no I/O.
 
+mod options;
 mod prefetch;
 
+pub use options::IndexOptions;
 pub use prefetch::{PREFETCH, SpanRange, prefetch_artifact, prefetched_spans};
+
+use std::{fmt, str::FromStr};
 
 use crate::oci::{Annotations, Descriptor, ImageManifest, media_type, to_go_json};
 
@@ -20,7 +24,7 @@ pub const EMPTY_CONFIG: &[u8] = b"{}";
 pub const LAYER_DIGEST: &str = "com.amazon.soci.image-layer-digest";
 /// On a ztoc: the layer's media type.
 pub const LAYER_MEDIA_TYPE: &str = "com.amazon.soci.image-layer-mediaType";
-/// On a ztoc: plain bytes between two checkpoints.
+/// On a ztoc: uncompressed bytes between two checkpoints.
 pub const SPAN_SIZE: &str = "com.amazon.soci.span-size";
 /// On a ztoc: `true` where the layer has no extended attributes to look up.
 pub const DISABLE_XATTRS: &str = "com.amazon.soci.disable-xattrs";
@@ -41,6 +45,17 @@ pub enum Version {
 }
 
 impl Version {
+    /// Both, as text.
+    pub const NAMES: [&str; 2] = [Self::V1.name(), Self::V2.name()];
+
+    /// `v1` or `v2`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::V1 => "v1",
+            Self::V2 => "v2",
+        }
+    }
+
     /// The artifact type of an index of this version.
     pub fn artifact_type(self) -> &'static str {
         match self {
@@ -48,6 +63,33 @@ impl Version {
             Self::V2 => V2,
         }
     }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// Neither `v1` nor `v2`.
+#[derive(Debug, thiserror::Error)]
+#[error("expected v1 or v2")]
+pub struct InvalidVersion;
+
+impl FromStr for Version {
+    type Err = InvalidVersion;
+
+    fn from_str(text: &str) -> Result<Self, InvalidVersion> {
+        [Self::V1, Self::V2]
+            .into_iter()
+            .find(|version| version.name() == text)
+            .ok_or(InvalidVersion)
+    }
+}
+
+/// Whether an entry of an image index is a SOCI index, version 2.
+pub fn is_soci_index(entry: &Descriptor) -> bool {
+    entry.artifact_type.as_deref() == Some(V2)
 }
 
 /// The descriptor of the ztoc of `layer`.
@@ -71,13 +113,19 @@ pub fn ztoc_descriptor(
     descriptor
 }
 
+/// What an index says about itself. Whatever is added here is part of its digest, and compared by
+/// [`is_requested_index`](crate::plan::is_requested_index).
+fn annotations(options: &IndexOptions) -> Annotations {
+    Annotations::from([(BUILD_TOOL.to_owned(), options.build_tool.clone())])
+}
+
 /// The SOCI index of one platform's image; `subject` is that image's manifest, for version 1. Gives the descriptor as
 /// registries list it, and the manifest.
 pub fn soci_index(
     version: Version,
     blobs: Vec<Descriptor>,
     subject: &Descriptor,
-    build_tool: &str,
+    options: &IndexOptions,
 ) -> (Descriptor, Vec<u8>) {
     let manifest = ImageManifest {
         schema_version: 2,
@@ -93,7 +141,7 @@ pub fn soci_index(
             )),
             Version::V2 => None,
         },
-        annotations: Annotations::from([(BUILD_TOOL.to_owned(), build_tool.to_owned())]),
+        annotations: annotations(options),
     };
     let bytes = to_go_json(&manifest);
     let mut descriptor = Descriptor::of(media_type::OCI_MANIFEST, &bytes);

@@ -1,4 +1,4 @@
-//! Gzip streams: compressed bytes in, plain bytes and block boundaries out, in one pass and constant memory.
+//! Gzip streams: compressed bytes in, uncompressed bytes and block boundaries out, in one pass and constant memory.
 //! Multi-member streams are decoded on, with offsets running on. Knows nothing of tar, of digests or of the network.
 
 #![forbid(unsafe_code)]
@@ -24,9 +24,9 @@ use raw::{Engine, Stop};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct CompressedAt(pub u64);
 
-/// A position in the plain stream, in bytes.
+/// A position in the uncompressed stream, in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct PlainAt(pub u64);
+pub struct UncompressedAt(pub u64);
 
 /// A place where inflation can start again: after a gzip header, or between two blocks of a member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,27 +35,27 @@ pub struct Boundary {
     pub compressed_at: CompressedAt,
     /// Bits of the byte before it that are still to be used: 0..7.
     pub bits: u8,
-    /// Where the plain bytes go on.
-    pub plain_at: PlainAt,
+    /// Where the uncompressed bytes go on.
+    pub uncompressed_at: UncompressedAt,
 }
 
-/// Takes what a stream gives, in order: the compressed bytes used, the plain bytes made of them, and then the boundary
+/// Takes what a stream gives, in order: the compressed bytes used, the uncompressed bytes made of them, and then the boundary
 /// that lies behind both.
 pub trait Sink {
     /// What stops the pass besides the stream itself.
     type Error;
     /// Compressed bytes, each exactly once.
     fn compressed(&mut self, bytes: &[u8]);
-    /// Plain bytes.
-    fn plain(&mut self, bytes: &[u8]) -> Result<(), Self::Error>;
-    /// A boundary, with the 32 KiB of plain bytes before it (zeros where there are fewer).
+    /// Uncompressed bytes.
+    fn uncompressed(&mut self, bytes: &[u8]) -> Result<(), Self::Error>;
+    /// A boundary, with the 32 KiB of uncompressed bytes before it (zeros where there are fewer).
     fn boundary(&mut self, boundary: Boundary, window: &[u8]);
 }
 
 /// Why a pass over a gzip stream stopped early.
 #[derive(Debug)]
 pub enum Error<E> {
-    /// The stream is wrong at this compressed byte.
+    /// The stream is invalid at this compressed byte.
     Stream {
         /// The compressed byte, counted from the start of the stream.
         at: CompressedAt,
@@ -64,7 +64,7 @@ pub enum Error<E> {
     },
     /// The compressed bytes could not be read.
     Read(io::Error),
-    /// The sink refused the plain bytes.
+    /// The sink refused the uncompressed bytes.
     Sink(E),
 }
 
@@ -82,7 +82,7 @@ impl fmt::Display for CompressedAt {
     }
 }
 
-impl fmt::Display for PlainAt {
+impl fmt::Display for UncompressedAt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
     }
@@ -96,13 +96,13 @@ pub struct Gunzip {
     input_at: usize,
     input_end: usize,
     input_ended: bool,
-    /// `[32 KiB of history | plain bytes | slack]`
+    /// `[32 KiB of history | uncompressed bytes | slack]`
     output: Box<OutputBuffer>,
     output_at: usize,
     /// Where the member starts in `output`; 0 once it has slid out.
     member_floor: usize,
     compressed: CompressedAt,
-    plain: PlainAt,
+    uncompressed: UncompressedAt,
     start: Start,
 }
 
@@ -127,7 +127,7 @@ impl Default for Gunzip {
             output_at: WINDOW,
             member_floor: WINDOW,
             compressed: CompressedAt(0),
-            plain: PlainAt(0),
+            uncompressed: UncompressedAt(0),
             start: Start::Header,
         }
     }
@@ -147,7 +147,7 @@ impl Gunzip {
     pub fn resume(from: Boundary, window: &[u8; WINDOW]) -> Self {
         let mut gunzip = Self {
             compressed: from.first_byte(),
-            plain: from.plain_at,
+            uncompressed: from.uncompressed_at,
             start: Start::Block { bits: from.bits },
             ..Self::default()
         };
@@ -162,12 +162,12 @@ impl Gunzip {
         self
     }
 
-    /// Decodes all of `source` into `sink`. Gives the plain length.
+    /// Decodes all of `source` into `sink`. Gives the uncompressed length.
     pub fn run<S: Sink>(
         &mut self,
         source: &mut impl io::Read,
         sink: &mut S,
-    ) -> Result<PlainAt, Error<S::Error>> {
+    ) -> Result<UncompressedAt, Error<S::Error>> {
         if let Start::Block { bits } = self.start {
             self.start = Start::Header;
             if bits > 0 {
@@ -184,10 +184,10 @@ impl Gunzip {
             self.engine.restart();
             sink.boundary(self.here(), self.window());
             self.member_floor = self.output_at;
-            let checks = Some((crc32fast::Hasher::new(), self.plain));
+            let checks = Some((crc32fast::Hasher::new(), self.uncompressed));
             self.member(source, sink, checks)?;
         }
-        Ok(self.plain)
+        Ok(self.uncompressed)
     }
 
     /// Gives the rest of `source` to `sink` as compressed bytes only: after an error, for whoever still wants the digest.
@@ -227,13 +227,13 @@ impl Gunzip {
         }
     }
 
-    /// Decodes a member's blocks and reads its trailer. `checks` is the checksum and where its plain bytes start; nothing
+    /// Decodes a member's blocks and reads its trailer. `checks` is the checksum and where its uncompressed bytes start; nothing
     /// where decoding did not start there.
     fn member<S: Sink>(
         &mut self,
         source: &mut impl io::Read,
         sink: &mut S,
-        mut checks: Option<(crc32fast::Hasher, PlainAt)>,
+        mut checks: Option<(crc32fast::Hasher, UncompressedAt)>,
     ) -> Result<(), Error<S::Error>> {
         loop {
             let (in_from, out_from) = (self.input_at, self.output_at);
@@ -258,12 +258,12 @@ impl Gunzip {
             }
             // What stands before any other fault goes out first: if the sink refuses it, that is what the stream's reader
             // meets first, however the bytes arrived.
-            let plain = &self.output[out_from..self.output_at];
+            let bytes = &self.output[out_from..self.output_at];
             if let Some((checksum, _)) = &mut checks {
-                checksum.update(plain);
+                checksum.update(bytes);
             }
-            self.plain.0 += plain.len() as u64;
-            sink.plain(plain).map_err(Error::Sink)?;
+            self.uncompressed.0 += bytes.len() as u64;
+            sink.uncompressed(bytes).map_err(Error::Sink)?;
             match stop.map_err(|fault| self.fault(fault))? {
                 Stop::Input => {
                     self.fill(source).map_err(Error::Read)?;
@@ -273,7 +273,7 @@ impl Gunzip {
                 Stop::End => break,
             }
         }
-        let ended = self.plain;
+        let ended = self.uncompressed;
         let mut trailer = gzip::Trailer::of(
             checks.map(|(checksum, started)| (checksum.finalize(), ended.0 - started.0)),
         );
@@ -294,7 +294,7 @@ impl Gunzip {
         Boundary {
             compressed_at: self.compressed,
             bits: self.engine.unused_bits(),
-            plain_at: self.plain,
+            uncompressed_at: self.uncompressed,
         }
     }
 

@@ -1,4 +1,4 @@
-//! One layer, one pass: stored bytes in; digests, checkpoints and table of contents out, as a ztoc.
+//! One layer, one pass: compressed bytes in; digests, checkpoints and table of contents out, as a ztoc.
 //! What the layer is, its bytes decide; its media type says whether they are worth reading, and decides where they can be read as two things. Knows nothing of
 //! registries and images.
 
@@ -10,7 +10,9 @@ use std::io::{self, Read};
 
 use crate::{
     digest::{Digest, Hasher},
-    inflate::{self, Boundary, CompressedAt, Fault, Gunzip, PlainAt, Sink},
+    index::IndexOptions,
+    inflate::{self, Boundary, CompressedAt, Fault, Gunzip, Sink, UncompressedAt},
+    limits::Limits,
     oci::LayerEncoding,
     tar::{self, Entry, TarReader},
     ztoc::{self, Compression, FileMetadata, Toc, Ztoc},
@@ -25,12 +27,24 @@ const PIECE: usize = 256 * 1024;
 /// What to put into a ztoc besides the layer itself.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Plain bytes between two checkpoints, at least.
+    /// Uncompressed bytes between two checkpoints, at least.
     pub span_size: u64,
-    /// What the ztoc says built it.
+    /// Build tool identifier to record.
     pub build_tool: String,
     /// Bytes that may be collected for the ztoc.
     pub bytes_max: u64,
+}
+
+/// As [`IndexOptions`](crate::index::IndexOptions), for a ztoc of at most 128 MiB.
+impl Default for Options {
+    fn default() -> Self {
+        let options = IndexOptions::default();
+        Self {
+            span_size: options.span_size,
+            build_tool: options.build_tool,
+            bytes_max: Limits::default().ztoc_bytes,
+        }
+    }
 }
 
 /// A core that a pass may use besides its own, until it drops this.
@@ -44,9 +58,9 @@ pub fn no_spare_core() -> Option<SpareCore> {
 /// What a pass found.
 #[derive(Debug)]
 pub struct Pass {
-    /// Digest of all stored bytes.
+    /// Digest of all compressed bytes.
     pub digest: Digest,
-    /// Number of stored bytes.
+    /// Number of compressed bytes.
     pub size: u64,
     /// The ztoc, or why there can be none.
     pub ztoc: Result<Ztoc, Unindexable>,
@@ -54,9 +68,10 @@ pub struct Pass {
 
 /// Why a layer cannot be indexed; it has been read to its end all the same, so that its digest is known.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum Unindexable {
     /// A compression without checkpoints, found by its magic.
-    #[error("it is compressed with {0}, which cannot be indexed")]
+    #[error("compressed with {0}, which cannot be indexed")]
     Compression(&'static str),
     /// The media type promises another encoding than the bytes have.
     #[error("its media type says {declared}, but its bytes are {found}")]
@@ -66,16 +81,16 @@ pub enum Unindexable {
         /// By the bytes.
         found: LayerEncoding,
     },
-    /// The gzip stream is wrong.
-    #[error("its gzip data is wrong at byte {at}: {fault}")]
+    /// The gzip stream is invalid.
+    #[error("invalid gzip data at byte {at}: {fault}")]
     Gzip {
         /// Compressed byte.
         at: CompressedAt,
         /// What is wrong there.
         fault: inflate::Fault,
     },
-    /// The tar stream is wrong, or holds a member that cannot be indexed.
-    #[error("its tar archive cannot be indexed")]
+    /// The tar stream is invalid, or holds a member that cannot be indexed.
+    #[error("invalid or unsupported tar archive")]
     Tar(#[source] tar::Error),
     /// Its ztoc would take more memory than it may.
     #[error(
@@ -142,7 +157,7 @@ fn pass_for(
     };
     match found {
         Ok(LayerEncoding::Gzip) => gzip_pass(&mut source, options, Hashing::new(spare), files),
-        Ok(_) => plain_pass(&mut source, options, Hashing::new(spare), files),
+        Ok(_) => uncompressed_pass(&mut source, options, Hashing::new(spare), files),
         Err(why) => digest_only(&mut source, why),
     }
 }
@@ -202,7 +217,7 @@ impl Files {
     }
 }
 
-/// Refuses where more was collected than may be: after each piece of the plain bytes, which are few enough not to matter.
+/// Refuses where more was collected than may be: after each piece of the uncompressed bytes, which are few enough not to matter.
 fn check(spans: Size, toc: &Toc, options: &Options) -> Result<(), Unindexable> {
     let bytes = ztoc::flat_bytes_max(toc, spans.checkpoints, spans.count);
     if bytes as u64 > options.bytes_max {
@@ -257,7 +272,7 @@ impl Sink for GzipSink<'_> {
         self.spans.take(bytes);
     }
 
-    fn plain(&mut self, bytes: &[u8]) -> Result<(), Unindexable> {
+    fn uncompressed(&mut self, bytes: &[u8]) -> Result<(), Unindexable> {
         self.files.take(bytes)?;
         check(self.spans.size(), &self.files.toc, self.options)
     }
@@ -280,7 +295,7 @@ fn gzip_pass<'a>(
     };
     let mut gunzip = Gunzip::default();
     let read = match gunzip.run(source, &mut sink) {
-        Ok(PlainAt(_)) => Ok(()),
+        Ok(UncompressedAt(_)) => Ok(()),
         Err(inflate::Error::Read(error)) => return Err(error),
         Err(inflate::Error::Stream {
             fault: Fault::NotGzip,
@@ -306,7 +321,7 @@ fn gzip_pass<'a>(
     ))
 }
 
-fn plain_pass(
+fn uncompressed_pass(
     source: &mut impl Read,
     options: &Options,
     hashing: Hashing<'_>,

@@ -22,14 +22,14 @@ pub struct Limits {
     pub referrers_bytes: u64,
     /// Pages of a list of referrers; a registry that has more is going round in circles.
     pub referrers_pages: usize,
-    /// Plain bytes of spans that are kept for whoever reads on.
+    /// Uncompressed bytes of spans that are kept for whoever reads on.
     pub cached_bytes: u64,
-    /// Plain bytes of a span that is kept; larger ones are passed on as they are inflated. A block of deflate may be of any size,
+    /// Uncompressed bytes of a span that is kept; larger ones are passed on as they are inflated. A block of deflate may be of any size,
     /// and a span ends where a block does.
     pub span_bytes: u64,
-    /// Stored bytes of layers without a ztoc that are kept, so that they are not fetched a second time.
+    /// Compressed bytes of layers without a ztoc that are kept, so that they are not fetched a second time.
     pub held_bytes: u64,
-    /// Stored bytes of layers without a ztoc that `report`, and `index` with files to prefetch, read for the names in them: more than an application's own small layers
+    /// Compressed bytes of layers without a ztoc that `report`, and `index` with files to prefetch, read for the names in them: more than an application's own small layers
     /// have as a rule, and far less than a base.
     pub listed_bytes: u64,
     /// Problems of one kind that `verify` tells of one layer.
@@ -39,7 +39,7 @@ pub struct Limits {
 impl Limits {
     /// Bytes of a manifest, and of a config. ECR takes no larger manifest, and no registry need take one.
     pub const MANIFEST_BYTES: u64 = 4 << 20;
-    /// The part of a layer's stored bytes that its ztoc may take besides, as a divisor.
+    /// The part of a layer's compressed bytes that its ztoc may take besides, as a divisor.
     const ZTOC_SHARE: u64 = 8;
     /// Bytes of a ztoc: a flatbuffer's offsets have 32 bits, one of them for the sign.
     pub const ZTOC_BYTES: usize = i32::MAX as usize;
@@ -71,8 +71,8 @@ impl Limits {
         }
     }
 
-    /// Bytes that are collected of a layer of `layer_bytes` stored bytes for its ztoc. Small layers cannot ask for much, however far
-    /// they unfold; and the largest ones, with 32 KiB for each 4 MiB of their plain bytes, stay far below.
+    /// Bytes that are collected of a layer of `layer_bytes` compressed bytes for its ztoc. Small layers cannot ask for much, however far
+    /// they unfold; and the largest ones, with 32 KiB for each 4 MiB of their uncompressed bytes, stay far below.
     pub fn ztoc_bytes_of(&self, layer_bytes: u64) -> u64 {
         let bytes = self
             .ztoc_bytes
@@ -145,7 +145,7 @@ mod tests {
             (
                 "what is collected of a layer",
                 format!(
-                    "{} and 1/{} of its stored bytes",
+                    "{} and 1/{} of its compressed bytes",
                     mib(limits.ztoc_bytes),
                     Limits::ZTOC_SHARE
                 ),

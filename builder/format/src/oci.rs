@@ -11,10 +11,10 @@ mod stored;
 pub use json::to_go_json;
 pub use layer::{LayerEncoding, is_foreign};
 pub use manifest::{
-    Annotations, Descriptor, ImageIndex, ImageManifest, Manifest, NotAManifest, media_type,
+    Annotations, Descriptor, ImageIndex, ImageManifest, InvalidManifest, Manifest, media_type,
 };
 pub use platform::Platform;
 pub use reference::{
-    LayoutImage, NotAReference, Place, Reference, RegistryImage, Selector, is_tag,
+    InvalidReference, LayoutImage, Place, Reference, RegistryImage, Selector, is_tag,
 };
 pub use stored::StoredManifest;

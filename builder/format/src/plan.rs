@@ -5,30 +5,13 @@ use std::{collections::HashMap, fmt};
 
 use crate::{
     digest::Digest,
-    index::{BUILD_TOOL, LAYER_DIGEST, SPAN_SIZE, Version, ZTOC, soci_index, ztoc_descriptor},
+    index::{
+        BUILD_TOOL, IndexOptions, LAYER_DIGEST, SPAN_SIZE, Version, ZTOC, soci_index,
+        ztoc_descriptor,
+    },
     oci::{Descriptor, ImageManifest, LayerEncoding},
     plural::bytes,
 };
-
-/// What layers have at least to get a ztoc where nobody says otherwise, as in the reference implementation.
-pub const DEFAULT_MIN_LAYER_SIZE: u64 = 10 << 20;
-/// Plain bytes between two checkpoints where nobody says otherwise, as in the reference implementation.
-pub const DEFAULT_SPAN_SIZE: u64 = 4 << 20;
-
-/// The options that decide what an index holds.
-#[derive(Clone, Debug)]
-pub struct IndexOptions {
-    /// Layers of fewer stored bytes get no ztoc.
-    pub min_layer_size: u64,
-    /// Plain bytes between two checkpoints, at least.
-    pub span_size: u64,
-    /// Files to prefetch.
-    pub prefetch_files: Vec<String>,
-    /// Whether to mark layers without extended attributes.
-    pub optimize_xattrs: bool,
-    /// What the index says built it.
-    pub build_tool: String,
-}
 
 /// What to do with a layer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,11 +30,11 @@ pub enum Skip {
         /// The minimum, in bytes.
         minimum: u64,
     },
-    /// It is not in the store, and need not be: a layer that is not distributed.
+    /// It is not in the store, and need not be: a non-distributable layer.
     NotThere,
-    /// Its media type promises something that cannot be indexed.
+    /// Its media type states an encoding that cannot be indexed.
     Encoding(LayerEncoding),
-    /// It was read, and turned out to be something that cannot be indexed.
+    /// Its content cannot be indexed.
     Unindexable(String),
 }
 
@@ -66,17 +49,17 @@ impl fmt::Display for Skip {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TooSmall { minimum } => {
-                write!(f, "it is smaller than the minimum of {}", bytes(*minimum))
+                write!(f, "smaller than the minimum of {}", bytes(*minimum))
             }
             Self::NotThere => f.write_str(
-                "its bytes are not here: it is not distributed (foreign), and other addresses are not asked",
+                "not in the registry: a non-distributable (foreign) layer, and its external URLs are not used",
             ),
             Self::Encoding(LayerEncoding::NotALayer) => {
-                f.write_str("it is no layer of a file system")
+                f.write_str("not a file system layer")
             }
             Self::Encoding(encoding) => write!(
                 f,
-                "it is compressed with {encoding}, which cannot be indexed"
+                "compressed with {encoding}, which cannot be indexed"
             ),
             Self::Unindexable(why) => f.write_str(why),
         }
@@ -104,7 +87,7 @@ pub fn layer_plan(layer: &Descriptor, is_there: bool, options: &IndexOptions) ->
 /// Whether `found` is the index of `version` that we would build of an image by `plans`, one for each of its layers. It is built anew
 /// from the ztocs that `found` names, and must come out with the same digest: so nothing that an index says is forgotten here. Where
 /// manifests cannot tell (marks and prefetch artifacts come from the ztocs' contents), the answer is no.
-pub fn is_wanted_index(
+pub fn is_requested_index(
     found: (Digest, &ImageManifest),
     version: Version,
     image: (&Descriptor, &ImageManifest),
@@ -125,7 +108,7 @@ pub fn is_wanted_index(
         })
         .collect();
     ztocs.is_some_and(|ztocs| {
-        let (built, _) = soci_index(version, ztocs, image.0, &options.build_tool);
+        let (built, _) = soci_index(version, ztocs, image.0, options);
         built.digest == found.0
     })
 }
@@ -166,10 +149,7 @@ mod tests {
     fn options() -> IndexOptions {
         IndexOptions {
             min_layer_size: 0,
-            span_size: DEFAULT_SPAN_SIZE,
-            prefetch_files: Vec::new(),
-            optimize_xattrs: false,
-            build_tool: "us".to_owned(),
+            ..IndexOptions::default()
         }
     }
 
@@ -192,16 +172,16 @@ mod tests {
         let subject = Descriptor::of(media_type::OCI_MANIFEST, &to_go_json(&image));
         let ztoc = |layer| {
             let ztoc = Descriptor::of(ZTOC, b"ztoc");
-            ztoc_descriptor(layer, &ztoc, DEFAULT_SPAN_SIZE, false)
+            ztoc_descriptor(layer, &ztoc, options().span_size, false)
         };
         let ztocs = image.layers.iter().map(ztoc).collect();
-        let (_, bytes) = soci_index(version, ztocs, &subject, "us");
+        let (_, bytes) = soci_index(version, ztocs, &subject, &options());
         let mut index: ImageManifest = serde_json::from_slice(&bytes).unwrap();
         change(&mut index);
         index
     }
 
-    fn is_wanted(version: Version, index: &ImageManifest, options: &IndexOptions) -> bool {
+    fn is_requested(version: Version, index: &ImageManifest, options: &IndexOptions) -> bool {
         let image = image();
         let descriptor = Descriptor::of(media_type::OCI_MANIFEST, &to_go_json(&image));
         let layers = image.layers.iter();
@@ -209,14 +189,14 @@ mod tests {
             .map(|layer| layer_plan(layer, true, options))
             .collect();
         let found = (Digest::of(&to_go_json(index)), index);
-        is_wanted_index(found, version, (&descriptor, &image), &plans, options)
+        is_requested_index(found, version, (&descriptor, &image), &plans, options)
     }
 
     #[test]
     fn an_index_is_wanted_as_we_would_build_it_and_not_otherwise() {
         for version in [Version::V1, Version::V2] {
             let ours = index(version, |_| {});
-            assert!(is_wanted(version, &ours, &options()));
+            assert!(is_requested(version, &ours, &options()));
             let changes: [fn(&mut ImageManifest); 8] = [
                 |index| {
                     index.annotations.insert("new".to_owned(), "1".to_owned());
@@ -237,11 +217,14 @@ mod tests {
             ];
             for (number, change) in changes.into_iter().enumerate() {
                 let changed = index(version, change);
-                assert!(!is_wanted(version, &changed, &options()), "change {number}");
+                assert!(
+                    !is_requested(version, &changed, &options()),
+                    "change {number}"
+                );
             }
         }
         let v1 = index(Version::V1, |_| {});
-        assert!(!is_wanted(Version::V2, &v1, &options()));
+        assert!(!is_requested(Version::V2, &v1, &options()));
     }
 
     #[test]
@@ -249,9 +232,9 @@ mod tests {
         let ours = index(Version::V2, |_| {});
         let mut prefetching = options();
         prefetching.prefetch_files = vec!["etc/passwd".to_owned()];
-        assert!(!is_wanted(Version::V2, &ours, &prefetching));
+        assert!(!is_requested(Version::V2, &ours, &prefetching));
         let mut marking = options();
         marking.optimize_xattrs = true;
-        assert!(!is_wanted(Version::V2, &ours, &marking));
+        assert!(!is_requested(Version::V2, &ours, &marking));
     }
 }

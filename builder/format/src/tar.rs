@@ -1,5 +1,5 @@
 //! The tar stream of a layer, read as it passes by.
-//! In: plain bytes in any slices. Out: one `Entry` per member, in order, as Go's `archive/tar` reader would give
+//! In: uncompressed bytes in any slices. Out: one `Entry` per member, in order, as Go's `archive/tar` reader would give
 //! it, because the reference implementation takes its table of contents from there. Knows nothing of compression.
 
 mod entry;

@@ -47,7 +47,7 @@ pub struct Ztoc {
     pub toc: Toc,
     /// Serialized checkpoints.
     pub checkpoints: Vec<u8>,
-    /// Digest of each span's stored bytes.
+    /// Digest of each span's compressed bytes.
     pub span_digests: Vec<Digest>,
     /// Number of spans, minus 1; -1 for an empty uncompressed layer.
     pub max_span_id: i32,
@@ -55,24 +55,25 @@ pub struct Ztoc {
 
 /// Bytes that are no ztoc we can use.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NotAZtoc {
+#[non_exhaustive]
+pub enum InvalidZtoc {
     /// Not a flatbuffer of the form.
-    #[error("it is not a flatbuffer of a ztoc")]
+    #[error("not a ztoc flatbuffer")]
     Form(#[from] OutOfBounds),
     /// A version that we do not know.
-    #[error("its format version is {0:?}, not {VERSION:?}")]
+    #[error("unsupported format version {0:?}, expected {VERSION:?}")]
     Version(String),
     /// A compression algorithm that we do not know.
-    #[error("its compression algorithm {0} is unknown")]
+    #[error("unknown compression algorithm {0}")]
     Compression(i8),
     /// A text that must be UTF-8 or a digest and is not.
-    #[error("its field {0} is malformed")]
+    #[error("malformed field {0}")]
     Text(&'static str),
     /// Checkpoints that contradict themselves.
     #[error("its checkpoints are malformed")]
     Checkpoints(#[from] ZinfoError),
     /// Parts that are used many times, which no writer does: a small file could unfold to any size in memory.
-    #[error("its parts hold more than the file itself")]
+    #[error("its parts are larger than the file itself")]
     SharedParts,
     /// Numbers that contradict one another.
     #[error(
@@ -151,21 +152,23 @@ impl Ztoc {
     }
 
     /// Reads a ztoc, checking all that can be checked without its layer.
-    pub fn parse(bytes: &[u8]) -> Result<Self, NotAZtoc> {
+    pub fn parse(bytes: &[u8]) -> Result<Self, InvalidZtoc> {
         let ztoc = TableView::root(bytes)?;
         let version = ztoc.bytes(0)?;
         if version != VERSION.as_bytes() {
             let shown = &version[..version.len().min(VERSION_SHOWN)];
-            return Err(NotAZtoc::Version(
+            return Err(InvalidZtoc::Version(
                 String::from_utf8_lossy(shown).into_owned(),
             ));
         }
         let build_tool = str::from_utf8(ztoc.bytes(1)?)
-            .map_err(|_| NotAZtoc::Text("build_tool_identifier"))?
+            .map_err(|_| InvalidZtoc::Text("build_tool_identifier"))?
             .to_owned();
         // What the parts take where they share nothing is taken off before they are copied.
         let mut room = Room(bytes.len());
-        let info = ztoc.table(5)?.ok_or(NotAZtoc::Text("compression_info"))?;
+        let info = ztoc
+            .table(5)?
+            .ok_or(InvalidZtoc::Text("compression_info"))?;
         let checkpoints = info.bytes(3)?;
         room.take(checkpoints.len())?;
         let mut toc = Toc::default();
@@ -179,7 +182,7 @@ impl Ztoc {
             let digest = digest?;
             room.take(4 + digest.len())?;
             let digest = str::from_utf8(digest).ok().and_then(|it| it.parse().ok());
-            span_digests.push(digest.ok_or(NotAZtoc::Text("span_digests"))?);
+            span_digests.push(digest.ok_or(InvalidZtoc::Text("span_digests"))?);
         }
         let ztoc = Self {
             build_tool,
@@ -198,7 +201,7 @@ impl Ztoc {
             Compression::Uncompressed => TarZinfo::parse(&ztoc.checkpoints)?.spans(),
         };
         if spans != i64::from(ztoc.max_span_id) + 1 || spans != ztoc.span_digests.len() as i64 {
-            return Err(NotAZtoc::Spans {
+            return Err(InvalidZtoc::Spans {
                 digests: ztoc.span_digests.len(),
                 spans,
             });
@@ -206,7 +209,7 @@ impl Ztoc {
         Ok(ztoc)
     }
 
-    /// The first span that has no stored or no plain bytes though another one follows. Since its version 0.14 the SOCI snapshotter
+    /// The first span that has no stored or no uncompressed bytes though another one follows. Since its version 0.14 the SOCI snapshotter
     /// refuses such a ztoc and downloads the whole layer; earlier builders wrote them.
     pub fn empty_span(&self) -> Option<usize> {
         // The spans of an uncompressed layer have equal sizes.
@@ -215,7 +218,7 @@ impl Ztoc {
         let starts = zinfo.iter().map(|(start, _)| start);
         let mut pairs = starts.clone().zip(starts.skip(1));
         pairs.position(|(start, end)| {
-            start.first_byte() >= end.compressed_at || start.plain_at >= end.plain_at
+            start.first_byte() >= end.compressed_at || start.uncompressed_at >= end.uncompressed_at
         })
     }
 
@@ -226,7 +229,7 @@ impl Ztoc {
                 .map(|zinfo| {
                     zinfo
                         .iter()
-                        .map(|(boundary, _)| boundary.plain_at.0)
+                        .map(|(boundary, _)| boundary.uncompressed_at.0)
                         .collect()
                 })
                 .unwrap_or_default(),
@@ -291,11 +294,11 @@ impl Compression {
         }
     }
 
-    fn from_code(code: i8) -> Result<Self, NotAZtoc> {
+    fn from_code(code: i8) -> Result<Self, InvalidZtoc> {
         match code {
             1 => Ok(Self::Gzip),
             2 => Ok(Self::Uncompressed),
-            other => Err(NotAZtoc::Compression(other)),
+            other => Err(InvalidZtoc::Compression(other)),
         }
     }
 }
@@ -342,14 +345,14 @@ fn write_file(out: &mut Writer, file: &FileMetadata<'_>) -> FromEnd {
 struct Room(usize);
 
 impl Room {
-    fn take(&mut self, bytes: usize) -> Result<(), NotAZtoc> {
-        self.0 = self.0.checked_sub(bytes).ok_or(NotAZtoc::SharedParts)?;
+    fn take(&mut self, bytes: usize) -> Result<(), InvalidZtoc> {
+        self.0 = self.0.checked_sub(bytes).ok_or(InvalidZtoc::SharedParts)?;
         Ok(())
     }
 }
 
 /// Reads an entry into `toc`, where there is room for it.
-fn read_file(table: &TableView<'_>, toc: &mut Toc, room: &mut Room) -> Result<(), NotAZtoc> {
+fn read_file(table: &TableView<'_>, toc: &mut Toc, room: &mut Room) -> Result<(), InvalidZtoc> {
     let long = |field| table.number(field, [0; 8]).map(i64::from_le_bytes);
     let id = |field| table.number(field, [0; 4]).map(u32::from_le_bytes);
     let xattrs = table

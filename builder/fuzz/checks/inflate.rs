@@ -3,7 +3,7 @@
 use std::{convert::Infallible, io};
 
 use soci_format::inflate::{
-    Boundary, CompressedAt, Error, Fault, Gunzip, PlainAt, Sink, checkpoint::WINDOW,
+    Boundary, CompressedAt, Error, Fault, Gunzip, Sink, UncompressedAt, checkpoint::WINDOW,
 };
 
 use super::judges::zlib;
@@ -25,7 +25,7 @@ impl Sink for Seen {
         self.compressed.extend(bytes);
     }
 
-    fn plain(&mut self, bytes: &[u8]) -> Result<(), Infallible> {
+    fn uncompressed(&mut self, bytes: &[u8]) -> Result<(), Infallible> {
         self.plain.extend(bytes);
         Ok(())
     }
@@ -37,7 +37,7 @@ impl Sink for Seen {
     }
 }
 
-type Verdict = Result<PlainAt, (CompressedAt, Fault)>;
+type Verdict = Result<UncompressedAt, (CompressedAt, Fault)>;
 
 fn run(mut gunzip: Gunzip, mut source: impl io::Read) -> (Seen, Verdict) {
     let mut seen = Seen::default();
@@ -89,14 +89,14 @@ pub(crate) fn inflate(bytes: &[u8]) {
 }
 
 fn resume(bytes: &[u8], from: Boundary, whole: &Seen, verdict: Verdict) {
-    let plain_at = usize::try_from(from.plain_at.0).expect("it was in memory");
+    let uncompressed_at = usize::try_from(from.uncompressed_at.0).expect("it was in memory");
     let first = usize::try_from(from.first_byte().0).expect("it was in memory");
-    let before = &whole.plain[..plain_at];
+    let before = &whole.plain[..uncompressed_at];
     let mut window = [0; WINDOW];
     let known = before.len().min(WINDOW);
     window[WINDOW - known..].copy_from_slice(&before[before.len() - known..]);
     let (resumed, verdict_of_resumed) = run(Gunzip::resume(from, &window), &bytes[first..]);
-    let wanted = &whole.plain[plain_at..];
+    let wanted = &whole.plain[uncompressed_at..];
     let common = wanted.len().min(resumed.plain.len());
     assert!(
         wanted[..common] == resumed.plain[..common],

@@ -2,7 +2,7 @@
 
 use soci_store::registry::{
     challenge::{self, Challenge},
-    error_body::{MESSAGE_MAX, told},
+    error_body::{MESSAGE_MAX, parse_error_body},
     link::next_page,
 };
 
@@ -35,7 +35,7 @@ pub(crate) fn registry(bytes: &[u8]) {
         let text = String::from_utf8_lossy(bytes);
         assert!(text.contains(&next) && !next.contains('>'), "{next:?}");
     }
-    let (code, message) = told(bytes);
+    let (code, message) = parse_error_body(bytes);
     for line in [code, message] {
         assert!(!line.contains(char::is_control), "{line:?}");
         assert!(line.chars().count() <= MESSAGE_MAX + 1, "{line:?}");

@@ -7,7 +7,7 @@ use soci_format::{
     ztoc::Ztoc,
 };
 
-/// Plain bytes that are decoded at most from a checkpoint that lies.
+/// Uncompressed bytes that are decoded at most from a checkpoint that lies.
 const PLAIN_MAX: usize = 1 << 20;
 /// Bytes of a checkpoint but its window: two offsets and the bits.
 const FIXED: usize = 17;
@@ -69,7 +69,7 @@ fn resume_all(zinfo: &[u8], stream: &[u8]) {
     };
     let mut before = None;
     for (boundary, window) in zinfo.iter() {
-        let place = (boundary.compressed_at, boundary.plain_at);
+        let place = (boundary.compressed_at, boundary.uncompressed_at);
         assert!(boundary.bits < 8 && before.is_none_or(|before| before <= place));
         before = Some(place);
         let mut source = stream;
@@ -78,7 +78,7 @@ fn resume_all(zinfo: &[u8], stream: &[u8]) {
     }
 }
 
-/// Takes so many plain bytes and no more.
+/// Takes so many uncompressed bytes and no more.
 struct Bounded(usize);
 
 struct Enough;
@@ -88,7 +88,7 @@ impl Sink for Bounded {
 
     fn compressed(&mut self, _: &[u8]) {}
 
-    fn plain(&mut self, bytes: &[u8]) -> Result<(), Enough> {
+    fn uncompressed(&mut self, bytes: &[u8]) -> Result<(), Enough> {
         self.0 += bytes.len();
         if self.0 > PLAIN_MAX {
             return Err(Enough);

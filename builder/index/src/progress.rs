@@ -11,16 +11,24 @@ use soci_format::digest::Digest;
 
 use crate::report::LayerState;
 
-/// Listens to a run. Called from several threads.
+/// Listens to a run. Called from several threads. By default nothing happens.
 pub trait Progress: Send + Sync {
     /// The layers that will be read, in the order in which they start: number and size in bytes.
-    fn layers(&self, layers: &[(Digest, u64)]);
+    fn layers(&self, layers: &[(Digest, u64)]) {
+        let _ = layers;
+    }
     /// A layer is being read; `bytes` counts on while it is.
-    fn started(&self, layer: usize, bytes: Arc<AtomicU64>);
+    fn started(&self, layer: usize, bytes: Arc<AtomicU64>) {
+        let _ = (layer, bytes);
+    }
     /// A layer is done.
-    fn finished(&self, layer: usize, state: &LayerState);
+    fn finished(&self, layer: usize, state: &LayerState) {
+        let _ = (layer, state);
+    }
     /// Something that the user should know, though the run goes on.
-    fn warn(&self, text: &str);
+    fn warn(&self, text: &str) {
+        let _ = text;
+    }
     /// Asked once, when everything is pushed and nothing names it yet: neither the tag nor a referrer. `Err` says why the run must stop
     /// there; existing tags are left as they are then.
     fn before_tag(&self) -> BeforeTag<'_> {
@@ -30,3 +38,8 @@ pub trait Progress: Send + Sync {
 
 /// The reply to [`Progress::before_tag`].
 pub type BeforeTag<'a> = Pin<Box<dyn Future<Output = Result<(), String>> + Send + 'a>>;
+
+/// Listens to nothing.
+pub struct Silent;
+
+impl Progress for Silent {}

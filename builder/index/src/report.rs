@@ -11,12 +11,21 @@ use soci_format::{digest::Digest, image::Missing};
 pub enum Outcome {
     /// The index was built, pushed and read back.
     Indexed,
-    /// The same index was there already.
+    /// The same index existed already.
     AlreadyThere,
     /// Every layer is smaller than the minimum.
     NothingToIndex,
     /// No layer can be indexed.
     Unsupported,
+    /// A build was started and runs in the background. The builder never says this; whoever starts it without waiting does.
+    Started,
+}
+
+/// As in JSON.
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.serialize(f)
+    }
 }
 
 /// The result of a run.
@@ -30,7 +39,7 @@ pub struct Report {
     pub output_digest: Option<Digest>,
     /// Tag of that image; absent where it has none.
     pub output_tag: Option<String>,
-    /// What became of the layers, all platforms together.
+    /// How many layers became what, all platforms together.
     pub layers: LayerCounts,
     /// One for each platform.
     pub indexes: Vec<IndexReport>,
@@ -40,7 +49,7 @@ pub struct Report {
     /// Entries of the image index that are not in the store, or not all of them; they stay as they are.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub missing: Vec<Missing>,
-    /// Bytes of layers that were read, those that came twice included.
+    /// Bytes of layers that were read, including those received twice.
     pub bytes_read: u64,
     /// Wall time of the run.
     pub seconds: f64,
@@ -92,6 +101,11 @@ impl fmt::Display for NotPrefetched {
 }
 
 impl Report {
+    /// Whether there is an image to use: one with an index, or the original one where the request allows that.
+    pub fn is_success(&self) -> bool {
+        self.output_digest.is_some()
+    }
+
     /// The report of a run that did not prefetch these files.
     #[must_use]
     pub fn without(mut self, files: Vec<NotPrefetched>) -> Self {
@@ -131,7 +145,7 @@ pub enum Failed {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Ended {
-    /// A run that came to its end.
+    /// A run that finished.
     Report(Report),
     /// One that failed.
     Failure(Failure),

@@ -12,6 +12,7 @@ mod names;
 mod naming;
 mod prefetch;
 mod publish;
+mod request;
 mod target;
 
 use std::{sync::Arc, time::Instant};
@@ -20,9 +21,8 @@ use soci_format::{
     digest::Digest,
     image::Image,
     index::Version,
-    limits::Limits,
     oci::{Platform, Reference},
-    plan::{IndexOptions, LayerPlan, Skip},
+    plan::{LayerPlan, Skip},
 };
 use soci_store::{
     load::{Presence, load},
@@ -31,6 +31,7 @@ use soci_store::{
 };
 
 pub use error::{Error, LayerError, chain};
+pub use request::{FallbackAction, InvalidFallbackAction, Request};
 
 use crate::{
     progress::Progress,
@@ -39,42 +40,8 @@ use crate::{
 use existing::Existing;
 use layers::{Layer, Layers};
 use names::Names;
-use publish::{Named, Publication};
+use publish::{Publication, Published};
 use target::Target;
-
-/// What to do with an image that gets no index.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Otherwise {
-    /// Put the output tag on the image as it is.
-    UseOriginal,
-    /// Fail.
-    Fail,
-}
-
-/// What a run is asked for.
-#[derive(Clone, Debug)]
-pub struct Request {
-    /// The image.
-    pub image: Reference,
-    /// Version of the index.
-    pub version: Version,
-    /// Tag of the new image, version 2; `<tag>-soci` unless given.
-    pub output_tag: Option<String>,
-    /// The platforms to index; all of them where empty.
-    pub platforms: Vec<Platform>,
-    /// What the index holds.
-    pub options: IndexOptions,
-    /// A tag whose index may have ztocs of the same layers.
-    pub reuse_from: Option<String>,
-    /// Whether a layer that cannot be indexed fails the run.
-    pub strict: bool,
-    /// Where every layer is too small.
-    pub when_too_small: Otherwise,
-    /// Where no layer can be indexed.
-    pub when_unsupported: Otherwise,
-    /// How much the image may ask of this program.
-    pub limits: Limits,
-}
 
 /// Builds the index of an image and pushes it.
 ///
@@ -94,25 +61,25 @@ pub async fn index(
     let image = load(&store, root).await?;
     let (image, presence) = target::complete(&store, image, request).await?;
     for missing in image.missing() {
-        progress.warn(&format!("left as it is in the image index: {missing}"));
+        progress.warn(&format!("kept unchanged in the image index: {missing}"));
     }
     let run = Run::new(request, &image, &presence, output_tag, started)?;
     // What is there already saves work, no more: where it cannot be looked at, the work is done.
     let existing = existing::find(&store, &run).await.unwrap_or_else(|error| {
         let reason = chain(&error);
-        progress.warn(&format!("cannot look for existing indexes: {reason}"));
+        progress.warn(&format!("cannot check for existing indexes: {reason}"));
         Existing::default()
     });
-    if let Some(report) = run.settled(&store, &existing).await? {
-        prefetch::tell(&report.prefetch_not_found, request.strict, &*progress)?;
+    if let Some(report) = run.without_work(&store, &existing).await? {
+        prefetch::report_missing(&report.prefetch_not_found, request.strict, &*progress)?;
         return Ok(report);
     }
 
     let work =
         async |transaction: &Transaction| run.work(&store, transaction, &existing, progress).await;
-    let ((report, named), has_changed) = store.write(work).await?;
-    if let Some(named) = named {
-        named.look(&store).await?;
+    let ((report, published), has_changed) = store.write(work).await?;
+    if let Some(published) = published {
+        published.check(&store).await?;
     }
     Ok(match report.outcome {
         Outcome::Indexed if !has_changed => Report {
@@ -144,7 +111,7 @@ pub async fn already_there(
     let (image, presence) = target::complete(images, image, request).await?;
     let run = Run::new(request, &image, &presence, output_tag, started)?;
     let existing = existing::find(images, &run).await?;
-    run.settled(images, &existing).await
+    run.without_work(images, &existing).await
 }
 
 /// A run whose image is known.
@@ -186,8 +153,8 @@ impl<'a> Run<'a> {
             let mut targets = self.targets.iter();
             targets.any(|target| target.platform.same_as(platform))
         };
-        match self.image.mistaken(is_asked).into_iter().next() {
-            Some(mistaken) => Err(mistaken.into()),
+        match self.image.shadowed(is_asked).into_iter().next() {
+            Some(shadowed) => Err(shadowed.into()),
             None => Ok(()),
         }
     }
@@ -208,7 +175,7 @@ impl<'a> Run<'a> {
         transaction: &Transaction,
         existing: &Existing,
         progress: Arc<dyn Progress>,
-    ) -> Result<(Report, Option<Named>), Error> {
+    ) -> Result<(Report, Option<Published>), Error> {
         let request = self.request;
         let reuse_from = naming::reuse_from(request, store);
         let reusable = existing::reusable(store, existing, request, reuse_from, &*progress).await;
@@ -235,10 +202,10 @@ impl<'a> Run<'a> {
             let soci_index = publication.add(target, &layers, prefetched.artifacts, request);
             indexes.push(target.report(soci_index, |layer| layers.get(&layer.digest).state()));
         }
-        prefetch::tell(&not_found, request.strict, &*progress)?;
+        prefetch::report_missing(&not_found, request.strict, &*progress)?;
         if publication.is_empty() {
             let (outcome, output) = self.without_index()?;
-            let named = match (output, self.new_tag()) {
+            let published = match (output, self.new_tag()) {
                 (Some(_), Some(tag)) => Some(
                     publish::tag_original(store, transaction, self.image, tag, &*progress).await?,
                 ),
@@ -246,9 +213,9 @@ impl<'a> Run<'a> {
             };
             let report = self.report(outcome, output, indexes, bytes_read);
             let report = report.without(not_found);
-            return Ok((report, named));
+            return Ok((report, published));
         }
-        let named = publication
+        let published = publication
             .publish(
                 store,
                 transaction,
@@ -258,18 +225,18 @@ impl<'a> Run<'a> {
                 &*progress,
             )
             .await?;
-        let output = match &named {
-            Named::Tag(_, digest) => *digest,
-            Named::Referrers(_) => self.image_digest(),
+        let output = match &published {
+            Published::Tag(_, digest) => *digest,
+            Published::Referrers(_) => self.image_digest(),
         };
         let report = self
             .report(Outcome::Indexed, Some(output), indexes, bytes_read)
             .without(not_found);
-        Ok((report, Some(named)))
+        Ok((report, Some(published)))
     }
 
     /// The report of a run that has nothing to do.
-    async fn settled(
+    async fn without_work(
         &self,
         images: &impl ReadImages,
         existing: &Existing,
@@ -292,15 +259,15 @@ impl<'a> Run<'a> {
                 report.without(prefetch::without_index(&self.targets, files)),
             ));
         }
-        let there = existing::wanted(images, self, existing).await?;
-        Ok(there.map(|there| {
+        let found = existing::up_to_date(images, self, existing).await?;
+        Ok(found.map(|found| {
             let indexes = self.targets.iter().map(|target| {
-                let soci_index = there.indexes.get(&target.at).copied();
+                let soci_index = found.indexes.get(&target.at).copied();
                 target.report(soci_index, |_| LayerState::Reused)
             });
             self.report(
                 Outcome::AlreadyThere,
-                Some(there.image),
+                Some(found.image),
                 indexes.collect(),
                 0,
             )
@@ -317,14 +284,14 @@ impl<'a> Run<'a> {
                     LayerPlan::Skip(skip) => skip.is_unsupported(),
                     LayerPlan::Index(_) => true,
                 });
-        let (outcome, otherwise) = if unsupported {
+        let (outcome, fallback) = if unsupported {
             (Outcome::Unsupported, self.request.when_unsupported)
         } else {
             (Outcome::NothingToIndex, self.request.when_too_small)
         };
-        let output = match otherwise {
-            Otherwise::Fail => None,
-            Otherwise::UseOriginal => {
+        let output = match fallback {
+            FallbackAction::Fail => None,
+            FallbackAction::UseOriginal => {
                 self.check_original()?;
                 Some(self.image_digest())
             }

@@ -4,14 +4,11 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 use soci_builder::reader::{self, Reader};
-use soci_format::{
-    digest::Digest, index::Version, limits::Limits, printable::printable, tar::Kind, tree::NodeId,
-};
+use soci_format::{digest::Digest, printable::printable, tar::Kind, tree::NodeId};
 use soci_index::run::chain;
-use soci_store::{registry::Client, store::Store};
 use tokio::io::AsyncWriteExt;
 
-use super::{CatArgs, LsArgs, OnImage, print};
+use super::{Access, CatArgs, LsArgs, OnImage, print};
 use crate::ending::{Answer, Ending};
 
 /// A directory, or what else is at a path.
@@ -66,9 +63,9 @@ struct Failed {
     source: reader::Error,
 }
 
-pub(crate) async fn ls(arguments: LsArgs, client: &Client) -> Result<Answer, Ending> {
+pub(crate) async fn ls(arguments: LsArgs, access: &Access) -> Result<Answer, Ending> {
     let failed = |source| arguments.image.failed(source);
-    let reader = arguments.image.open(client).await.map_err(failed)?;
+    let reader = arguments.image.open(access).await.map_err(failed)?;
     let path = arguments.path.as_encoded_bytes();
     let listing = list(&reader, path, arguments.recursive).map_err(failed)?;
     for unknown in &reader.unknown {
@@ -83,9 +80,9 @@ pub(crate) async fn ls(arguments: LsArgs, client: &Client) -> Result<Answer, End
     print::answer(arguments.json, &listing, text, Ending::Done)
 }
 
-pub(crate) async fn cat(arguments: CatArgs, client: &Client) -> Result<Answer, Ending> {
+pub(crate) async fn cat(arguments: CatArgs, access: &Access) -> Result<Answer, Ending> {
     let failed = |source| arguments.image.failed(source);
-    let reader = arguments.image.open(client).await.map_err(failed)?;
+    let reader = arguments.image.open(access).await.map_err(failed)?;
     // Looked up before anything is printed: a closed stdout does not hide that a file is missing.
     let (mut files, mut ending, mut doubt) = (Vec::new(), Ending::Done, None);
     for path in &arguments.paths {
@@ -117,8 +114,8 @@ pub(crate) async fn cat(arguments: CatArgs, client: &Client) -> Result<Answer, E
 }
 
 impl OnImage {
-    async fn open(&self, client: &Client) -> Result<Reader, reader::Error> {
-        let store = Store::open(&self.image, client, Limits::default())?;
+    async fn open(&self, access: &Access) -> Result<Reader, reader::Error> {
+        let store = access.open(&self.image)?;
         let reader = Reader::open(store, &self.image, self.platform.as_ref()).await?;
         if let Some(warning) = &reader.image.warning {
             print::warn(warning);
@@ -148,10 +145,7 @@ fn list(reader: &Reader, path: &[u8], recursive: bool) -> Result<Listing, reader
         platform: image.platform.to_string(),
         manifest_digest: image.descriptor.digest,
         index: image.index.as_ref().map(|index| IndexInfo {
-            version: match index.version {
-                Version::V1 => "v1",
-                Version::V2 => "v2",
-            },
+            version: index.version.name(),
             digest: index.descriptor.digest,
         }),
         unknown_layers: reader

@@ -3,22 +3,19 @@
 use std::{io, path::PathBuf};
 
 use bytesize::ByteSize;
-use soci_format::{index::Version, limits::Limits, plan::IndexOptions, printable::printable};
+use soci_format::{index::IndexOptions, limits::Limits, printable::printable};
 use soci_index::{
     report::{self, Failure, LayerState, Outcome, Report},
     run,
 };
-use soci_store::registry::Client;
 
-use super::{
-    IndexArgs, IndexVersion, Optimization, Otherwise, path_list, print, progress::Display,
-};
+use super::{Access, IndexArgs, Optimization, path_list, print, progress::Display};
 use crate::ending::{Answer, Ending, Error};
 
-pub(crate) async fn run(arguments: Box<IndexArgs>, client: &Client) -> Result<Answer, Ending> {
+pub(crate) async fn run(arguments: Box<IndexArgs>, access: &Access) -> Result<Answer, Ending> {
     let (json, brief) = (arguments.json, arguments.brief);
     let list = arguments.prefetch_files_from.clone();
-    let mut request = request(*arguments);
+    let mut request = request(*arguments, access.limits);
     if let Some(list) = list {
         match prefetch_files(list).await {
             Ok(paths) => request.options.prefetch_files.extend(paths),
@@ -26,7 +23,7 @@ pub(crate) async fn run(arguments: Box<IndexArgs>, client: &Client) -> Result<An
         }
     }
     let display = Display::start();
-    let result = run::index(&request, client, display.listener()).await;
+    let result = run::index(&request, &access.client, display.listener()).await;
     display.close().await;
     let report = match result {
         Ok(report) if brief => report.brief(),
@@ -37,12 +34,11 @@ pub(crate) async fn run(arguments: Box<IndexArgs>, client: &Client) -> Result<An
     print::answer(json, &report, text, ending)
 }
 
-/// How a run that came to its end ends the program.
+/// How a finished run ends the program.
 fn ending(request: &run::Request, report: &Report) -> Ending {
     let nothing = match report.outcome {
-        // The original image is to be used.
-        _ if report.output_digest.is_some() => return Ending::Done,
-        Outcome::Indexed | Outcome::AlreadyThere => return Ending::Done,
+        _ if report.is_success() => return Ending::Done,
+        Outcome::Indexed | Outcome::AlreadyThere | Outcome::Started => return Ending::Done,
         Outcome::NothingToIndex => Nothing::TooSmall {
             image: request.image.to_string(),
             minimum: ByteSize(request.options.min_layer_size),
@@ -84,8 +80,8 @@ struct NoList {
 }
 
 fn failed(json: bool, request: &run::Request, error: run::Error) -> Result<Answer, Ending> {
-    let ending = match error.is_misuse() {
-        true => Ending::Misused,
+    let ending = match error.is_usage_error() {
+        true => Ending::UsageError,
         false => Ending::Failed,
     };
     let image = request.image.to_string();
@@ -109,17 +105,10 @@ struct Failed {
     source: run::Error,
 }
 
-fn request(arguments: IndexArgs) -> run::Request {
-    let otherwise = |action| match action {
-        Otherwise::UseOriginal => run::Otherwise::UseOriginal,
-        Otherwise::Fail => run::Otherwise::Fail,
-    };
+pub(crate) fn request(arguments: IndexArgs, limits: Limits) -> run::Request {
     run::Request {
         image: arguments.image,
-        version: match arguments.index_version {
-            IndexVersion::V1 => Version::V1,
-            IndexVersion::V2 => Version::V2,
-        },
+        version: arguments.index_version,
         output_tag: arguments.output_tag,
         platforms: arguments.platforms,
         options: IndexOptions {
@@ -131,9 +120,9 @@ fn request(arguments: IndexArgs) -> run::Request {
         },
         reuse_from: arguments.reuse_from,
         strict: arguments.strict,
-        when_too_small: otherwise(arguments.when_too_small),
-        when_unsupported: otherwise(arguments.when_unsupported),
-        limits: Limits::default(),
+        when_too_small: arguments.when_too_small,
+        when_unsupported: arguments.when_unsupported,
+        limits,
     }
 }
 
@@ -143,6 +132,7 @@ fn text(out: &mut impl io::Write, report: &Report) -> io::Result<()> {
         Outcome::AlreadyThere => "already there",
         Outcome::NothingToIndex => "nothing to index: every layer is smaller than the minimum",
         Outcome::Unsupported => "unsupported: no layer can be indexed",
+        Outcome::Started => "started",
     };
     writeln!(
         out,

@@ -8,9 +8,9 @@ use soci_format::{
     digest::Digest,
     image::Missing,
     index::{
-        BUILD_TOOL, LAYER_DIGEST, PREFETCH, SPAN_SIZE, SpanRange, V1, V2, ZTOC, prefetched_spans,
+        BUILD_TOOL, LAYER_DIGEST, PREFETCH, SPAN_SIZE, SpanRange, V1, Version, ZTOC,
+        prefetched_spans,
     },
-    limits::Limits,
     oci::{Descriptor, ImageManifest, Manifest},
     printable::printable,
 };
@@ -18,11 +18,10 @@ use soci_index::run::chain;
 use soci_store::{
     layout,
     load::{self, load},
-    registry::Client,
     store::{self, ReadImages, Store},
 };
 
-use super::{InfoArgs, print};
+use super::{Access, InfoArgs, print};
 use crate::ending::{Answer, Ending};
 
 /// What an image has.
@@ -73,14 +72,14 @@ struct ZtocInfo {
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error("cannot look at {image}")]
+#[error("cannot inspect {image}")]
 struct Failed {
     image: String,
     source: load::Error,
 }
 
-pub(crate) async fn run(arguments: InfoArgs, client: &Client) -> Result<Answer, Ending> {
-    let info = look(&arguments, client).await.map_err(|source| {
+pub(crate) async fn run(arguments: InfoArgs, access: &Access) -> Result<Answer, Ending> {
+    let info = look(&arguments, access).await.map_err(|source| {
         Ending::Failed(
             Failed {
                 image: arguments.image.to_string(),
@@ -90,27 +89,27 @@ pub(crate) async fn run(arguments: InfoArgs, client: &Client) -> Result<Answer, 
         )
     })?;
     for missing in &info.missing {
-        print::warn(&format!("left out: {missing}"));
+        print::warn(&format!("skipped: {missing}"));
     }
     print::answer(arguments.json, &info, text, Ending::Done)
 }
 
-async fn look(arguments: &InfoArgs, client: &Client) -> Result<Info, load::Error> {
-    let store = Store::open(&arguments.image, client, Limits::default())?;
+async fn look(arguments: &InfoArgs, access: &Access) -> Result<Info, load::Error> {
+    let store = access.open(&arguments.image)?;
     let root = store.image(&arguments.image).await?;
     let image = load(&store, root).await?;
     let mut platforms = Vec::new();
     for (_, descriptor, platform, manifest) in image.platforms() {
         let mut indexes = Vec::new();
         for entry in image.soci_indexes_of(descriptor, platform, manifest) {
-            indexes.extend(index(&store, V2, entry, manifest).await?);
+            indexes.extend(index(&store, Version::V2, entry, manifest).await?);
         }
         for referrer in store.referrers(&descriptor.digest, V1).await? {
             // A list may outlive what it names.
-            match index(&store, V1, &referrer, manifest).await {
+            match index(&store, Version::V1, &referrer, manifest).await {
                 Ok(found) => indexes.extend(found),
                 Err(error) => indexes.push(IndexInfo {
-                    version: "v1",
+                    version: Version::V1.name(),
                     index_digest: referrer.digest,
                     build_tool: String::new(),
                     problem: Some(problem(error)?),
@@ -141,14 +140,14 @@ fn problem(error: store::Error) -> Result<String, store::Error> {
         store::Error::Manifest { .. } | store::Error::Layout(layout::Error::Damaged { .. }) => {
             Ok(chain(&error))
         }
-        store::Error::Registry(source) if source.is_damage() => Ok(chain(&error)),
+        store::Error::Registry(source) if source.is_corrupt() => Ok(chain(&error)),
         _ => Err(error),
     }
 }
 
 async fn index(
     store: &Store,
-    artifact_type: &str,
+    version: Version,
     descriptor: &Descriptor,
     image: &ImageManifest,
 ) -> Result<Option<IndexInfo>, store::Error> {
@@ -180,7 +179,7 @@ async fn index(
         });
     }
     Ok(Some(IndexInfo {
-        version: if artifact_type == V1 { "v1" } else { "v2" },
+        version: version.name(),
         index_digest: descriptor.digest,
         build_tool: soci_index
             .annotations

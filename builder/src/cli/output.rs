@@ -6,6 +6,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use soci_store::replace_file::{Readable, replace_file};
+
 /// A file that could not be written.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot write {}", .path.display())]
@@ -32,18 +34,5 @@ pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), Unwritable> {
 }
 
 fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let directory = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    let mut partial = tempfile::Builder::new();
-    partial.prefix(".partial-");
-    // Temporary files are private by default; a result is as readable as others that are made here.
-    #[cfg(unix)]
-    partial.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let mut partial = partial.tempfile_in(directory)?;
-    partial.write_all(bytes)?;
-    partial.as_file().sync_data()?;
-    partial.persist(path)?;
-    Ok(())
+    replace_file(path, Readable::ByUmask, |file| file.write_all(bytes)).map(drop)
 }

@@ -204,7 +204,7 @@ impl Shown {
         let state = match state {
             LayerState::Indexed => "indexed",
             LayerState::Reused => "reused",
-            LayerState::Skipped { .. } => "left out",
+            LayerState::Skipped { .. } => "skipped",
         };
         let text = format!(
             "{number}/{count} {} {} {state}",

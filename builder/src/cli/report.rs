@@ -10,11 +10,9 @@ use soci_builder::{
     reader::{self, Outline},
     start::{Network, Start},
 };
-use soci_format::limits::Limits;
-use soci_store::{registry::Client, store::Store};
 use tokio::task::spawn_blocking;
 
-use super::{ReportArgs, output, path_list, print};
+use super::{Access, ReportArgs, output, path_list, print};
 use crate::ending::{Answer, Ending};
 
 #[derive(Debug, thiserror::Error)]
@@ -30,8 +28,8 @@ enum Error {
     Page(#[from] page::Unwritable),
 }
 
-pub(crate) async fn run(arguments: ReportArgs, client: &Client) -> Result<Answer, Ending> {
-    let page = make(&arguments, client).await;
+pub(crate) async fn run(arguments: ReportArgs, access: &Access) -> Result<Answer, Ending> {
+    let page = make(&arguments, access).await;
     let page = page.map_err(|error| Ending::Failed(error.into()))?;
     let mut result = page.into_bytes();
     if arguments.output != Path::new("-") {
@@ -45,7 +43,7 @@ pub(crate) async fn run(arguments: ReportArgs, client: &Client) -> Result<Answer
     Ok(Answer { result, ending })
 }
 
-async fn make(arguments: &ReportArgs, client: &Client) -> Result<String, Error> {
+async fn make(arguments: &ReportArgs, access: &Access) -> Result<String, Error> {
     let list = match &arguments.start_files {
         Some(path) => {
             let list = path_list::read(path).await;
@@ -54,7 +52,7 @@ async fn make(arguments: &ReportArgs, client: &Client) -> Result<String, Error> 
         None => None,
     };
     let reference = arguments.image.image.to_string();
-    let outline = outline(arguments, client)
+    let outline = outline(arguments, access)
         .await
         .map_err(|source| Error::Image {
             image: reference.clone(),
@@ -72,9 +70,9 @@ async fn make(arguments: &ReportArgs, client: &Client) -> Result<String, Error> 
     })?)
 }
 
-async fn outline(arguments: &ReportArgs, client: &Client) -> Result<Outline, reader::Error> {
+async fn outline(arguments: &ReportArgs, access: &Access) -> Result<Outline, reader::Error> {
     let image = &arguments.image;
-    let store = Store::open(&image.image, client, Limits::default())?;
+    let store = access.open(&image.image)?;
     let outline = Outline::read(store, &image.image, image.platform.as_ref()).await?;
     if let Some(warning) = &outline.image.warning {
         print::warn(warning);

@@ -1,13 +1,12 @@
-//! `soci-builder verify`: proves that an image's indexes are right, or says what is wrong.
+//! `soci-builder verify`: rebuilds an image's indexes and reports any difference.
 
 use std::io;
 
 use bytesize::ByteSize;
 use soci_builder::verify::{self, LayerReport, Report};
-use soci_format::{limits::Limits, plural::counted, printable::printable};
-use soci_store::{registry::Client, store::Store};
+use soci_format::{plural::counted, printable::printable};
 
-use super::{VerifyArgs, print};
+use super::{Access, VerifyArgs, print};
 use crate::ending::{Answer, Ending};
 
 #[derive(Debug, thiserror::Error)]
@@ -17,7 +16,7 @@ enum Failed {
         image: String,
         source: verify::Error,
     },
-    #[error("{image} is not right: {first}{}", more(*.count))]
+    #[error("verification of {image} failed: {first}{}", more(*.count))]
     Wrong {
         image: String,
         first: String,
@@ -32,11 +31,11 @@ fn more(count: usize) -> String {
     }
 }
 
-pub(crate) async fn run(arguments: VerifyArgs, client: &Client) -> Result<Answer, Ending> {
+pub(crate) async fn run(arguments: VerifyArgs, access: &Access) -> Result<Answer, Ending> {
     let of = &arguments.image;
     let image = of.image.to_string();
     let looked = async {
-        let store = Store::open(&of.image, client, Limits::default())?;
+        let store = access.open(&of.image)?;
         verify::verify(&store, &of.image, of.platform.as_ref()).await
     };
     let report = looked.await.map_err(|source| {
@@ -44,7 +43,7 @@ pub(crate) async fn run(arguments: VerifyArgs, client: &Client) -> Result<Answer
         Ending::Failed(Failed::Look { image, source }.into())
     })?;
     for missing in &report.missing {
-        print::warn(&format!("left out: {missing}"));
+        print::warn(&format!("skipped: {missing}"));
     }
     let problems = report.problems();
     let ending = match problems.first().cloned() {
@@ -92,7 +91,7 @@ fn text(out: &mut impl io::Write, report: &Report) -> io::Result<()> {
     }
     let problems = report.problems().len();
     let verdict = match problems {
-        0 => "all is right".to_owned(),
+        0 => "OK".to_owned(),
         more => counted(more, "problem", "problems"),
     };
     writeln!(out, "\n{verdict}")

@@ -14,7 +14,7 @@ use soci_format::{
     limits::Limits,
     oci::LayerEncoding,
     printable::printable,
-    ztoc::{Compression, NotAZtoc, Ztoc},
+    ztoc::{Compression, InvalidZtoc, Ztoc},
 };
 
 use super::{ZtocBuildArgs, ZtocInfoArgs, output, print};
@@ -28,8 +28,8 @@ enum Error {
     Write(#[from] output::Unwritable),
     #[error("cannot index {}", .0.display())]
     Layer(PathBuf, #[source] Unindexable),
-    #[error("{} is no ztoc", .0.display())]
-    Ztoc(PathBuf, #[source] NotAZtoc),
+    #[error("{} is not a ztoc", .0.display())]
+    Ztoc(PathBuf, #[source] InvalidZtoc),
 }
 
 impl From<Error> for Ending {
@@ -38,14 +38,14 @@ impl From<Error> for Ending {
     }
 }
 
-pub(crate) fn build(arguments: &ZtocBuildArgs) -> Result<Answer, Ending> {
+pub(crate) fn build(arguments: &ZtocBuildArgs, limits: Limits) -> Result<Answer, Ending> {
     let path = &arguments.layer;
     let pass = File::open(path)
         .and_then(|layer| {
             let options = Options {
                 span_size: arguments.span_size.as_u64(),
                 build_tool: arguments.build_tool_identifier.clone(),
-                bytes_max: Limits::default().ztoc_bytes_of(layer.metadata()?.len()),
+                bytes_max: limits.ztoc_bytes_of(layer.metadata()?.len()),
             };
             layer::pass(layer, LayerEncoding::Unknown, &options, &mut second_core())
         })
@@ -67,21 +67,21 @@ fn second_core() -> impl FnMut() -> Option<SpareCore> {
     move || second.take()
 }
 
-pub(crate) fn info(arguments: &ZtocInfoArgs) -> Result<Answer, Ending> {
+pub(crate) fn info(arguments: &ZtocInfoArgs, limits: Limits) -> Result<Answer, Ending> {
     let path = &arguments.file;
-    let bytes = read(path).map_err(|error| Error::Read(path.clone(), error))?;
+    let bytes = read(path, limits).map_err(|error| Error::Read(path.clone(), error))?;
     let ztoc = Ztoc::parse(&bytes).map_err(|error| Error::Ztoc(path.clone(), error))?;
     let info = Info::of(&bytes, &ztoc);
     print::answer(arguments.json, &info, text, Ending::Done)
 }
 
 /// All of a file, where it is no larger than a ztoc may be.
-fn read(path: &Path) -> io::Result<Vec<u8>> {
-    let limit = Limits::default().blob_bytes;
+fn read(path: &Path, limits: Limits) -> io::Result<Vec<u8>> {
+    let limit = limits.blob_bytes;
     let mut bytes = Vec::new();
     File::open(path)?.take(limit + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > limit {
-        let why = format!("it has more than {limit} bytes; no ztoc of that size is read");
+        let why = format!("it has more than {limit} bytes, the limit for a ztoc");
         return Err(io::Error::other(why));
     }
     Ok(bytes)
@@ -101,7 +101,7 @@ struct Info {
 
 #[derive(Serialize)]
 struct SpanInfo {
-    plain_at: u64,
+    uncompressed_at: u64,
     digest: Digest,
 }
 
@@ -135,7 +135,10 @@ impl Info {
             compressed_size: ztoc.compressed_size,
             plain_size: ztoc.plain_size,
             spans: spans
-                .map(|(plain_at, &digest)| SpanInfo { plain_at, digest })
+                .map(|(uncompressed_at, &digest)| SpanInfo {
+                    uncompressed_at,
+                    digest,
+                })
                 .collect(),
             files: ztoc
                 .toc
@@ -167,7 +170,7 @@ fn text(out: &mut impl Write, info: &Info) -> io::Result<()> {
     writeln!(out, "compression  {}", info.compression)?;
     writeln!(
         out,
-        "layer        {} stored, {} plain",
+        "layer        {} compressed, {} uncompressed",
         ByteSize(info.compressed_size),
         ByteSize(info.plain_size)
     )?;

@@ -11,7 +11,7 @@ use crate::{
     start::Start,
 };
 
-/// Squares on a page: 40 GiB of plain bytes in spans of 4 MiB, and a page of some MB. Of more spans, several share a square.
+/// Squares on a page: 40 GiB of uncompressed bytes in spans of 4 MiB, and a page of some MB. Of more spans, several share a square.
 const SQUARES_MAX: usize = 10_000;
 
 /// Rows in the lists of spans, all layers together.
@@ -143,7 +143,7 @@ fn square(first: usize, spans: &[Span], is_needed: &impl Fn(usize) -> bool) -> S
     let end = first + spans.len();
     let needed = (first..end).filter(|&id| is_needed(id)).count();
     let sizes = format!(
-        "{} stored, {} unpacked",
+        "{} compressed, {} uncompressed",
         size(sum(spans.iter().map(stored))),
         size(sum(spans.iter().map(plain)))
     );

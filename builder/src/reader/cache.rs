@@ -1,4 +1,4 @@
-//! The cache of spans: plain bytes by layer and span, the least recently used ones given up first.
+//! The cache of spans: uncompressed bytes by layer and span, the least recently used ones given up first.
 //! Whoever asks for a span that is on its way waits for it, so that nothing is fetched twice at once.
 
 use std::{

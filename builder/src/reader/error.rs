@@ -3,13 +3,13 @@
 use std::io;
 
 use soci_format::{
-    digest::{Digest, NotADigest},
+    digest::{Digest, InvalidDigest},
     image,
     layer::Unindexable,
     plural::bytes,
     tar::Kind,
     tree,
-    ztoc::NotAZtoc,
+    ztoc::InvalidZtoc,
 };
 use soci_store::{load, store};
 
@@ -29,9 +29,9 @@ pub enum Error {
     Platform(image::NoSuchPlatform),
     /// A manifest whose annotation names no digest.
     #[error("the annotation of the image's manifest that names its SOCI index is malformed")]
-    Annotation(#[from] NotADigest),
+    Annotation(#[from] InvalidDigest),
     /// An index that is named and not there.
-    #[error("the SOCI index {0} that the image's manifest names is not there")]
+    #[error("SOCI index {0} not found, though the image's manifest names it")]
     NoIndex(Digest),
     /// An index that the list of referrers names and that is not there.
     #[error(
@@ -39,22 +39,19 @@ pub enum Error {
     )]
     NoReferrer(Digest),
     /// Something else where an index should be.
-    #[error("the SOCI index {0} is an image index and no manifest")]
+    #[error("SOCI index {0} is an image index, not a manifest")]
     NotAnIndex(Digest),
     /// The ztoc of a layer.
     #[error("the ztoc {ztoc} of {layer} cannot be used")]
     Ztoc {
-        /// The layer.
         layer: String,
-        /// The ztoc.
         ztoc: Digest,
         /// Why.
-        source: NotAZtoc,
+        source: InvalidZtoc,
     },
     /// A ztoc whose spans do not fit its layer.
     #[error("the ztoc of {layer} cannot be used")]
     Spans {
-        /// The layer.
         layer: String,
         /// Why.
         source: UnusableSpans,
@@ -62,14 +59,13 @@ pub enum Error {
     /// A layer without a ztoc that cannot be read either.
     #[error("{layer} has no ztoc and cannot be read whole")]
     Unreadable {
-        /// The layer.
         layer: String,
         /// Why.
         source: Unindexable,
     },
     /// Ztocs that together are too large.
     #[error(
-        "{layer} is one too many: the ztocs of the image take more than {limit} bytes together"
+        "cannot load the ztoc of {layer}: the ztocs of the image take more than {limit} bytes together"
     )]
     ZtocsSize {
         /// The layer whose ztoc has no room.
@@ -78,19 +74,17 @@ pub enum Error {
         limit: u64,
     },
     /// A layer that is not what the manifest names.
-    #[error("{layer} is damaged: its {} have the digest {found}", bytes(*.size))]
+    #[error("{layer} is corrupt: digest mismatch, its {} have digest {found}", bytes(*.size))]
     Layer {
         /// The layer, by what it should be.
         layer: String,
         /// Digest of what came.
         found: Digest,
-        /// Its size.
         size: u64,
     },
     /// A layer that broke off.
     #[error("cannot read {layer}")]
     Read {
-        /// The layer.
         layer: String,
         /// Why.
         source: io::Error,
@@ -98,17 +92,14 @@ pub enum Error {
     /// A span.
     #[error("cannot read span {span} of {layer}")]
     Span {
-        /// The layer.
         layer: String,
-        /// The span.
         span: usize,
         /// Why.
         source: SpanError,
     },
     /// A file that cannot lie where its ztoc says.
-    #[error("the ztoc of {layer} has a file at plain bytes {start} to {end}, but {why}")]
+    #[error("the ztoc of {layer} has a file at uncompressed bytes {start} to {end}, but {why}")]
     FileRange {
-        /// The layer.
         layer: String,
         /// First byte.
         start: u64,
@@ -119,10 +110,9 @@ pub enum Error {
     },
     /// A file of another size than its ztoc says.
     #[error(
-        "the ztoc of {layer} has a file of {size} bytes at plain byte {start}, but its header in the archive {found}"
+        "the ztoc of {layer} has a file of {size} bytes at uncompressed byte {start}, but its header in the archive {found}"
     )]
     FileSize {
-        /// The layer.
         layer: String,
         /// First byte.
         start: u64,
@@ -134,7 +124,6 @@ pub enum Error {
     /// A file that ends too early.
     #[error("the last {missing} bytes of the file are in no span of {layer}")]
     FileCut {
-        /// The layer.
         layer: String,
         /// Bytes that did not come.
         missing: u64,
@@ -142,7 +131,6 @@ pub enum Error {
     /// Layers that make no file system.
     #[error("{layer} cannot be unpacked")]
     Unpackable {
-        /// The layer.
         layer: String,
         /// Why.
         source: tree::Unpackable,
@@ -150,7 +138,6 @@ pub enum Error {
     /// No such file.
     #[error("cannot find {path}")]
     Path {
-        /// The path asked for.
         path: String,
         /// Why.
         source: tree::NotFound,
@@ -158,7 +145,6 @@ pub enum Error {
     /// No such file, as far as is known.
     #[error("cannot find {path}, unless it is in {layer}, which cannot be read")]
     PathUnknown {
-        /// The path asked for.
         path: String,
         /// The layer whose files are not known.
         layer: String,
@@ -170,7 +156,6 @@ pub enum Error {
         "{path} may not be the file that a container sees: {layer}, which lies above it, cannot be read and may have replaced or removed it ({reason})"
     )]
     Doubtful {
-        /// The path asked for.
         path: String,
         /// The layer whose files are not known.
         layer: String,
@@ -179,13 +164,8 @@ pub enum Error {
     },
     /// Something without contents.
     #[error("{path} is {}, not a regular file", .kind.described())]
-    NotAFile {
-        /// The path asked for.
-        path: String,
-        /// What is there.
-        kind: Kind,
-    },
+    NotAFile { path: String, kind: Kind },
     /// A worker thread died.
-    #[error("a worker thread died; this is a bug")]
+    #[error("internal error, please report it: a worker thread panicked")]
     Worker(#[from] tokio::task::JoinError),
 }

@@ -1,4 +1,4 @@
-//! One file: its plain bytes in order, from the spans that hold them. While one is given out, the next is fetched.
+//! One file: its uncompressed bytes in order, from the spans that hold them. While one is given out, the next is fetched.
 
 use std::{ops::Range, sync::Arc};
 
@@ -18,7 +18,7 @@ const AHEAD: usize = 2;
 pub struct FileReader {
     shared: Arc<Shared>,
     layer: Arc<Layer>,
-    /// The file's plain bytes in its layer.
+    /// The file's uncompressed bytes in its layer.
     payload: Range<u64>,
     /// Those that were not given out yet.
     plain: Range<u64>,
@@ -83,7 +83,7 @@ impl FileReader {
             };
             self.fetch_ahead(id);
             let start = self.layer.spans().list()[id].plain.start;
-            match self.layer.plain(&self.shared, id).await? {
+            match self.layer.uncompressed_span(&self.shared, id).await? {
                 Plain::Span(span) => {
                     if let Some(part) = self.part(&span, start)? {
                         return Ok(Some(part));
@@ -106,7 +106,7 @@ impl FileReader {
         Ok(bytes)
     }
 
-    /// What of `piece`, which starts at the plain byte `start`, belongs to the file and was not given out.
+    /// What of `piece`, which starts at the uncompressed byte `start`, belongs to the file and was not given out.
     fn part(&mut self, piece: &Bytes, start: u64) -> Result<Option<Bytes>, Error> {
         let end = start + piece.len() as u64;
         let overlap = |of: &Range<u64>| {
@@ -132,7 +132,7 @@ impl FileReader {
         for id in self.asked.max(id + 1)..end {
             if self.layer.is_kept(&self.shared, id) {
                 let (layer, shared) = (Arc::clone(&self.layer), Arc::clone(&self.shared));
-                tokio::spawn(async move { layer.plain(&shared, id).await.map(drop) });
+                tokio::spawn(async move { layer.uncompressed_span(&shared, id).await.map(drop) });
             }
         }
         self.asked = self.asked.max(end);

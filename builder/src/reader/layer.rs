@@ -1,5 +1,5 @@
 //! One layer, ready to be read: its spans, from its ztoc or from one pass over all of it.
-//! In: a descriptor. Out: the table of contents, and the plain bytes of any span.
+//! In: a descriptor. Out: the table of contents, and the uncompressed bytes of any span.
 
 use std::{
     io::{self, Read},
@@ -19,7 +19,7 @@ use tokio::{sync::mpsc, task::spawn_blocking};
 
 use super::{Error, PlatformImage, Shared, Span, Spans, ranges::Ranges};
 
-/// Plain bytes between two checkpoints of a layer that has none yet.
+/// Uncompressed bytes between two checkpoints of a layer that has none yet.
 const SPAN_SIZE: u64 = 4 << 20;
 
 /// Pieces of a large span that wait for their reader.
@@ -30,7 +30,6 @@ const QUEUE: usize = 4;
 pub struct UnknownLayer {
     /// Its number, from 0.
     pub number: usize,
-    /// Its digest.
     pub digest: Digest,
     /// Why it cannot be read.
     pub reason: Error,
@@ -48,11 +47,11 @@ pub(super) struct Layer {
     descriptor: Descriptor,
     spans: Spans,
     ranges: Ranges,
-    /// All its stored bytes, where they had to be read and there was room for them.
+    /// All its compressed bytes, where they had to be read and there was room for them.
     held: Option<Bytes>,
 }
 
-/// How a layer's plain bytes come.
+/// How a layer's uncompressed bytes come.
 pub(super) enum Plain {
     /// A whole span.
     Span(Bytes),
@@ -164,8 +163,8 @@ impl Layer {
         &self.spans.list()[id]
     }
 
-    /// The plain bytes of a span.
-    pub(super) async fn plain(
+    /// The uncompressed bytes of a span.
+    pub(super) async fn uncompressed_span(
         self: &Arc<Self>,
         shared: &Arc<Shared>,
         id: usize,

@@ -13,11 +13,9 @@ use super::Error;
 
 /// The image of one platform, and its index.
 pub struct PlatformImage {
-    /// The platform.
     pub platform: Platform,
     /// Names the manifest.
     pub descriptor: Descriptor,
-    /// The manifest.
     pub manifest: ImageManifest,
     /// The index that runtimes would use; none where the image has none.
     pub index: Option<FoundIndex>,
@@ -31,7 +29,6 @@ pub struct FoundIndex {
     pub version: Version,
     /// Names it.
     pub descriptor: Descriptor,
-    /// Its manifest.
     pub manifest: ImageManifest,
 }
 

@@ -38,11 +38,9 @@ pub struct LayerOutline {
 
 /// How a runtime reads a layer.
 pub enum Access {
-    /// Span by span.
     Spans {
         /// Names the ztoc.
         ztoc: Box<Descriptor>,
-        /// The spans.
         spans: Spans,
     },
     /// Whole, before the container starts: it has no ztoc.

@@ -14,7 +14,7 @@ use soci_format::{
 
 use super::Error;
 
-/// What is remarkable in a layer, by the plain byte where a file's payload starts; of most layers nothing is.
+/// What is remarkable in a layer, by the uncompressed byte where a file's payload starts; of most layers nothing is.
 #[derive(Default)]
 pub(super) struct Ranges {
     wrong: HashMap<u64, String>,

@@ -1,5 +1,5 @@
-//! The spans of one layer: which stored bytes make which plain bytes, and how to get these from those.
-//! In: a ztoc, and a span's stored bytes. Out: its plain bytes, once its digest is known to be right.
+//! The spans of one layer: which compressed bytes make which uncompressed bytes, and how to get these from those.
+//! In: a ztoc, and a span's compressed bytes. Out: its uncompressed bytes, once its digest is known to be right.
 
 use std::{
     io::{self, Read},
@@ -24,9 +24,9 @@ const PIECE: usize = 64 << 10;
 pub struct Span {
     /// Where it lies in the layer as stored. The byte that two spans share belongs to both.
     pub stored: Range<u64>,
-    /// Where its plain bytes lie in the layer's tar archive. What follows the archive's end is no part of the last one.
+    /// Where its uncompressed bytes lie in the layer's tar archive. What follows the archive's end is no part of the last one.
     pub plain: Range<u64>,
-    /// Digest of the stored bytes.
+    /// Digest of the compressed bytes.
     pub digest: Digest,
 }
 
@@ -64,7 +64,7 @@ pub enum SpanError {
     #[error("its bytes could not be read")]
     Read(#[source] io::Error),
     /// They are others than the ztoc says.
-    #[error("its stored bytes have the digest {found}, not {expected} as its ztoc says")]
+    #[error("digest mismatch: expected {expected}, got {found}")]
     Digest {
         /// Of what came.
         found: Digest,
@@ -79,16 +79,16 @@ pub enum SpanError {
         /// Why not.
         fault: Fault,
     },
-    /// They inflate to more plain bytes, and the next span would have other ones than it should.
+    /// They inflate to more uncompressed bytes, and the next span would have other ones than it should.
     #[error("it inflates to more than {expected} bytes")]
     TooLong {
         /// By the checkpoints.
         expected: u64,
     },
-    /// They inflate to fewer plain bytes.
-    #[error("it inflates to {}, not to {expected}", bytes(*.found))]
+    /// They inflate to fewer uncompressed bytes.
+    #[error("it inflates to {}, expected {expected}", bytes(*.found))]
     Length {
-        /// Plain bytes that came.
+        /// Uncompressed bytes that came.
         found: u64,
         /// By the checkpoints.
         expected: u64,
@@ -96,7 +96,7 @@ pub enum SpanError {
 }
 
 impl Spans {
-    /// The spans that `ztoc` describes, of a layer of `layer_size` stored bytes.
+    /// The spans that `ztoc` describes, of a layer of `layer_size` compressed bytes.
     ///
     /// # Errors
     /// Where they cannot lie in it.
@@ -115,11 +115,11 @@ impl Spans {
                 found: layer_size,
             });
         }
-        // For each span: its first stored byte, where the one before it ends, and its first plain byte.
+        // For each span: its first stored byte, where the one before it ends, and its first uncompressed byte.
         let starts: Vec<(u64, u64, u64)> = match ztoc.compression {
             Compression::Gzip => Zinfo::parse(&ztoc.checkpoints)?
                 .iter()
-                .map(|(at, _)| (at.first_byte().0, at.compressed_at.0, at.plain_at.0))
+                .map(|(at, _)| (at.first_byte().0, at.compressed_at.0, at.uncompressed_at.0))
                 .collect(),
             Compression::Uncompressed => {
                 let starts = ztoc.span_starts().into_iter();
@@ -158,7 +158,7 @@ impl Spans {
         &self.list
     }
 
-    /// Those that hold any of these plain bytes.
+    /// Those that hold any of these uncompressed bytes.
     pub fn holding(&self, plain: &Range<u64>) -> Range<usize> {
         if plain.is_empty() {
             return 0..0;
@@ -177,7 +177,7 @@ impl Spans {
         Zinfo::parse(&self.checkpoints).ok()?.iter().nth(id)
     }
 
-    /// Gives the plain bytes of span `id` to `give`, from its stored bytes. They are only to be trusted when all is well at
+    /// Gives the uncompressed bytes of span `id` to `give`, from its compressed bytes. They are only to be trusted when all is well at
     /// the end: the digest is that of the whole span.
     ///
     /// # Errors
@@ -225,17 +225,17 @@ impl Spans {
     }
 }
 
-/// Hashes a span's stored bytes and passes its plain ones on.
+/// Hashes a span's compressed bytes and passes its plain ones on.
 struct Taken<F> {
     hasher: Hasher,
-    /// Plain bytes that belong to the span and did not come yet.
+    /// Uncompressed bytes that belong to the span and did not come yet.
     left: u64,
     /// Whether more came than belongs to it: behind the archive's end, and otherwise wrongly.
     has_more: bool,
     give: F,
 }
 
-/// All plain bytes of the span came; what follows belongs to nobody.
+/// All uncompressed bytes of the span came; what follows belongs to nobody.
 struct Enough;
 
 impl<F: FnMut(&[u8])> Taken<F> {
@@ -287,7 +287,7 @@ impl<F: FnMut(&[u8])> Sink for Taken<F> {
         self.hasher.update(bytes);
     }
 
-    fn plain(&mut self, bytes: &[u8]) -> Result<(), Enough> {
+    fn uncompressed(&mut self, bytes: &[u8]) -> Result<(), Enough> {
         if self.left == 0 && !bytes.is_empty() {
             self.has_more = true;
             return Err(Enough);

@@ -19,7 +19,7 @@ pub fn differences(found: &Ztoc, right: &Ztoc, limit: usize) -> Vec<String> {
     };
     compare(&mut all, found, right);
     if all.more > 0 {
-        all.told.push(format!("and {} more of the kind", all.more));
+        all.told.push(format!("and {} more like this", all.more));
     }
     all.told
 }
@@ -42,7 +42,7 @@ impl Differences {
 
     fn differ<T: PartialEq + Display>(&mut self, what: impl Display, found: T, right: T) {
         if found != right {
-            self.push(format_args!("{what} is {found}, but must be {right}"));
+            self.push(format_args!("{what} is {found}, expected {right}"));
         }
     }
 }
@@ -131,15 +131,15 @@ fn checkpoints(all: &mut Differences, found: &[u8], right: &[u8]) {
             right.bits,
         );
         all.differ(
-            format_args!("the plain offset of checkpoint {id}"),
-            found.plain_at,
-            right.plain_at,
+            format_args!("the uncompressed offset of checkpoint {id}"),
+            found.uncompressed_at,
+            right.uncompressed_at,
         );
         let mut bytes = found_window.iter().zip(right_window);
         if let Some(at) = bytes.position(|(found, right)| found != right) {
             let (found, right) = (found_window[at], right_window[at]);
             all.push(format_args!(
-                "byte {at} of the window of checkpoint {id} is {found:#04x}, but must be {right:#04x}"
+                "byte {at} of the window of checkpoint {id} is {found:#04x}, expected {right:#04x}"
             ));
         }
     }

@@ -97,7 +97,7 @@ pub(super) async fn verify(store: &Store, task: &Task) -> LayerReport {
             .push(format!("it cannot be read: {}", chain(&*error))),
         Err(_) => report
             .problems
-            .push("a worker thread died; this is a bug".to_owned()),
+            .push("internal error, please report it: a worker thread panicked".to_owned()),
     }
     report
 }
@@ -219,10 +219,11 @@ fn digest_problems(pass: &Pass, layer: &Descriptor) -> Vec<String> {
         return Vec::new();
     }
     vec![format!(
-        "its {} have the digest {}; the manifest says {}",
-        bytes_of(pass.size),
+        "digest mismatch: expected {} ({}), got {} ({})",
+        layer.digest,
+        bytes_of(layer.size),
         pass.digest,
-        bytes_of(layer.size)
+        bytes_of(pass.size)
     )]
 }
 
@@ -240,7 +241,8 @@ fn read_twice<A: Send, B: Send>(
         let read = hand_on(source, &[&to_one, &to_other]);
         // The end of the bytes is the end of the channel.
         drop((to_one, to_other));
-        let died = |_| io::Error::other("a worker thread died; this is a bug");
+        let died =
+            |_| io::Error::other("internal error, please report it: a worker thread panicked");
         let (one, other) = (one.join(), other.join());
         // A source that broke off is the cause of all else.
         read?;

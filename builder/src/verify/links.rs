@@ -32,7 +32,7 @@ pub(super) async fn problems(
     let wanted = index.version.artifact_type();
     if config.media_type != wanted {
         all.push(format!(
-            "its config has the media type {:?}, but must have {wanted:?}",
+            "its config has media type {:?}, expected {wanted:?}",
             config.media_type
         ));
     }
@@ -130,7 +130,7 @@ async fn blob_problem(
         .find(|of| of.digest.to_string() == named);
     let Some(layer) = of else {
         return Some(format!(
-            "its annotation {LAYER_DIGEST} says {named}, which is no layer of the image"
+            "its annotation {LAYER_DIGEST} says {named}, which is not a layer of the image"
         ));
     };
     if is_ztoc(blob) {
@@ -169,7 +169,7 @@ async fn prefetch_problem(
     };
     let prefetched = match prefetched_spans(&bytes) {
         Ok(spans) => spans,
-        Err(error) => return Some(format!("it is no prefetch artifact: {error}")),
+        Err(error) => return Some(format!("not a prefetch artifact: {error}")),
     };
     let wrong = prefetched.into_iter().find(|range| {
         range.start_span > range.end_span

@@ -1,5 +1,5 @@
 //! The spans of a gzip layer, each inflated from its own checkpoint, beside another inflater that reads the whole layer.
-//! In: the layer's stored bytes, once. Out: every span that gives other bytes.
+//! In: the layer's compressed bytes, once. Out: every span that gives other bytes.
 
 use std::{
     cell::RefCell,
@@ -11,18 +11,18 @@ use soci_index::run::chain;
 
 use crate::reader::{Span, Spans};
 
-/// Stored bytes that both inflaters get at once: deflate makes 1,032 times as many of them at most, and the one that is ahead
+/// Compressed bytes that both inflaters get at once: deflate makes 1,032 times as many of them at most, and the one that is ahead
 /// keeps them.
 const PIECE: usize = 8 << 10;
 
-/// Plain bytes by which one inflater may be ahead of the other. More of them belong to no span, or contradict the other's.
+/// Uncompressed bytes by which one inflater may be ahead of the other. More of them belong to no span, or contradict the other's.
 const AHEAD_MAX: usize = 16 << 20;
 
 /// What both inflaters gave and is not compared yet; one may be ahead of the other.
 struct Both {
     judge: MultiGzDecoder<Vec<u8>>,
     ours: Vec<u8>,
-    /// Plain bytes compared.
+    /// Uncompressed bytes compared.
     at: u64,
     /// The first difference in the span that is being read.
     difference: Option<u64>,
@@ -71,7 +71,7 @@ impl Both {
         }
     }
 
-    /// Goes on at plain byte `start`, whatever the span before it gave: each span is judged for itself.
+    /// Goes on at uncompressed byte `start`, whatever the span before it gave: each span is judged for itself.
     fn start(&mut self, start: u64) {
         self.ours.clear();
         self.difference = None;
@@ -85,7 +85,7 @@ impl Both {
     }
 }
 
-/// Reads all of `source`, the layer's stored bytes, and says what is wrong with its spans.
+/// Reads all of `source`, the layer's compressed bytes, and says what is wrong with its spans.
 pub(super) fn problems(source: &mut impl Read, spans: &Spans) -> io::Result<Vec<String>> {
     let both = RefCell::new(Both {
         judge: MultiGzDecoder::new(Vec::new()),
@@ -149,7 +149,7 @@ fn verdict(id: usize, span: &Span, is_aligned: bool, both: &Both) -> Option<Stri
     }
     if !is_aligned {
         return Some(format!(
-            "span {id} is said to start at plain byte {}, but the layer is at plain byte {} there",
+            "span {id} is recorded at uncompressed byte {}, but the layer is at uncompressed byte {} there",
             span.plain.start, both.at
         ));
     }
@@ -157,7 +157,7 @@ fn verdict(id: usize, span: &Span, is_aligned: bool, both: &Both) -> Option<Stri
         .difference
         .or((!both.ours.is_empty()).then_some(both.at))?;
     Some(format!(
-        "span {id}: inflated from its checkpoint, its plain bytes are others than in the whole layer from plain byte {difference} on"
+        "span {id}: inflated from its checkpoint, it differs from the layer from uncompressed byte {difference} on"
     ))
 }
 

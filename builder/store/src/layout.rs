@@ -40,6 +40,7 @@ const PIECE_BYTES: usize = 1 << 17;
 
 /// A layout could not be read or written.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum Error {
     /// A file of it.
     #[error("cannot {what} {} of {}", .file, .layout.display())]
@@ -48,7 +49,6 @@ pub enum Error {
         what: &'static str,
         /// The file, within the layout.
         file: String,
-        /// The layout.
         layout: PathBuf,
         /// Why it failed.
         source: io::Error,
@@ -62,9 +62,8 @@ pub enum Error {
         why: String,
     },
     /// A blob that its own name contradicts.
-    #[error("the blob {expected} of {} is damaged: its bytes have the digest {found}", .layout.display())]
+    #[error("blob {expected} of {} is corrupt: digest mismatch, got {found}", .layout.display())]
     Damaged {
-        /// The layout.
         layout: PathBuf,
         /// By the name.
         expected: Digest,
@@ -72,9 +71,8 @@ pub enum Error {
         found: Digest,
     },
     /// A blob whose size is not what its descriptor says.
-    #[error("the blob {digest} of {} has {}, but its descriptor says {expected}", .layout.display(), bytes(*.found))]
+    #[error("blob {digest} of {} has {}, but its descriptor says {expected}", .layout.display(), bytes(*.found))]
     Size {
-        /// The layout.
         layout: PathBuf,
         /// The blob.
         digest: Digest,
@@ -84,9 +82,8 @@ pub enum Error {
         found: u64,
     },
     /// A blob that is named and not there.
-    #[error("the blob {digest} is missing in {}", .layout.display())]
+    #[error("blob {digest} not found in {}", .layout.display())]
     Missing {
-        /// The layout.
         layout: PathBuf,
         /// The blob.
         digest: Digest,
@@ -94,24 +91,21 @@ pub enum Error {
     /// Several images, and nothing to choose one.
     #[error("{layout} holds {} images; write {}", .choices.len(), listed(.choices, " or "))]
     Ambiguous {
-        /// The layout.
         layout: Place,
         /// What to write.
         choices: Vec<String>,
     },
     /// No image of that name or digest.
-    #[error("{layout} has no image {wanted}; it has {}", listed(.there, ", "))]
+    #[error("image {wanted} not found in {layout}; it has {}", listed(.there, ", "))]
     NoImage {
-        /// The layout.
         layout: Place,
-        /// What was asked for.
         wanted: String,
         /// The names that are there.
         there: Vec<String>,
     },
     /// A layout, asked of a program that only knows registries.
     #[cfg(not(feature = "layouts"))]
-    #[error("cannot open {0}: this program only knows registries")]
+    #[error("cannot open {0}: this program supports registries only")]
     NoFiles(Place),
     /// A name and a digest that do not fit.
     #[error("{name} names {found}, not {wanted}")]
@@ -175,7 +169,7 @@ impl Layout {
         Self { limits, ..self }
     }
 
-    /// How much may be asked of this program.
+    /// How much memory it may make this program use.
     pub fn limits(&self) -> Limits {
         self.limits
     }
@@ -196,7 +190,7 @@ impl Layout {
     pub fn manifest(&self, digest: &Digest) -> Result<Option<Bytes>, Error> {
         match self.blob_size(digest)? {
             Some(size) if size > Limits::MANIFEST_BYTES => Err(self.not_a_layout(&format!(
-                "the manifest {digest} has {size} bytes, more than the {} that registries take",
+                "the manifest {digest} has {size} bytes, more than the {} that registries accept",
                 Limits::MANIFEST_BYTES
             ))),
             _ => self.blob(digest),

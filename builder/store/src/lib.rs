@@ -9,4 +9,6 @@
 pub mod layout;
 pub mod load;
 pub mod registry;
+#[cfg(feature = "layouts")]
+pub mod replace_file;
 pub mod store;

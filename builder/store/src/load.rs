@@ -18,17 +18,18 @@ use walk::{Walk, platform_of};
 
 /// A reference that names something else than an image.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum Error {
     /// The store.
     #[error(transparent)]
     Store(#[from] store::Error),
-    /// A manifest of something else.
-    #[error("it is no container image: its config has the media type {0:?}")]
+    /// Not an image.
+    #[error("not a container image: its config has media type {0:?}")]
     NotAnImage(String),
     /// An index without images.
     #[error("no platform found: {0}")]
     NoPlatform(String),
-    /// A config that nobody would have written.
+    /// A config that is too large.
     #[error(
         "the config of the image has {1} bytes; at most {limit} are read (manifest {0})",
         limit = Limits::MANIFEST_BYTES
@@ -48,7 +49,7 @@ pub enum Error {
     Config(Digest, #[source] serde_json::Error),
     /// A config without a platform.
     #[error(
-        "the config of the manifest {0} has no os and architecture, and no index says them; build the image with a platform"
+        "the config of the manifest {0} has no os and architecture, and no index states them; build the image with a platform"
     )]
     ConfigPlatform(Digest),
 }
@@ -108,7 +109,7 @@ fn with_platforms(image: Image) -> Result<Image, Error> {
 pub fn leave_out_incomplete(mut image: Image, presence: &Presence) -> Result<Image, Error> {
     for entry in &mut image.entries {
         if let Role::Platform { manifest, .. } = &entry.role
-            && let Some(what) = presence.lacks(manifest)
+            && let Some(what) = presence.missing_blob(manifest)
         {
             entry.role = Role::Missing(what);
         }

@@ -49,7 +49,7 @@ pub use error::{Error, Status};
 pub use layer_stream::LayerStream;
 pub use log::Log;
 pub use manifests::{Fetched, PushedManifest};
-pub use mirror::{Mirror, NotAMirror};
+pub use mirror::{InvalidMirror, Mirror};
 pub use options::Options;
 pub use origin::Origin;
 pub use request::Request;
@@ -58,7 +58,7 @@ pub use secret::Secret;
 pub use stream::BlobStream;
 
 use auth::Scope;
-use credentials::Keyring;
+use credentials::CredentialStore;
 use exchange::{Call, Registry};
 use transport::Transport;
 
@@ -66,7 +66,7 @@ use transport::Transport;
 pub struct Client {
     options: Options,
     transport: Arc<Transport>,
-    keyring: Arc<Keyring>,
+    credentials: Arc<CredentialStore>,
     registries: Mutex<HashMap<String, Arc<Registry>>>,
 }
 
@@ -80,7 +80,7 @@ impl Client {
     pub fn with_environment(options: Options, environment: Environment) -> Self {
         Self {
             transport: Arc::new(Transport::new(&options)),
-            keyring: Arc::new(Keyring::new(environment, options.log.clone())),
+            credentials: Arc::new(CredentialStore::new(environment, options.log.clone())),
             options,
             registries: Mutex::default(),
         }
@@ -99,7 +99,7 @@ impl Client {
                     host,
                     &self.options,
                     Arc::clone(&self.transport),
-                    Arc::clone(&self.keyring),
+                    Arc::clone(&self.credentials),
                 )?);
                 registries.insert(host.to_owned(), Arc::clone(&registry));
                 registry
@@ -134,7 +134,7 @@ impl Repository {
         Self { limits, ..self }
     }
 
-    /// How much may be asked of this program.
+    /// How much memory it may make this program use.
     pub fn limits(&self) -> Limits {
         self.limits
     }

@@ -11,10 +11,10 @@ use std::{ops::Range, sync::Arc};
 use soci_format::{
     digest::Digest,
     limits::Limits,
-    oci::{Descriptor, NotAManifest, Reference, StoredManifest},
+    oci::{Descriptor, InvalidManifest, Reference, StoredManifest},
 };
 
-pub use absent::{absent_where_damaged, absent_where_denied, missing_when_asked_twice};
+pub use absent::{missing_after_retry, none_if_corrupt, none_if_denied};
 pub use read::{REQUESTS_AT_ONCE, ReadImages, parsed};
 pub use reader::LayerReader;
 pub use transaction::Transaction;
@@ -35,6 +35,7 @@ pub enum Store {
 
 /// What a store could not do.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum Error {
     /// A registry.
     #[error(transparent)]
@@ -43,10 +44,10 @@ pub enum Error {
     #[error(transparent)]
     Layout(#[from] layout::Error),
     /// Nothing there by that name.
-    #[error("there is no manifest {0} there")]
+    #[error("manifest {0} not found")]
     NoManifest(String),
     /// A blob that is named and not there.
-    #[error("the blob {0} is missing there")]
+    #[error("blob {0} not found")]
     NoBlob(Digest),
     /// A blob that is not held in memory.
     #[error("the blob {digest} has {size} bytes; at most {limit} are read at once")]
@@ -62,19 +63,17 @@ pub enum Error {
     #[error(transparent)]
     Elsewhere(Box<dyn std::error::Error + Send + Sync>),
     /// A manifest that cannot be read.
-    #[error("the manifest {digest} cannot be read")]
+    #[error("cannot parse manifest {digest}")]
     Manifest {
-        /// Its digest.
         digest: Digest,
         /// What is wrong with it.
-        source: NotAManifest,
+        source: InvalidManifest,
     },
-    /// A tag that nobody may move.
+    /// An immutable tag.
     #[error(
         "the tag {tag} is immutable here and already names {found}, not {wanted}; choose another output tag"
     )]
     ImmutableTag {
-        /// The tag.
         tag: String,
         /// What it names.
         found: Digest,

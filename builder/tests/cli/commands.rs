@@ -179,7 +179,7 @@ fn ztoc_info_lists_spans_and_files() {
     );
     assert_eq!(info["build_tool"], "AWS SOCI CLI v0.2");
     assert_eq!(info["compression"], "gzip");
-    assert_eq!(info["spans"][0]["plain_at"], 0);
+    assert_eq!(info["spans"][0]["uncompressed_at"], 0);
     let text = Program::new(["ztoc", "info"])
         .argument(&ztoc)
         .run()
@@ -201,12 +201,12 @@ fn ztoc_refuses_what_is_none() {
         .argument(&output)
         .argument(&file)
         .run()
-        .fails_with(&["cannot index", "it is compressed with zstd"]);
+        .fails_with(&["cannot index", "compressed with zstd"]);
     assert!(!output.exists());
     Program::new(["ztoc", "info"])
         .argument(&file)
         .run()
-        .fails_with(&["is no ztoc"]);
+        .fails_with(&["is not a ztoc"]);
 }
 
 #[test]

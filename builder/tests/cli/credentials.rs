@@ -53,7 +53,7 @@ fn helpers_are_asked() {
         log
     };
     // Let in, and so told that there is no such image.
-    let let_in = "app:v1 there";
+    let let_in = "app:v1 not found";
     let host = registry.host();
     let needed = format!("; needed by {}", config.display());
     for (helper, reason) in [
@@ -155,7 +155,7 @@ fn podmans_files_are_read_too() {
         let run = command.output().unwrap();
         let log = String::from_utf8_lossy(&run.stderr);
         assert_eq!(
-            log.contains("team/app:v1 there"),
+            log.contains("team/app:v1 not found"),
             let_in,
             "{variables:?}: {log}"
         );

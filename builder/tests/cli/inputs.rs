@@ -95,11 +95,11 @@ fn what_comes_without_end_is_not_kept() {
     ] {
         Program::new(arguments)
             .run()
-            .fails_with(&["is no tar archive"]);
+            .fails_with(&["not a tar archive"]);
     }
     through_a_pipe(Vec::new(), &["info", "oci-archive:-"])
         .run()
-        .fails_with(&["standard input", "is no tar archive"]);
+        .fails_with(&["standard input", "not a tar archive"]);
 }
 
 #[test]

@@ -87,7 +87,7 @@ fn indexed_then_already_there() {
     assert_eq!(platform["layers"][1]["state"], "skipped");
     assert_eq!(
         platform["layers"][1]["reason"],
-        "it is compressed with zstd, which cannot be indexed"
+        "compressed with zstd, which cannot be indexed"
     );
     assert_eq!(json!(tag(&registry, "v1-soci")), first["output_digest"]);
     assert_eq!(reads(&registry, &layer), 1);
@@ -179,7 +179,7 @@ fn nothing_to_index() {
     assert_eq!(result["output_tag"], json!(null));
     assert_eq!(
         result["indexes"][0]["layers"][0]["reason"],
-        "it is smaller than the minimum of 10485760 bytes"
+        "smaller than the minimum of 10485760 bytes"
     );
     assert_eq!(tag(&registry, "v1-soci"), None);
 
@@ -288,7 +288,7 @@ fn a_tag_to_reuse_that_is_not_there_costs_only_time() {
     let reference = Image::of([&Layer::noise(1, 100)]).push(&registry, "v1");
     let ended = index(&reference, &["--reuse-from", "v0-soci"]).exits(0);
     assert!(
-        ended.stderr.contains("warning: there is no tag v0-soci"),
+        ended.stderr.contains("warning: tag v0-soci not found"),
         "{ended:?}"
     );
 }

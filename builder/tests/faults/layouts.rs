@@ -44,11 +44,11 @@ fn damage_is_named_and_nothing_is_left() {
         ),
         (
             &|layout| fs::remove_file(manifest(layout)).unwrap(),
-            &["there is no manifest sha256:"],
+            &["manifest sha256:"],
         ),
         (
             &|layout| flip(&manifest(layout)),
-            &["is damaged: its bytes have the digest"],
+            &["is corrupt: digest mismatch"],
         ),
         (
             &|layout| fs::remove_file(stored(layout)).unwrap(),
@@ -60,7 +60,7 @@ fn damage_is_named_and_nothing_is_left() {
         ),
         (
             &|layout| flip(&stored(layout)),
-            &[&second, "the bytes that came have the digest"],
+            &[&second, "digest mismatch"],
         ),
         (
             &|layout| {

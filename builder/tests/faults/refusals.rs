@@ -50,7 +50,7 @@ fn bytes_that_are_not_the_layers() {
     fails(
         &among_others(&flipped),
         |_| (),
-        &[&second, "damaged in the registry", &found],
+        &[&second, "corrupt in the registry", &found],
     );
 
     let mut swapped = whole.clone();
@@ -63,13 +63,13 @@ fn bytes_that_are_not_the_layers() {
     fails(
         &among_others(&cut),
         |_| (),
-        &[&second, "20000 bytes came, expected", &size],
+        &[&second, "received 20000 bytes, expected", &size],
     );
 
     for wrong in [whole.size - 1, whole.size + 1, 0] {
         let mut claimed = whole.clone();
         claimed.size = wrong;
-        let expected = format!("{} bytes came, expected {wrong}", whole.size);
+        let expected = format!("received {} bytes, expected {wrong}", whole.size);
         fails(&among_others(&claimed), |_| (), &[&second, &expected]);
     }
 }
@@ -92,7 +92,7 @@ fn an_image_that_is_not_there() {
     let reference = format!("{}/{REPOSITORY}:v1", registry.host());
     program(&reference)
         .run()
-        .fails_with(&["there is no manifest", &reference]);
+        .fails_with(&["not found", &reference]);
     assert_eq!(output_tag(&registry), None);
 }
 
@@ -124,28 +124,28 @@ fn answers_that_are_not_what_was_asked_for() {
     fails(
         &image,
         web_page(Route::ReadManifest),
-        &["text/html", "not a manifest"],
+        &["text/html", "expected a manifest"],
     );
     fails(
         &image,
         web_page(Route::ReadBlob),
-        &["layer 1 of 1", "bytes came, expected"],
+        &["layer 1 of 1", "received "],
     );
 }
 
 #[test]
 fn manifests_that_cannot_be_read() {
     for (bytes, words) in [
-        (vec![b' '; 10 << 20], "the answer is longer than 4194304 bytes"),
-        (b"{\"schemaVersion\":2,".to_vec(), "cannot be read: it is not a manifest"),
-        (b"[]".to_vec(), "cannot be read: it is not a manifest"),
+        (vec![b' '; 10 << 20], "the response is longer than 4194304 bytes"),
+        (b"{\"schemaVersion\":2,".to_vec(), ": not a manifest"),
+        (b"[]".to_vec(), ": not a manifest"),
         (
             format!(
                 r#"{{"schemaVersion":2,"config":{{"mediaType":"application/wasm","digest":"{}","size":2}},"layers":[]}}"#,
                 Digest::of(b"{}")
             )
             .into_bytes(),
-            "it is no container image",
+            "not a container image",
         ),
     ] {
         let registry = FakeRegistry::start();
@@ -221,7 +221,10 @@ fn pushes_that_are_refused() {
 fn a_blob_that_vanishes_after_its_push() {
     let image = listed(&Layer::noise(1, 90_000));
     let lose = |registry: &FakeRegistry| registry.fail(Route::FinishUpload, Fault::Lost).times(1);
-    let words = ["could not be read back: the blob sha256:", "is not there"];
+    let words = [
+        "verification of the pushed index failed: blob sha256:",
+        "not found",
+    ];
     fails(&image, lose, &words);
 }
 

@@ -25,7 +25,7 @@ fn credentials_that_are_refused() {
         let registry = FakeRegistry::start().guarded(access);
         let reference = image.push(&registry, "v1");
         run_as(&reference, "secret-but-wrong")
-            .fails_with(&["refuses the credentials in SOCI_REGISTRY_USERNAME"]);
+            .fails_with(&["rejected the credentials in SOCI_REGISTRY_USERNAME"]);
         program(&reference)
             .run()
             .fails_with(&["SOCI_REGISTRY_PASSWORD"]);

@@ -65,7 +65,7 @@ fn a_start_is_compared_with_a_full_pull() {
         "at 1000 B per second and 500 ms",
         "Found: 2 of 3 paths",
         "Not found: 1 of 3 paths",
-        "there is no none",
+        "none not found",
     ] {
         assert!(page.text.contains(text), "no {text:?} in {}", page.text);
     }

@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 use soci_format::oci::{Platform, is_tag};
-use soci_index::run::Otherwise;
+use soci_index::run::{FallbackAction, InvalidFallbackAction};
 
 use super::Builder;
 use crate::{event::RawProperties, repository::Repository};
@@ -146,16 +146,16 @@ impl<'a> Fields<'a> {
         }
     }
 
-    pub(super) fn otherwise(
+    pub(super) fn fallback(
         &self,
         property: &'static str,
-    ) -> Result<Option<Otherwise>, InvalidProperty> {
-        match self.text(property)? {
-            None => Ok(None),
-            Some("use-original") => Ok(Some(Otherwise::UseOriginal)),
-            Some("fail") => Ok(Some(Otherwise::Fail)),
-            Some(other) => Err(refused(property, other, "expected use-original or fail")),
-        }
+    ) -> Result<Option<FallbackAction>, InvalidProperty> {
+        let Some(text) = self.text(property)? else {
+            return Ok(None);
+        };
+        let action = text.parse().map(Some);
+        action
+            .map_err(|invalid: InvalidFallbackAction| refused(property, text, &invalid.to_string()))
     }
 }
 

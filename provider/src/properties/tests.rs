@@ -39,7 +39,7 @@ fn the_required_properties_are_enough() {
     assert_eq!(request.image.to_string(), properties.image());
     assert_eq!(request.options.min_layer_size, 10 << 20);
     assert_eq!(request.options.span_size, 4 << 20);
-    assert_eq!(request.when_unsupported, Otherwise::Fail);
+    assert_eq!(request.when_unsupported, FallbackAction::Fail);
 }
 
 #[test]
@@ -66,7 +66,7 @@ fn every_property_reaches_both_forms() {
     let request = properties.request();
     assert_eq!(request.platforms.len(), 2);
     assert_eq!(request.options.prefetch_files[1], "it's $HOME");
-    assert_eq!(request.when_too_small, Otherwise::Fail);
+    assert_eq!(request.when_too_small, FallbackAction::Fail);
     assert!(is_destroyed(&properties!("create-all-properties")));
     assert!(!is_destroyed(&properties!("create")));
 }

@@ -6,9 +6,8 @@ use soci_format::{
     convert::convert,
     digest::Digest,
     image::{self, Entry, Role},
-    index::{V2, Version, ZTOC, soci_index, ztoc_descriptor},
+    index::{IndexOptions, V2, Version, ZTOC, soci_index, ztoc_descriptor},
     oci::{Descriptor, Manifest, StoredManifest, media_type},
-    ztoc::DEFAULT_BUILD_TOOL,
 };
 use soci_testing::image::Layer;
 
@@ -86,7 +85,7 @@ pub fn indexed() -> Image {
         Version::V2,
         vec![ztoc],
         &single.descriptor,
-        DEFAULT_BUILD_TOOL,
+        &IndexOptions::default(),
     );
     assert_eq!(soci.artifact_type.as_deref().unwrap_or(V2), V2);
     let soci_image = Image::new(

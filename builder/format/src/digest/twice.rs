@@ -22,7 +22,7 @@ const INITIAL: State = [
 const BLOCK: usize = size_of::<Block>();
 
 /// Takes bytes; gives the digest of all, and of each piece.
-pub struct HashedTwice {
+pub struct DualHasher {
     whole: Stream,
     piece: Stream,
     together: Option<ShaNi>,
@@ -37,7 +37,7 @@ struct Stream {
     blocks: u64,
 }
 
-impl Default for HashedTwice {
+impl Default for DualHasher {
     fn default() -> Self {
         Self {
             whole: Stream::new(),
@@ -47,7 +47,7 @@ impl Default for HashedTwice {
     }
 }
 
-impl HashedTwice {
+impl DualHasher {
     /// Takes the next bytes.
     pub fn update(&mut self, bytes: &[u8]) {
         let (whole, whole_rest) = self.whole.align(bytes);
@@ -146,12 +146,12 @@ mod tests {
     use super::*;
 
     /// With the processor's own instructions for two streams, where it has them, and without.
-    fn both_ways() -> [HashedTwice; 2] {
-        let without = HashedTwice {
+    fn both_ways() -> [DualHasher; 2] {
+        let without = DualHasher {
             together: None,
-            ..HashedTwice::default()
+            ..DualHasher::default()
         };
-        [HashedTwice::default(), without]
+        [DualHasher::default(), without]
     }
 
     fn bytes(length: usize) -> Vec<u8> {

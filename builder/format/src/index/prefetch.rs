@@ -30,7 +30,7 @@ struct Artifact {
 }
 
 impl SpanRange {
-    /// The spans that hold the plain bytes `payload`, where spans start at the plain bytes `starts`; none where there is no such
+    /// The spans that hold the uncompressed bytes `payload`, where spans start at the uncompressed bytes `starts`; none where there is no such
     /// span.
     pub fn holding(payload: &Range<u64>, starts: &[u64]) -> Option<Self> {
         let span_at = |at: u64| {

@@ -1,5 +1,5 @@
 //! The two buffers of the engine, and the only ways in which it touches them.
-//! Compressed bytes are read as words of bits, plain bytes are written and copied from themselves. Knows nothing of codes.
+//! Compressed bytes are read as words of bits, uncompressed bytes are written and copied from themselves. Knows nothing of codes.
 
 #![allow(
     clippy::cast_possible_truncation,
@@ -17,7 +17,7 @@ pub(super) type InputBuffer = [u8; BUFFER + 8];
 pub(super) const INPUT_MAX: usize = BUFFER - INPUT_SLACK;
 pub(super) const INPUT_SLACK: usize = 1024;
 
-/// Plain bytes; the last 32 are only there to be overwritten by the end of a copy.
+/// Uncompressed bytes; the last 32 are only there to be overwritten by the end of a copy.
 pub(super) type OutputBuffer = [u8; BUFFER + 32];
 /// Where output stops. One round may still write three literals and a match of 258 behind it.
 pub(super) const OUTPUT_MAX: usize = BUFFER - 384;

@@ -1,17 +1,17 @@
 //! Checkpoints: the places in a gzip stream where inflation can start again.
-//! In: block boundaries. Out: one checkpoint about every `span_size` plain bytes, in the serialized form of a ztoc
+//! In: block boundaries. Out: one checkpoint about every `span_size` uncompressed bytes, in the serialized form of a ztoc
 //! ("zinfo"). Knows nothing of tar or the network.
 
-use super::{Boundary, CompressedAt, PlainAt};
+use super::{Boundary, CompressedAt, UncompressedAt};
 
 use crate::plural::bytes;
 
-/// Bytes of plain text that a checkpoint keeps: as far back as a deflate match can reach.
+/// Uncompressed bytes that a checkpoint keeps: as far back as a deflate match can reach.
 pub const WINDOW: usize = super::WINDOW;
 
 /// Bytes before the first checkpoint: their number (`i32`) and the span size (`i64`), little endian.
 const HEAD: usize = 4 + 8;
-/// Bytes of a checkpoint before its window: compressed offset, plain offset (`i64` each), bits (`u8`).
+/// Bytes of a checkpoint before its window: compressed offset, uncompressed offset (`i64` each), bits (`u8`).
 const FIXED: usize = 8 + 8 + 1;
 
 /// What became of a boundary.
@@ -33,11 +33,11 @@ pub struct Checkpoints {
     span_size: u64,
     zinfo: Vec<u8>,
     /// Where the last one lies; none before the first.
-    last: Option<PlainAt>,
+    last: Option<UncompressedAt>,
 }
 
 impl Checkpoints {
-    /// No checkpoint yet; `span_size` is in plain bytes.
+    /// No checkpoint yet; `span_size` is in uncompressed bytes.
     pub fn new(span_size: u64) -> Self {
         let mut zinfo = vec![0; 4];
         zinfo.extend(span_size.to_le_bytes());
@@ -48,30 +48,32 @@ impl Checkpoints {
         }
     }
 
-    /// Takes a checkpoint at `boundary` if one is due there: at the last boundary before the first plain byte, and then at the
+    /// Takes a checkpoint at `boundary` if one is due there: at the last boundary before the first uncompressed byte, and then at the
     /// first one that is more than a span behind the last checkpoint (not at exactly a span). Says whether it was taken.
     ///
-    /// The reference takes every boundary before the first plain byte, and then refuses to read a span without plain bytes.
+    /// The reference takes every boundary before the first uncompressed byte, and then refuses to read a span without uncompressed bytes.
     pub fn offer(&mut self, boundary: Boundary, window: &[u8]) -> Offer {
         let offer = match self.last {
-            _ if boundary.plain_at.0 == 0 => Offer::First,
-            Some(last) if boundary.plain_at.0 - last.0 <= self.span_size => return Offer::Left,
+            _ if boundary.uncompressed_at.0 == 0 => Offer::First,
+            Some(last) if boundary.uncompressed_at.0 - last.0 <= self.span_size => {
+                return Offer::Left;
+            }
             _ => Offer::Next,
         };
         let place = [
             &boundary.compressed_at.0.to_le_bytes()[..],
-            &boundary.plain_at.0.to_le_bytes(),
+            &boundary.uncompressed_at.0.to_le_bytes(),
             &[boundary.bits],
         ]
         .concat();
         if offer == Offer::First && self.last.is_some() {
-            // Its window is that of the one before: no plain byte came in between.
+            // Its window is that of the one before: no uncompressed byte came in between.
             self.zinfo[HEAD..HEAD + FIXED].copy_from_slice(&place);
         } else {
             self.zinfo.extend(place);
             self.zinfo.extend(window);
         }
-        self.last = Some(boundary.plain_at);
+        self.last = Some(boundary.uncompressed_at);
         offer
     }
 
@@ -96,13 +98,14 @@ impl Checkpoints {
 /// Checkpoints read back from their serialized form.
 #[derive(Debug)]
 pub struct Zinfo<'a> {
-    /// Plain bytes between two checkpoints, at least.
+    /// Uncompressed bytes between two checkpoints, at least.
     pub span_size: u64,
     checkpoints: &'a [u8],
 }
 
 /// Bytes that are no serialized checkpoints.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum ZinfoError {
     /// The length does not fit the number of checkpoints.
     #[error("the checkpoints take {}, but {count} of them take {expected}", bytes(*.found))]
@@ -151,16 +154,16 @@ impl<'a> Zinfo<'a> {
         let mut before = Boundary {
             compressed_at: CompressedAt(0),
             bits: 0,
-            plain_at: PlainAt(0),
+            uncompressed_at: UncompressedAt(0),
         };
         for (i, (boundary, _)) in zinfo.iter().enumerate() {
-            let offsets = [boundary.compressed_at.0, boundary.plain_at.0];
+            let offsets = [boundary.compressed_at.0, boundary.uncompressed_at.0];
             if offsets.iter().any(|&at| i64::try_from(at).is_err()) {
                 return Err(ZinfoError::Negative(i));
             }
             if boundary.bits > 7
                 || boundary.compressed_at < before.compressed_at
-                || boundary.plain_at < before.plain_at
+                || boundary.uncompressed_at < before.uncompressed_at
                 || (boundary.bits > 0 && boundary.compressed_at.0 == 0)
             {
                 return Err(ZinfoError::Order(i));
@@ -187,7 +190,7 @@ impl<'a> Zinfo<'a> {
                 let boundary = Boundary {
                     compressed_at: CompressedAt(number(&fixed[..8])),
                     bits: fixed[16],
-                    plain_at: PlainAt(number(&fixed[8..16])),
+                    uncompressed_at: UncompressedAt(number(&fixed[8..16])),
                 };
                 (boundary, window)
             })

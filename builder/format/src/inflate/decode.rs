@@ -1,4 +1,4 @@
-//! The hot loop: the symbols of one block, from bits to plain bytes.
+//! The hot loop: the symbols of one block, from bits to uncompressed bytes.
 //! In: the block's tables, bits and the output so far. Out: more output. Knows nothing of headers and blocks.
 
 #![allow(

@@ -2,6 +2,7 @@
 
 /// What is wrong with a gzip stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum Fault {
     /// The stream ends too early.
     #[error("the data ends in the middle of a gzip member")]
@@ -34,7 +35,7 @@ pub enum Fault {
     #[error("a deflate block announces too many codes")]
     TooManyCodes,
     /// Code lengths that make no prefix code.
-    #[error("a deflate block has code lengths that fit no code")]
+    #[error("a deflate block has invalid code lengths")]
     CodeLengths,
     /// A repeated code length without one before it, or beyond the last.
     #[error("a deflate block repeats a code length where it cannot")]
@@ -43,7 +44,7 @@ pub enum Fault {
     #[error("a deflate block has no code for its end")]
     NoEndOfBlock,
     /// Bits that are no code.
-    #[error("a deflate block holds bits that are no code")]
+    #[error("a deflate block contains an invalid code")]
     NoCode,
     /// A match that starts before the member.
     #[error("a deflate block copies from before the start of its member")]

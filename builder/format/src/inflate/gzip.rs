@@ -98,7 +98,7 @@ impl Header {
     }
 }
 
-/// Reads a member's trailer: CRC-32 and length of its plain bytes.
+/// Reads a member's trailer: CRC-32 and length of its uncompressed bytes.
 pub(super) struct Trailer {
     /// What it must say, where that is known.
     expected: Option<(u32, u64)>,

@@ -1,4 +1,4 @@
-//! The deflate engine: bits in, plain bytes out, one stop at the end of every block.
+//! The deflate engine: bits in, uncompressed bytes out, one stop at the end of every block.
 //! Knows nothing of gzip, members, buffers or files. It never reads or writes outside what it is given, has no slow path
 //! for the ends of its buffers (the caller keeps some slack there), and is safe Rust throughout.
 

@@ -1,5 +1,5 @@
 //! The digests of a layer and of its spans, made where there is time for it: on the thread of the pass, or on one of its own
-//! as soon as a core has nothing else to do. In: stored bytes and cuts, in order. Out: digests, the same wherever.
+//! as soon as a core has nothing else to do. In: compressed bytes and cuts, in order. Out: digests, the same wherever.
 
 use std::{
     mem,
@@ -9,7 +9,7 @@ use std::{
 };
 
 use super::SpareCore;
-use crate::digest::{Digest, HashedTwice};
+use crate::digest::{Digest, DualHasher};
 
 /// After so many bytes a pass asks for a spare core again. A thread costs less than to hash a tenth of that.
 const ASK_EVERY: usize = 1 << 20;
@@ -23,22 +23,22 @@ pub(super) struct Hashing<'a> {
     spare: &'a mut dyn FnMut() -> Option<SpareCore>,
     /// Bytes since a spare core was asked for.
     unasked: usize,
-    place: Place,
+    location: HashLocation,
 }
 
-enum Place {
-    Here(Hashes),
-    Beside(Beside),
+enum HashLocation {
+    Inline(Hashes),
+    Thread(HashThread),
 }
 
 #[derive(Default)]
 struct Hashes {
-    hashed: HashedTwice,
+    hashed: DualHasher,
     spans: Vec<Digest>,
 }
 
 /// The thread, and what it is to do next.
-struct Beside {
+struct HashThread {
     next: Vec<u8>,
     queue: SyncSender<Piece>,
     thread: JoinHandle<Hashes>,
@@ -64,7 +64,7 @@ impl<'a> Hashing<'a> {
         Self {
             spare,
             unasked: 0,
-            place: Place::Here(Hashes::default()),
+            location: HashLocation::Inline(Hashes::default()),
         }
     }
 
@@ -73,27 +73,27 @@ impl<'a> Hashing<'a> {
         self.unasked += bytes.len();
         if self.unasked >= ASK_EVERY {
             self.unasked = 0;
-            self.go_aside();
+            self.move_to_thread();
         }
-        match &mut self.place {
-            Place::Here(hashes) => hashes.hashed.update(bytes),
-            Place::Beside(beside) => beside.update(bytes),
+        match &mut self.location {
+            HashLocation::Inline(hashes) => hashes.hashed.update(bytes),
+            HashLocation::Thread(thread) => thread.update(bytes),
         }
     }
 
     /// Begins a span.
     pub(super) fn cut(&mut self, cut: Cut) {
-        match &mut self.place {
-            Place::Here(hashes) => hashes.cut(cut),
-            Place::Beside(beside) => beside.hand_over(Some(cut)),
+        match &mut self.location {
+            HashLocation::Inline(hashes) => hashes.cut(cut),
+            HashLocation::Thread(thread) => thread.hand_over(Some(cut)),
         }
     }
 
     /// The digest of the layer, and of every span; the last one ends here.
     pub(super) fn finish(self) -> (Digest, Vec<Digest>) {
-        let hashes = match self.place {
-            Place::Here(hashes) => hashes,
-            Place::Beside(beside) => beside.finish(),
+        let hashes = match self.location {
+            HashLocation::Inline(hashes) => hashes,
+            HashLocation::Thread(thread) => thread.finish(),
         };
         let (layer, last) = hashes.hashed.finish();
         let mut spans = hashes.spans;
@@ -102,12 +102,12 @@ impl<'a> Hashing<'a> {
     }
 
     /// Goes on with a thread of its own, where a core is spare.
-    fn go_aside(&mut self) {
-        if let Place::Here(hashes) = &mut self.place
+    fn move_to_thread(&mut self) {
+        if let HashLocation::Inline(hashes) = &mut self.location
             && let Some(core) = (self.spare)()
-            && let Some(beside) = Beside::start(core, hashes)
+            && let Some(thread) = HashThread::start(core, hashes)
         {
-            self.place = Place::Beside(beside);
+            self.location = HashLocation::Thread(thread);
         }
     }
 }
@@ -135,7 +135,7 @@ impl Hashes {
     }
 }
 
-impl Beside {
+impl HashThread {
     /// Takes `hashes` over; leaves them where the system has no thread to give.
     fn start(core: SpareCore, hashes: &mut Hashes) -> Option<Self> {
         let (queue, pieces) = sync_channel(QUEUE);
@@ -208,7 +208,7 @@ mod tests {
         bytes[at..]
             .chunks(700_000)
             .for_each(|piece| hashing.update(piece));
-        let is_aside = matches!(hashing.place, Place::Beside(_));
+        let is_aside = matches!(hashing.location, HashLocation::Thread(_));
         if spare_at == 0 {
             assert_eq!(is_aside, bytes.len() >= ASK_EVERY);
         }
@@ -224,7 +224,7 @@ mod tests {
         random.fill(&mut bytes);
         for round in 0..20 {
             let mut ends: Vec<_> = (0..round).map(|_| random.usize(..bytes.len())).collect();
-            // Two cuts in one place, one at the very start, and one at the end of a piece.
+            // Two cuts in one location, one at the very start, and one at the end of a piece.
             ends.extend([0, PIECE, 2 << 20, 2 << 20]);
             ends.sort_unstable();
             let mut cut = |end: usize| {

@@ -1,5 +1,5 @@
 //! Spans: the pieces of a layer that a reader fetches one by one.
-//! In: the stored bytes, and for gzip the block boundaries. Out: the layer's digest, a digest per span, and the checkpoints.
+//! In: the compressed bytes, and for gzip the block boundaries. Out: the layer's digest, a digest per span, and the checkpoints.
 
 use super::hashing::{Cut, Hashing};
 use crate::{
@@ -11,7 +11,7 @@ use crate::{
     ztoc::TarZinfo,
 };
 
-/// What a pass knows of a layer's stored bytes at its end.
+/// What a pass knows of a layer's compressed bytes at its end.
 pub(super) struct Spans {
     /// Digest of the layer.
     pub(super) layer: Digest,
@@ -31,7 +31,7 @@ pub(super) struct Size {
 }
 
 /// Spans of a gzip layer: each runs from one checkpoint to the next. What stands before the first checkpoint, the gzip
-/// header and blocks without plain bytes, belongs to none.
+/// header and blocks without uncompressed bytes, belongs to none.
 pub(super) struct GzipSpans<'a> {
     checkpoints: Checkpoints,
     hashing: Hashing<'a>,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{json::null_is_default, platform::Platform};
+use super::{json::null_is_default, layer::is_foreign, platform::Platform};
 use crate::digest::Digest;
 
 /// Media types of manifests, configs and layers.
@@ -126,6 +126,15 @@ pub struct ImageManifest {
     pub annotations: Annotations,
 }
 
+impl ImageManifest {
+    /// The blobs that a repository must have: the config and the layers, but for foreign ones, which runtimes get elsewhere.
+    pub fn required_blobs(&self) -> impl Iterator<Item = &Descriptor> {
+        let layers = self.layers.iter();
+        let layers = layers.filter(|layer| !is_foreign(&layer.media_type));
+        [&self.config].into_iter().chain(layers)
+    }
+}
+
 /// A list of manifests, one a platform as a rule.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ImageIndex {
@@ -172,9 +181,10 @@ pub enum Manifest {
 
 /// Bytes that are no manifest we can read.
 #[derive(Debug, thiserror::Error)]
-pub enum NotAManifest {
+#[non_exhaustive]
+pub enum InvalidManifest {
     /// Not JSON, or not of the form that the media type promises.
-    #[error("it is not a manifest of type {media_type}")]
+    #[error("not a manifest of type {media_type}")]
     Form {
         /// The type it was read as.
         media_type: String,
@@ -182,7 +192,7 @@ pub enum NotAManifest {
         source: serde_json::Error,
     },
     /// A manifest of another kind.
-    #[error("its media type {0:?} is neither an image manifest nor an image index")]
+    #[error("media type {0:?} is neither an image manifest nor an image index")]
     MediaType(String),
 }
 
@@ -201,8 +211,8 @@ impl Manifest {
     }
 
     /// Reads `bytes` as what `media_type` says; where that is empty, as what they say themselves.
-    pub fn parse(media_type: &str, bytes: &[u8]) -> Result<Self, NotAManifest> {
-        let form = |source| NotAManifest::Form {
+    pub fn parse(media_type: &str, bytes: &[u8]) -> Result<Self, InvalidManifest> {
+        let form = |source| InvalidManifest::Form {
             media_type: media_type.to_owned(),
             source,
         };
@@ -217,10 +227,10 @@ impl Manifest {
                 .map_err(form)?
                 .guess()
             {
-                "" => Err(NotAManifest::MediaType(String::new())),
+                "" => Err(InvalidManifest::MediaType(String::new())),
                 own => Self::parse(own, bytes),
             },
-            other => Err(NotAManifest::MediaType(other.to_owned())),
+            other => Err(InvalidManifest::MediaType(other.to_owned())),
         }
     }
 }

@@ -40,7 +40,7 @@ pub struct Platform {
 #[error(
     "{0:?} is not a platform of the form OS[(VERSION)]/ARCH[/VARIANT], such as linux/arm64 or windows(10.0.20348)/amd64"
 )]
-pub struct NotAPlatform(String);
+pub struct InvalidPlatform(String);
 
 impl Platform {
     /// Whether this stands for no platform at all: the mark of build attestations.
@@ -112,7 +112,7 @@ impl Platform {
 
     /// Whether this is a platform that somebody means with `wanted`: a version may be left out, or only be the beginning of
     /// the one here (`10.0.20348` of `10.0.20348.2340`).
-    pub fn is_meant_by(&self, wanted: &Self) -> bool {
+    pub fn matches(&self, wanted: &Self) -> bool {
         let version = match self.os_version.strip_prefix(&wanted.os_version) {
             Some(rest) if rest.is_empty() || rest.starts_with('.') => &*wanted.os_version,
             Some(_) if wanted.os_version.is_empty() => "",
@@ -141,24 +141,24 @@ impl fmt::Display for Platform {
 }
 
 impl FromStr for Platform {
-    type Err = NotAPlatform;
+    type Err = InvalidPlatform;
 
-    fn from_str(text: &str) -> Result<Self, NotAPlatform> {
+    fn from_str(text: &str) -> Result<Self, InvalidPlatform> {
         let parts: Vec<&str> = text.split('/').collect();
         let (os, architecture, variant) = match parts[..] {
             [os, architecture] => (os, architecture, ""),
             [os, architecture, variant] if !variant.is_empty() => (os, architecture, variant),
-            _ => return Err(NotAPlatform(text.to_owned())),
+            _ => return Err(InvalidPlatform(text.to_owned())),
         };
         let (os, os_version) = match os.split_once('(') {
             None => (os, ""),
             Some((os, version)) => match version.strip_suffix(')') {
                 Some(version) if !version.is_empty() => (os, version),
-                _ => return Err(NotAPlatform(text.to_owned())),
+                _ => return Err(InvalidPlatform(text.to_owned())),
             },
         };
         if os.is_empty() || architecture.is_empty() {
-            return Err(NotAPlatform(text.to_owned()));
+            return Err(InvalidPlatform(text.to_owned()));
         }
         Ok(Self {
             os: os.to_owned(),
@@ -240,7 +240,7 @@ mod tests {
             ("linux/amd64/v3", "linux/amd64", false),
         ] {
             let [there, wanted] = [there, wanted].map(|text| text.parse::<Platform>().unwrap());
-            assert_eq!(there.is_meant_by(&wanted), is_meant, "{there} {wanted}");
+            assert_eq!(there.matches(&wanted), is_meant, "{there} {wanted}");
         }
     }
 

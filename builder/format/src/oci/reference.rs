@@ -45,7 +45,7 @@ pub enum Selector {
 /// A text that names no image.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{text:?} is not an image: {}; {}", .refusal.why, .refusal.instead)]
-pub struct NotAReference {
+pub struct InvalidReference {
     text: String,
     refusal: Refusal,
 }
@@ -86,9 +86,9 @@ impl RegistryImage {
     fn parse(text: &str) -> Result<Self, Refusal> {
         let (host, rest) = text
             .split_once('/')
-            .ok_or_else(|| Refusal::new("the registry's host is missing"))?;
+            .ok_or_else(|| Refusal::new("the registry host is missing"))?;
         if !is_like_a_host(host) {
-            return Err(Refusal::new("it does not start with a registry's host"));
+            return Err(Refusal::new("it does not start with a registry host"));
         }
         if !is_host(host) {
             return Err(Refusal::new(format!("{host:?} is not a host")));
@@ -133,12 +133,12 @@ impl Reference {
     ///
     /// # Errors
     /// Where it names no image; the error says what to write instead.
-    pub fn parse(text: &str, exists: &dyn Fn(&Path) -> bool) -> Result<Self, NotAReference> {
+    pub fn parse(text: &str, exists: &dyn Fn(&Path) -> bool) -> Result<Self, InvalidReference> {
         let parsed = match LayoutImage::parse(text, exists) {
             Some(layout) => layout.map(Self::Layout),
             None => RegistryImage::parse(text).map(Self::Registry),
         };
-        parsed.map_err(|refusal| NotAReference {
+        parsed.map_err(|refusal| InvalidReference {
             text: text.to_owned(),
             refusal: suggestion::of(text, exists).unwrap_or(refusal),
         })
@@ -154,10 +154,10 @@ impl Reference {
 }
 
 impl FromStr for Reference {
-    type Err = NotAReference;
+    type Err = InvalidReference;
 
     /// As if no path existed.
-    fn from_str(text: &str) -> Result<Self, NotAReference> {
+    fn from_str(text: &str) -> Result<Self, InvalidReference> {
         Self::parse(text, &|_| false)
     }
 }

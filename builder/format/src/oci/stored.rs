@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::{Descriptor, Manifest, NotAManifest};
+use super::{Descriptor, InvalidManifest, Manifest};
 
 /// A manifest with the bytes that its digest is of.
 #[derive(Clone, Debug)]
@@ -20,7 +20,7 @@ impl StoredManifest {
     ///
     /// # Errors
     /// Where they are no manifest.
-    pub fn parse(descriptor: Descriptor, bytes: Bytes) -> Result<Self, NotAManifest> {
+    pub fn parse(descriptor: Descriptor, bytes: Bytes) -> Result<Self, InvalidManifest> {
         let manifest = Manifest::parse(&descriptor.media_type, &bytes)?;
         let descriptor = Descriptor {
             media_type: manifest.media_type_or(&descriptor.media_type),

@@ -76,7 +76,7 @@ pub struct Entry<'a> {
     pub name: &'a [u8],
     /// What it is.
     pub kind: Kind,
-    /// Where in the plain stream its payload starts: right after its header block, also where it has none.
+    /// Where in the uncompressed stream its payload starts: right after its header block, also where it has none.
     pub payload_at: u64,
     /// The size it claims. Only a regular file's is that of its payload; another kind's may be anything.
     pub size: i64,

@@ -1,4 +1,4 @@
-//! What can be wrong with a tar stream. Every error says at which byte of the plain stream the header block stands
+//! What can be wrong with a tar stream. Every error says at which byte of the uncompressed stream the header block stands
 //! that it is about.
 
 use super::{header, pax};
@@ -7,6 +7,7 @@ use crate::plural::bytes;
 
 /// A tar stream that cannot be indexed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum Error {
     /// The block is no tar header.
     #[error("tar header at byte {at}: {problem}")]

@@ -9,6 +9,7 @@ pub(super) type Block = [u8; BLOCK_BYTES];
 
 /// What is wrong in a header block.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum Problem {
     /// The sum of the bytes is another, so this is no header, or not what was written.
     #[error("checksum is {found}, expected {expected}")]

@@ -51,6 +51,7 @@ pub enum Content {
 
 /// An archive whose members cannot be told apart.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum NoMembers {
     /// It could not be read.
     #[error(transparent)]

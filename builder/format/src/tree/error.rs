@@ -4,6 +4,7 @@ use crate::tar::Kind;
 
 /// Layers that no runtime can unpack.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum Unpackable {
     /// A kind that tables of contents do not have.
     #[error("{path} is of the unknown kind {kind:?}")]
@@ -14,13 +15,13 @@ pub enum Unpackable {
         kind: String,
     },
     /// A payload outside the layer.
-    #[error("{0} has a negative size or place")]
+    #[error("{0} has a negative size or offset")]
     Payload(String),
     /// A path that no system call takes.
     #[error("a path of {0} bytes is longer than Linux allows")]
     PathLength(usize),
     /// A hard link to nothing.
-    #[error("{path} is a hard link to {target}, which is not there")]
+    #[error("{path} is a hard link to {target}, which does not exist")]
     HardLink {
         /// Its path.
         path: String,
@@ -28,13 +29,13 @@ pub enum Unpackable {
         target: String,
     },
     /// More names than are held.
-    #[error("the image has more files than are held in memory")]
+    #[error("the image has more files than fit into the memory limit")]
     TooLarge,
     /// A root that is something else than a directory.
     #[error("the root of the file system is {}, not a directory", .0.described())]
     Root(Kind),
     /// A whiteout of no name.
-    #[error("{0} is a whiteout of no name")]
+    #[error("{0} is a whiteout without a name")]
     Whiteout(String),
     /// A path through something else than directories.
     #[error("{path} cannot be there")]
@@ -48,14 +49,15 @@ pub enum Unpackable {
 
 /// A path that leads nowhere.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum NotFound {
     /// No such name.
-    #[error("there is no {0}")]
+    #[error("{0} not found")]
     Missing(String),
     /// Something else than a directory on the way.
-    #[error("{0} is no directory")]
+    #[error("{0} is not a directory")]
     NotADirectory(String),
     /// Links in a circle, or too many.
-    #[error("there are too many symbolic links on the way")]
+    #[error("too many levels of symbolic links")]
     Links,
 }

@@ -76,7 +76,7 @@ impl Inode {
         })
     }
 
-    /// The plain bytes of its layer that are its contents.
+    /// The uncompressed bytes of its layer that are its contents.
     pub fn payload(&self) -> Range<u64> {
         self.payload_at..self.payload_at + self.size
     }

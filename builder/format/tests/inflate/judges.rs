@@ -4,7 +4,7 @@ use std::io::Read as _;
 
 use zlib_rs::{Inflate, InflateFlush, Status};
 
-/// zlib's verdict on a gzip stream of any number of members: its plain bytes, or nothing when it is wrong.
+/// zlib's verdict on a gzip stream of any number of members: its uncompressed bytes, or nothing when it is wrong.
 pub(crate) fn zlib(mut stream: &[u8]) -> Option<Vec<u8>> {
     const GZIP: u8 = 16;
     let mut plain = Vec::new();
@@ -29,7 +29,7 @@ pub(crate) fn zlib(mut stream: &[u8]) -> Option<Vec<u8>> {
     }
 }
 
-/// flate2's plain bytes of a valid stream.
+/// flate2's uncompressed bytes of a valid stream.
 pub(crate) fn flate2(stream: &[u8]) -> Vec<u8> {
     let mut plain = Vec::new();
     flate2::read::MultiGzDecoder::new(stream)

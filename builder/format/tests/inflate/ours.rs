@@ -3,7 +3,7 @@
 use std::io::{self, Read};
 
 use soci_format::inflate::{
-    Boundary, CompressedAt, Error, Fault, Gunzip, PlainAt, Sink, checkpoint::WINDOW,
+    Boundary, CompressedAt, Error, Fault, Gunzip, Sink, UncompressedAt, checkpoint::WINDOW,
 };
 
 /// Everything a sink was given.
@@ -14,7 +14,7 @@ pub(crate) struct Seen {
     pub(crate) boundaries: Vec<Boundary>,
 }
 
-/// A plain length, or where the stream is wrong and how.
+/// A uncompressed length, or where the stream is wrong and how.
 pub(crate) type Verdict = Result<u64, (u64, Fault)>;
 
 impl Sink for Seen {
@@ -24,7 +24,7 @@ impl Sink for Seen {
         self.compressed.extend(bytes);
     }
 
-    fn plain(&mut self, bytes: &[u8]) -> Result<(), Self::Error> {
+    fn uncompressed(&mut self, bytes: &[u8]) -> Result<(), Self::Error> {
         self.plain.extend(bytes);
         Ok(())
     }
@@ -35,7 +35,10 @@ impl Sink for Seen {
             boundary.compressed_at,
             CompressedAt(self.compressed.len() as u64)
         );
-        assert_eq!(boundary.plain_at, PlainAt(self.plain.len() as u64));
+        assert_eq!(
+            boundary.uncompressed_at,
+            UncompressedAt(self.plain.len() as u64)
+        );
         assert!(boundary.bits < 8);
         assert!(window == window_of(&self.plain), "window at {boundary:?}");
         self.boundaries.push(boundary);
@@ -78,7 +81,7 @@ pub(crate) fn resume(seen: &Seen, from: Boundary, window: &[u8; WINDOW]) -> (See
     let before = |other: &&Boundary| other.compressed_at <= from.compressed_at;
     let so_far = Seen {
         compressed: seen.compressed[..first].to_vec(),
-        plain: seen.plain[..from.plain_at.0 as usize].to_vec(),
+        plain: seen.plain[..from.uncompressed_at.0 as usize].to_vec(),
         boundaries: seen.boundaries.iter().take_while(before).copied().collect(),
     };
     run(
@@ -90,7 +93,7 @@ pub(crate) fn resume(seen: &Seen, from: Boundary, window: &[u8; WINDOW]) -> (See
 
 fn run(mut gunzip: Gunzip, mut source: impl Read, mut seen: Seen) -> (Seen, Verdict) {
     let verdict = match gunzip.run(&mut source, &mut seen) {
-        Ok(PlainAt(length)) => {
+        Ok(UncompressedAt(length)) => {
             assert_eq!(length, seen.plain.len() as u64);
             Ok(length)
         }

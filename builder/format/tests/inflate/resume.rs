@@ -2,7 +2,7 @@
 //! by another inflater, from nothing but the compressed bytes and the checkpoint, and by our own to the end of the stream.
 
 use soci_format::inflate::{
-    Boundary, CompressedAt, PlainAt,
+    Boundary, CompressedAt, UncompressedAt,
     checkpoint::{Checkpoints, Zinfo},
 };
 
@@ -12,7 +12,7 @@ use crate::{
     streams::{GOLDEN, STRATEGIES, member, mixed, plain_member},
 };
 
-/// Boundaries as the bit reader finds them, and the plain bytes.
+/// Boundaries as the bit reader finds them, and the uncompressed bytes.
 fn by_bits(stream: &[u8]) -> (Vec<Boundary>, Vec<u8>) {
     let (mut boundaries, mut plain) = (Vec::new(), Vec::new());
     let mut bits = BitReader {
@@ -26,7 +26,7 @@ fn by_bits(stream: &[u8]) -> (Vec<Boundary>, Vec<u8>) {
             boundaries.push(Boundary {
                 compressed_at: CompressedAt(bits.at.div_ceil(8) as u64),
                 bits: (bits.at.next_multiple_of(8) - bits.at) as u8,
-                plain_at: PlainAt(plain.len() as u64),
+                uncompressed_at: UncompressedAt(plain.len() as u64),
             });
             if block(&mut bits, &mut plain) {
                 break;
@@ -76,7 +76,7 @@ fn resumed(stream: &[u8], from: Boundary, window: &[u8]) -> Vec<u8> {
 fn check_checkpoints(stream: &[u8], seen: &Seen, span_size: u64, what: &str) -> usize {
     let mut checkpoints = Checkpoints::new(span_size);
     for &boundary in &seen.boundaries {
-        let before = &seen.plain[..boundary.plain_at.0 as usize];
+        let before = &seen.plain[..boundary.uncompressed_at.0 as usize];
         checkpoints.offer(boundary, &window_of(before));
     }
     let zinfo = checkpoints.finish();
@@ -84,7 +84,7 @@ fn check_checkpoints(stream: &[u8], seen: &Seen, span_size: u64, what: &str) -> 
     assert_eq!(zinfo.span_size, span_size);
     for (boundary, window) in zinfo.iter() {
         let rest = resumed(stream, boundary, window);
-        let wanted = &seen.plain[boundary.plain_at.0 as usize..];
+        let wanted = &seen.plain[boundary.uncompressed_at.0 as usize..];
         assert!(wanted.starts_with(&rest), "{what} from {boundary:?}");
         let ours = resume(seen, boundary, window);
         assert!(ours.0 == *seen, "{what}: our own from {boundary:?}");
@@ -92,7 +92,7 @@ fn check_checkpoints(stream: &[u8], seen: &Seen, span_size: u64, what: &str) -> 
         let is_last_member = !seen
             .boundaries
             .iter()
-            .any(|other| other.plain_at.0 > boundary.plain_at.0 + rest.len() as u64);
+            .any(|other| other.uncompressed_at.0 > boundary.uncompressed_at.0 + rest.len() as u64);
         assert!(
             !is_last_member || rest.len() == wanted.len(),
             "{what}: it ends too early"

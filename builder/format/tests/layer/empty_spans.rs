@@ -1,4 +1,4 @@
-//! Blocks and members without plain bytes, wherever they stand: every span but the last has stored and plain bytes, as the SOCI
+//! Blocks and members without uncompressed bytes, wherever they stand: every span but the last has stored and uncompressed bytes, as the SOCI
 //! snapshotter asks, and the spans together are the layer.
 
 use std::convert::Infallible;
@@ -180,7 +180,7 @@ impl Sink for Plain {
 
     fn compressed(&mut self, _: &[u8]) {}
 
-    fn plain(&mut self, bytes: &[u8]) -> Result<(), Infallible> {
+    fn uncompressed(&mut self, bytes: &[u8]) -> Result<(), Infallible> {
         self.0.extend(bytes);
         Ok(())
     }
@@ -193,7 +193,7 @@ fn spans_of(ztoc: &Ztoc, stored: &[u8]) -> Vec<Vec<u8>> {
     let checkpoints = Zinfo::parse(&ztoc.checkpoints).unwrap();
     let ends = checkpoints.iter().skip(1).map(|(next, _)| {
         let last_byte = next.compressed_at.0 as usize;
-        (last_byte, next.plain_at.0)
+        (last_byte, next.uncompressed_at.0)
     });
     let ends = ends.chain([(stored.len(), ztoc.plain_size)]);
     let spans = checkpoints.iter().zip(ends);
@@ -203,7 +203,9 @@ fn spans_of(ztoc: &Ztoc, stored: &[u8]) -> Vec<Vec<u8>> {
             let mut plain = Plain(Vec::new());
             // A span ends within a member, which is an error for who does not know that it is one.
             let _ = Gunzip::resume(start, window).run(&mut span, &mut plain);
-            plain.0.truncate((plain_end - start.plain_at.0) as usize);
+            plain
+                .0
+                .truncate((plain_end - start.uncompressed_at.0) as usize);
             plain.0
         })
         .collect()
@@ -229,7 +231,7 @@ fn every_span_but_the_last_has_bytes() {
                 assert!(start(pair[0]) < start(pair[1]), "{what}: {pair:?}");
                 assert!(pair[0].2 < pair[1].2, "{what}");
             }
-            // The first span starts where the first block with plain bytes does, as late as can be.
+            // The first span starts where the first block with uncompressed bytes does, as late as can be.
             let (first, ..) = checkpoints[0];
             assert!(
                 ztoc.span_digests[0].to_string()

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use soci_format::{
     digest::Digest,
     inflate::{
-        Boundary, CompressedAt, PlainAt,
+        Boundary, CompressedAt, UncompressedAt,
         checkpoint::{Checkpoints, Offer, WINDOW},
     },
     ztoc::{Compression, FileMetadata, TarZinfo, Toc, Ztoc},
@@ -90,7 +90,7 @@ fn spans() -> impl Strategy<Value = (Compression, Vec<u8>, usize)> {
             let boundary = Boundary {
                 compressed_at: CompressedAt(10 + i as u64),
                 bits: byte % 8,
-                plain_at: PlainAt(i as u64 * (span_size + 1)),
+                uncompressed_at: UncompressedAt(i as u64 * (span_size + 1)),
             };
             assert_ne!(checkpoints.offer(boundary, &[byte; WINDOW]), Offer::Left);
         }

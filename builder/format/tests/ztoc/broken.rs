@@ -6,7 +6,7 @@ use proptest::{prelude::*, sample::Index};
 use soci_format::{
     digest::Digest,
     inflate::checkpoint::{WINDOW, ZinfoError},
-    ztoc::{Compression, NotAZtoc, TarZinfo, Ztoc},
+    ztoc::{Compression, InvalidZtoc, TarZinfo, Ztoc},
 };
 use soci_testing::golden;
 
@@ -92,12 +92,12 @@ proptest! {
     }
 }
 
-fn refused(ztoc: Ztoc) -> NotAZtoc {
+fn refused(ztoc: Ztoc) -> InvalidZtoc {
     Ztoc::parse(&ztoc.into_bytes()).expect_err("it contradicts itself")
 }
 
 /// The same ztoc with a text in it replaced by one of the same length.
-fn replaced(from: &[u8], to: &[u8]) -> NotAZtoc {
+fn replaced(from: &[u8], to: &[u8]) -> InvalidZtoc {
     let mut bytes = small().into_bytes();
     let at = bytes
         .windows(from.len())
@@ -111,17 +111,17 @@ fn replaced(from: &[u8], to: &[u8]) -> NotAZtoc {
 fn malformed_texts() {
     assert_eq!(
         replaced(b"0.9", b"1.0"),
-        NotAZtoc::Version("1.0".to_owned())
+        InvalidZtoc::Version("1.0".to_owned())
     );
     assert_eq!(
         replaced(b"tool", b"\xfftol"),
-        NotAZtoc::Text("build_tool_identifier")
+        InvalidZtoc::Text("build_tool_identifier")
     );
     assert_eq!(
         replaced(b"sha256:", b"sha512:"),
-        NotAZtoc::Text("span_digests")
+        InvalidZtoc::Text("span_digests")
     );
-    assert!(matches!(Ztoc::parse(b""), Err(NotAZtoc::Form(_))));
+    assert!(matches!(Ztoc::parse(b""), Err(InvalidZtoc::Form(_))));
 }
 
 #[test]
@@ -131,7 +131,7 @@ fn unknown_compression() {
     for at in 0..bytes.len() {
         let mut bytes = bytes.clone();
         bytes[at] = 77;
-        unknown += usize::from(Ztoc::parse(&bytes) == Err(NotAZtoc::Compression(77)));
+        unknown += usize::from(Ztoc::parse(&bytes) == Err(InvalidZtoc::Compression(77)));
     }
     assert_eq!(unknown, 1);
 }
@@ -142,48 +142,48 @@ fn span_counts_that_differ() {
     ztoc.span_digests.pop();
     assert_eq!(
         refused(ztoc),
-        NotAZtoc::Spans {
+        InvalidZtoc::Spans {
             digests: 1,
             spans: 2
         }
     );
     let mut ztoc = small();
     ztoc.max_span_id = 7;
-    assert!(matches!(refused(ztoc), NotAZtoc::Spans { .. }));
+    assert!(matches!(refused(ztoc), InvalidZtoc::Spans { .. }));
     let mut ztoc = small();
     ztoc.max_span_id = i32::MIN;
-    assert!(matches!(refused(ztoc), NotAZtoc::Spans { .. }));
+    assert!(matches!(refused(ztoc), InvalidZtoc::Spans { .. }));
     // The layer's size and the span size say how many spans a plain layer has.
     for (span_size, size) in [(512, 1_025), (512, 512), (0, 1_000), (u64::MAX, 1_000)] {
         let mut ztoc = small();
         ztoc.checkpoints = TarZinfo { span_size, size }.into_bytes();
         assert!(
-            matches!(refused(ztoc), NotAZtoc::Spans { .. }),
+            matches!(refused(ztoc), InvalidZtoc::Spans { .. }),
             "{span_size} {size}"
         );
     }
     let mut ztoc = small();
     ztoc.checkpoints = Vec::new();
-    assert!(matches!(refused(ztoc), NotAZtoc::Form(_)));
+    assert!(matches!(refused(ztoc), InvalidZtoc::Form(_)));
 }
 
-/// Serialized checkpoints: compressed offset, plain offset, bits.
+/// Serialized checkpoints: compressed offset, uncompressed offset, bits.
 fn zinfo(checkpoints: &[(u64, u64, u8)]) -> Vec<u8> {
     let mut zinfo = u32::try_from(checkpoints.len())
         .unwrap()
         .to_le_bytes()
         .to_vec();
     zinfo.extend(1_000u64.to_le_bytes());
-    for (compressed_at, plain_at, bits) in checkpoints {
+    for (compressed_at, uncompressed_at, bits) in checkpoints {
         zinfo.extend(compressed_at.to_le_bytes());
-        zinfo.extend(plain_at.to_le_bytes());
+        zinfo.extend(uncompressed_at.to_le_bytes());
         zinfo.push(*bits);
         zinfo.extend([0; WINDOW]);
     }
     zinfo
 }
 
-fn of_gzip(checkpoints: Vec<u8>, spans: usize) -> Result<Ztoc, NotAZtoc> {
+fn of_gzip(checkpoints: Vec<u8>, spans: usize) -> Result<Ztoc, InvalidZtoc> {
     let ztoc = Ztoc {
         compression: Compression::Gzip,
         checkpoints,
@@ -204,17 +204,17 @@ fn checkpoints_out_of_order() {
         ((500, 2_000, 255), 1),
     ] {
         let refused = of_gzip(zinfo(&[(10, 0, 0), second]), 2).unwrap_err();
-        assert_eq!(refused, NotAZtoc::Checkpoints(ZinfoError::Order(wrong)));
+        assert_eq!(refused, InvalidZtoc::Checkpoints(ZinfoError::Order(wrong)));
     }
     let backwards = zinfo(&[(10, 5_000, 0), (20, 4_999, 0)]);
     assert_eq!(
         of_gzip(backwards, 2),
-        Err(NotAZtoc::Checkpoints(ZinfoError::Order(1)))
+        Err(InvalidZtoc::Checkpoints(ZinfoError::Order(1)))
     );
     let nothing_before = zinfo(&[(0, 0, 1)]);
     assert_eq!(
         of_gzip(nothing_before, 1),
-        Err(NotAZtoc::Checkpoints(ZinfoError::Order(0)))
+        Err(InvalidZtoc::Checkpoints(ZinfoError::Order(0)))
     );
 }
 
@@ -225,7 +225,7 @@ fn checkpoints_of_the_wrong_length() {
         let refused = of_gzip(bytes.to_vec(), 1).unwrap_err();
         assert!(matches!(
             refused,
-            NotAZtoc::Checkpoints(ZinfoError::Length { .. })
+            InvalidZtoc::Checkpoints(ZinfoError::Length { .. })
         ));
     }
     let mut many = good;
@@ -233,6 +233,6 @@ fn checkpoints_of_the_wrong_length() {
     let refused = of_gzip(many, 1).unwrap_err();
     assert!(matches!(
         refused,
-        NotAZtoc::Checkpoints(ZinfoError::Length { .. })
+        InvalidZtoc::Checkpoints(ZinfoError::Length { .. })
     ));
 }

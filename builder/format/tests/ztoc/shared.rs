@@ -1,6 +1,6 @@
 //! Ztocs whose offsets lead to one thing many times: refused before it is copied, whatever it is.
 
-use soci_format::ztoc::{FileMetadata, NotAZtoc, Toc, Ztoc};
+use soci_format::ztoc::{FileMetadata, InvalidZtoc, Toc, Ztoc};
 use soci_testing::bent_ztoc::{attributes, files, share_the_first};
 
 use crate::any;
@@ -10,7 +10,7 @@ fn refused(whole: Ztoc, vector: fn(&[u8]) -> usize) {
     let bytes = whole.into_bytes();
     assert!(Ztoc::parse(&bytes).is_ok());
     let bent = share_the_first(bytes, vector);
-    assert_eq!(Ztoc::parse(&bent), Err(NotAZtoc::SharedParts));
+    assert_eq!(Ztoc::parse(&bent), Err(InvalidZtoc::SharedParts));
 }
 
 /// A ztoc with `first`, and as many small entries as make 40.

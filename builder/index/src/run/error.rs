@@ -3,7 +3,8 @@
 use std::io;
 
 use soci_format::{
-    choice::Mistaken, digest::Digest, image, layer::Unindexable, printable::printable,
+    choice::ShadowedImage, digest::Digest, image, layer::Unindexable, plural::bytes,
+    printable::printable,
 };
 use soci_store::{layout, load, registry, store};
 
@@ -11,6 +12,7 @@ use crate::report::NotPrefetched;
 
 /// Why a run failed.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum Error {
     /// The registry or the layout.
     #[error(transparent)]
@@ -39,14 +41,14 @@ pub enum Error {
     /// A platform that the image does not have.
     #[error(transparent)]
     Platform(#[from] image::NoSuchPlatform),
-    /// An image index that serves clients something else.
+    /// An image index from which clients would pull something else.
     #[error(
         "the image index would mislead clients; remove that entry, or push the image again without it"
     )]
-    Mistaken(#[from] Mistaken),
+    ShadowedImage(#[from] ShadowedImage),
     /// A registry that takes no index with gaps.
     #[error(
-        "the registry refused the new image index, which lists manifests that are missing there, as the image does: {missing}; copy these too, or push the image again without them"
+        "the registry refused the new image index, which lists manifests that the repository does not have: {missing}; copy these too, or push the image again without them"
     )]
     Incomplete {
         /// The missing manifests.
@@ -69,15 +71,15 @@ pub enum Error {
     /// Files that cannot be prefetched, and `--strict` was asked for.
     #[error("cannot prefetch {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     Prefetch(Vec<NotPrefetched>),
-    /// Something that was pushed is not there.
-    #[error("what was pushed could not be read back: {what}; the output tag was left as it was")]
+    /// Something that was pushed was not found.
+    #[error("verification of the pushed index failed: {what}; the output tag was not changed")]
     ReadBack {
         /// What is missing or different.
         what: String,
     },
-    /// The tag was moved by somebody else at the same time.
+    /// Another client moved the tag at the same time.
     #[error(
-        "the tag {tag} was put on {wanted}, but names {found} now; is another build writing it?"
+        "tag {tag} was set to {wanted}, but now points to {found}; is another build writing it?"
     )]
     TagMoved {
         /// The tag.
@@ -91,34 +93,38 @@ pub enum Error {
     #[error("stopped before the output tag was put: {0}; existing tags were not changed")]
     Stopped(String),
     /// A worker thread died.
-    #[error("a worker thread died; this is a bug")]
+    #[error("internal error, please report it: a worker thread panicked")]
     Worker(#[from] tokio::task::JoinError),
 }
 
 /// Why a layer could not be indexed.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum LayerError {
     /// Its bytes could not be read.
-    #[error("cannot read it")]
+    #[error("cannot read the layer")]
     Read(#[source] io::Error),
     /// It could not be opened, or its ztoc not be written.
     #[error(transparent)]
     Store(#[from] store::Error),
-    /// Its bytes are not those that the manifest names.
+    /// A digest mismatch.
     #[error(
-        "the bytes that came have the digest {found} ({size} of them), not the one that the manifest names: the layer is damaged in the registry or was on its way"
+        "digest mismatch: expected {expected}, got {found} ({}); the layer is corrupt in the registry or was corrupted in transit",
+        bytes(*.size)
     )]
     Digest {
-        /// Their digest.
+        /// What the manifest says.
+        expected: Digest,
+        /// What was received.
         found: Digest,
-        /// Their number.
+        /// Bytes received.
         size: u64,
     },
-    /// It cannot be indexed at all, and `--strict` was asked for.
-    #[error("it cannot be indexed")]
+    /// It cannot be indexed, and `--strict` is set.
+    #[error("the layer cannot be indexed")]
     Unindexable(#[from] Unindexable),
     /// A worker thread died.
-    #[error("a worker thread died; this is a bug")]
+    #[error("internal error, please report it: a worker thread panicked")]
     Worker(#[from] tokio::task::JoinError),
 }
 
@@ -154,8 +160,8 @@ impl Error {
         }
     }
 
-    /// Whether the request itself is at fault, so that trying again is of no use.
-    pub fn is_misuse(&self) -> bool {
+    /// Whether the request itself is wrong, so that a retry cannot help.
+    pub fn is_usage_error(&self) -> bool {
         matches!(
             self,
             Self::NoOutputTag | Self::OutputTag(_) | Self::OutputTagOfVersion1 | Self::Stdin

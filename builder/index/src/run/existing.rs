@@ -7,11 +7,11 @@ use soci_format::{
     convert::convert,
     digest::Digest,
     image::Role,
-    index::{V1, V2, Version},
+    index::{V1, Version, is_soci_index},
     oci::{Descriptor, ImageManifest, Manifest, Platform, Selector, StoredManifest},
-    plan::{is_wanted_index, reusable_ztocs},
+    plan::{is_requested_index, reusable_ztocs},
 };
-use soci_store::store::{ReadImages, absent_where_damaged, absent_where_denied};
+use soci_store::store::{ReadImages, none_if_corrupt, none_if_denied};
 
 use super::{Error, Request, Run, chain, publish};
 use crate::progress::Progress;
@@ -39,7 +39,7 @@ struct Found {
 }
 
 /// An index that is there and is the wanted one.
-pub(super) struct There {
+pub(super) struct UpToDate {
     /// The image to use.
     pub(super) image: Digest,
     /// SOCI indexes by the position of their image.
@@ -52,7 +52,7 @@ pub(super) async fn find(store: &impl ReadImages, run: &Run<'_>) -> Result<Exist
     match run.new_tag() {
         Some(tag) => {
             let output = store.select(&Selector::Tag(tag.to_owned())).await;
-            if let Some(output) = absent_where_damaged(output)? {
+            if let Some(output) = none_if_corrupt(output)? {
                 existing.output = Some(output.descriptor.digest);
                 existing.indexes = version_2(store, &output).await?;
             }
@@ -79,11 +79,11 @@ pub(super) async fn find(store: &impl ReadImages, run: &Run<'_>) -> Result<Exist
 }
 
 /// The wanted index, where it is there and complete.
-pub(super) async fn wanted(
+pub(super) async fn up_to_date(
     store: &impl ReadImages,
     run: &Run<'_>,
     existing: &Existing,
-) -> Result<Option<There>, Error> {
+) -> Result<Option<UpToDate>, Error> {
     let request = run.request;
     let mut indexes = HashMap::new();
     for target in run.targets.iter().filter(|target| target.has_work()) {
@@ -92,7 +92,7 @@ pub(super) async fn wanted(
             let of = found.platform.as_ref();
             let is_for_it = of.is_none_or(|platform| platform.same_as(target.platform));
             is_for_it
-                && is_wanted_index(
+                && is_requested_index(
                     (found.descriptor.digest, &found.manifest),
                     request.version,
                     (target.descriptor, target.manifest),
@@ -135,7 +135,7 @@ pub(super) async fn wanted(
         .into_iter()
         .map(|(at, index)| (at, index.digest))
         .collect();
-    Ok(Some(There {
+    Ok(Some(UpToDate {
         image: output,
         indexes,
     }))
@@ -158,7 +158,7 @@ pub(super) async fn reusable(
             }
             Ok(Some(_)) => {}
             Ok(None) => progress.warn(&format!(
-                "there is no tag {tag} to reuse an index from; all layers are read"
+                "tag {tag} not found, so no index can be reused; all layers are read"
             )),
             Err(error) => progress.warn(&format!(
                 "cannot reuse the index of the tag {tag}: {}; all layers are read",
@@ -186,7 +186,7 @@ pub(super) async fn reusable(
 /// The SOCI indexes of what is under `tag`; `None` where there is no such tag.
 async fn earlier(store: &impl ReadImages, tag: &str) -> Result<Option<Vec<Found>>, Error> {
     let earlier = store.select(&Selector::Tag(tag.to_owned())).await;
-    let Some(earlier) = absent_where_denied(earlier)? else {
+    let Some(earlier) = none_if_denied(earlier)? else {
         return Ok(None);
     };
     let mut indexes = version_2(store, &earlier).await?;
@@ -207,11 +207,7 @@ async fn version_2(store: &impl ReadImages, image: &StoredManifest) -> Result<Ve
         return Ok(Vec::new());
     };
     let mut found = Vec::new();
-    for descriptor in index
-        .manifests
-        .iter()
-        .filter(|entry| entry.artifact_type.as_deref() == Some(V2))
-    {
+    for descriptor in index.manifests.iter().filter(|entry| is_soci_index(entry)) {
         found.extend(read(store, descriptor, descriptor.platform.clone()).await?);
     }
     Ok(found)
@@ -233,7 +229,7 @@ async fn read(
     platform: Option<Platform>,
 ) -> Result<Option<Found>, Error> {
     let found = store.select(&Selector::Digest(descriptor.digest)).await;
-    Ok(match absent_where_damaged(found)? {
+    Ok(match none_if_corrupt(found)? {
         Some(StoredManifest {
             manifest: Manifest::Image(manifest),
             descriptor,

@@ -12,11 +12,10 @@ use std::{
 use bytes::Bytes;
 use soci_format::{
     digest::Digest,
-    index::ZTOC,
+    index::{IndexOptions, ZTOC},
     layer::{self, Pass},
     limits::Limits,
     oci::{Descriptor, LayerEncoding},
-    plan::IndexOptions,
     ztoc::{Toc, Ztoc, flat_bytes_max},
 };
 use soci_store::{
@@ -44,7 +43,7 @@ pub(super) enum Layer {
     /// It has a ztoc.
     Indexed { facts: Box<Facts>, reused: bool },
     /// It has none.
-    Left(Skip),
+    Skipped(Skip),
 }
 
 /// What an index has to know of a layer.
@@ -64,7 +63,7 @@ pub(super) struct Contents {
 /// Where the files of a layer are.
 pub(super) struct Files {
     pub(super) toc: Toc,
-    /// Plain bytes at which spans start.
+    /// Uncompressed bytes at which spans start.
     pub(super) span_starts: Vec<u64>,
 }
 
@@ -84,7 +83,7 @@ impl Layer {
         match self {
             Self::Indexed { reused: false, .. } => LayerState::Indexed,
             Self::Indexed { reused: true, .. } => LayerState::Reused,
-            Self::Left(skip) => LayerState::Skipped {
+            Self::Skipped(skip) => LayerState::Skipped {
                 reason: skip.to_string(),
             },
         }
@@ -136,8 +135,8 @@ struct Job {
     reusable: Option<Descriptor>,
 }
 
-/// What every job needs.
-struct Shop {
+/// What the jobs of all layers share.
+struct LayerJobs {
     store: Store,
     transaction: Transaction,
     options: IndexOptions,
@@ -187,7 +186,7 @@ pub(super) async fn index_all(
 
     let files_room = Arc::new(AtomicU64::new(request.limits.ztocs_bytes));
     let with_files = !request.options.prefetch_files.is_empty();
-    let shop = Arc::new(Shop {
+    let shared = Arc::new(LayerJobs {
         store: store.clone(),
         transaction: transaction.clone(),
         options: request.options.clone(),
@@ -197,11 +196,11 @@ pub(super) async fn index_all(
         cores: Arc::new(Cores::new(jobs.len())),
         progress,
     });
-    let _in_use = InUse(Arc::clone(&shop.cores));
+    let _in_use = InUse(Arc::clone(&shared.cores));
     let mut running = JoinSet::new();
     for (at, job) in jobs.into_iter().enumerate() {
-        let shop = Arc::clone(&shop);
-        running.spawn(async move { shop.run(Job { at, ..job }).await });
+        let shared = Arc::clone(&shared);
+        running.spawn(async move { shared.run(Job { at, ..job }).await });
     }
     let mut done = Layers {
         layers: HashMap::new(),
@@ -217,7 +216,7 @@ pub(super) async fn index_all(
     Ok(done)
 }
 
-impl Shop {
+impl LayerJobs {
     async fn run(&self, job: Job) -> Result<(Digest, Layer, u64), Error> {
         let turn = self.cores.connections.first().await;
         let (layer, bytes_read) = match self.reuse(&job).await {
@@ -249,15 +248,14 @@ impl Shop {
         let checked = match self.store.blob(descriptor).await {
             Ok(bytes) => match Ztoc::parse(&bytes) {
                 Ok(ztoc) if ztoc.compressed_size != job.layer.size => {
-                    Err("it is of a layer of another size".to_owned())
+                    Err("it belongs to a layer of another size".to_owned())
                 }
                 Ok(ztoc) if ztoc.build_tool != self.options.build_tool => {
-                    Err("another tool built it".to_owned())
+                    Err("it has another build tool identifier".to_owned())
                 }
-                Ok(ztoc) if ztoc.empty_span().is_some() => Err(
-                    "it has a span without bytes, and the SOCI snapshotter would refuse it"
-                        .to_owned(),
-                ),
+                Ok(ztoc) if ztoc.empty_span().is_some() => {
+                    Err("it has an empty span, which the SOCI snapshotter rejects".to_owned())
+                }
                 Ok(ztoc) => Ok(ztoc),
                 Err(error) => Err(error.to_string()),
             },
@@ -311,6 +309,7 @@ impl Shop {
         let bytes_read = read.load(Ordering::Relaxed);
         if digest != job.layer.digest || size != job.layer.size {
             return Err(LayerError::Digest {
+                expected: job.layer.digest,
                 found: digest,
                 size,
             });
@@ -335,7 +334,7 @@ impl Shop {
                     "layer {} is left out of the index: {why}",
                     job.layer.digest
                 ));
-                Ok((Layer::Left(Skip::Unindexable(why)), bytes_read))
+                Ok((Layer::Skipped(Skip::Unindexable(why)), bytes_read))
             }
         }
     }

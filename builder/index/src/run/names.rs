@@ -16,7 +16,7 @@ use tokio::task::spawn_blocking;
 
 use super::{Layer, Layers, Request, Target, layers::has_room_for};
 
-/// Plain bytes between checkpoints that nobody needs.
+/// Uncompressed bytes between checkpoints that nobody needs.
 const SPAN_SIZE: u64 = 1 << 40;
 
 /// Layers read at once.

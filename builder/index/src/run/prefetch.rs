@@ -47,7 +47,7 @@ pub(super) fn find(
                 spans.entry(layer).or_default().push(range);
                 prefetched.doubts.extend(doubt.map(|layer| {
                     format!(
-                        "{path} is prefetched from the layer where it was found; {layer}, whose files are unknown, may have replaced it"
+                        "{path} is prefetched from the layer where it was found; {layer}, whose files are unknown, may replace it"
                     )
                 }));
             }
@@ -80,7 +80,7 @@ pub(super) fn without_index(targets: &[Target<'_>], paths: &[String]) -> Vec<Not
 }
 
 /// Warns about files that are not prefetched, or fails where the run is strict.
-pub(super) fn tell(
+pub(super) fn report_missing(
     not_found: &[NotPrefetched],
     strict: bool,
     progress: &dyn Progress,
@@ -117,7 +117,7 @@ impl<'a> Files<'a> {
         for (number, layer) in target.manifest.layers.iter().enumerate() {
             let contents = match layers.find(&layer.digest) {
                 Some(Layer::Indexed { facts, .. }) => Some(&facts.contents),
-                Some(Layer::Left(_)) | None => None,
+                Some(Layer::Skipped(_)) | None => None,
             };
             let toc = match contents {
                 Some(contents) => contents.files.as_ref().map(|files| &files.toc),
@@ -158,7 +158,7 @@ impl<'a> Files<'a> {
             ));
         };
         let spans = SpanRange::holding(&inode.payload(), &files.span_starts)
-            .ok_or_else(|| "its layer's ztoc has no span that holds it".to_owned())?;
+            .ok_or_else(|| "the ztoc of its layer has no span that contains it".to_owned())?;
         let doubt = self.tree.doubt(path).map(|layer| self.name(layer));
         Ok((inode.layer, spans, doubt))
     }

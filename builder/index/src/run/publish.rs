@@ -58,7 +58,7 @@ impl Publication {
             .filter(|(_, plan)| matches!(plan, LayerPlan::Index(_)))
             .filter_map(|(layer, _)| match layers.get(&layer.digest) {
                 Layer::Indexed { facts, .. } => Some((layer, facts)),
-                Layer::Left(_) => None,
+                Layer::Skipped(_) => None,
             })
             .collect();
         if indexed.is_empty() {
@@ -75,12 +75,7 @@ impl Publication {
             blobs.push(artifact.0.clone());
             self.blobs.push(artifact);
         }
-        let (descriptor, bytes) = soci_index(
-            request.version,
-            blobs,
-            target.descriptor,
-            &options.build_tool,
-        );
+        let (descriptor, bytes) = soci_index(request.version, blobs, target.descriptor, options);
         let digest = descriptor.digest;
         self.indexes.insert(
             target.at,
@@ -102,7 +97,7 @@ impl Publication {
         request: &Request,
         output_tag: Option<&str>,
         progress: &dyn Progress,
-    ) -> Result<Named, Error> {
+    ) -> Result<Published, Error> {
         let config = Bytes::from_static(EMPTY_CONFIG);
         transaction.put_blob(&Digest::of(&config), config).await?;
         for (descriptor, bytes) in self.blobs {
@@ -133,7 +128,7 @@ impl Publication {
                 progress.before_tag().await.map_err(Error::Stopped)?;
                 let root = (&conversion.descriptor, conversion.bytes.into());
                 put_root(store, transaction, image, tag, root).await?;
-                Ok(Named::Tag(tag.to_owned(), conversion.descriptor.digest))
+                Ok(Published::Tag(tag.to_owned(), conversion.descriptor.digest))
             }
             _ => {
                 progress.before_tag().await.map_err(Error::Stopped)?;
@@ -146,7 +141,7 @@ impl Publication {
                     put.push(index.descriptor);
                 }
                 read_back(store, &put, &Presence::default()).await?;
-                Ok(Named::Referrers(referrers))
+                Ok(Published::Referrers(referrers))
             }
         }
     }
@@ -159,11 +154,11 @@ pub(super) async fn tag_original(
     image: &Image,
     tag: &str,
     progress: &dyn Progress,
-) -> Result<Named, Error> {
+) -> Result<Published, Error> {
     progress.before_tag().await.map_err(Error::Stopped)?;
     let root = (&image.root.descriptor, image.root.bytes.clone());
     put_root(store, transaction, image, tag, root).await?;
-    Ok(Named::Tag(tag.to_owned(), image.root.descriptor.digest))
+    Ok(Published::Tag(tag.to_owned(), image.root.descriptor.digest))
 }
 
 /// Puts what is to be under the tag. Many registries take no image index that lists manifests which they do not have, and do not
@@ -201,16 +196,16 @@ async fn put_root(
 }
 
 /// What leads to the result of a run.
-pub(super) enum Named {
+pub(super) enum Published {
     /// A tag, and the digest that it names.
     Tag(String, Digest),
     /// Manifests of images, each with its SOCI index.
     Referrers(Vec<(Digest, Digest)>),
 }
 
-impl Named {
+impl Published {
     /// Looks whether it does.
-    pub(super) async fn look(&self, store: &Store) -> Result<(), Error> {
+    pub(super) async fn check(&self, store: &Store) -> Result<(), Error> {
         match self {
             Self::Tag(tag, wanted) => match store.resolve(tag).await? {
                 Some(found) if found == *wanted => Ok(()),
@@ -225,7 +220,7 @@ impl Named {
                     let listed = store.referrers(subject, V1).await?;
                     if !listed.iter().any(|referrer| referrer.digest == *index) {
                         let what =
-                            format!("the index {index} is not among the referrers of {subject}");
+                            format!("index {index} not found among the referrers of {subject}");
                         return Err(Error::ReadBack { what });
                     }
                 }
@@ -252,7 +247,7 @@ pub(super) async fn read_back(
                 layers
                     .chain([(&manifest.config, true)])
                     .filter(|(blob, is_ours)| {
-                        *is_ours || !known.has_all_of(&blob.digest, blob.size)
+                        *is_ours || !known.has_with_size(&blob.digest, blob.size)
                     })
                     .map(|(blob, is_ours)| {
                         let is_needed = !is_foreign(&blob.media_type);
@@ -271,10 +266,10 @@ pub(super) async fn read_back(
                 Some(found) if found == size => Ok(()),
                 None if !is_needed => Ok(()),
                 Some(found) => Err(Error::ReadBack {
-                    what: format!("the blob {digest} has {}, not {size}", bytes(found)),
+                    what: format!("blob {digest} has {}, expected {size}", bytes(found)),
                 }),
                 None => Err(Error::ReadBack {
-                    what: format!("the blob {digest} is not there"),
+                    what: format!("blob {digest} not found"),
                 }),
             }
         })

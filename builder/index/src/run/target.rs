@@ -71,7 +71,7 @@ pub(super) async fn complete(
         let mut wanted = request.platforms.iter();
         request.version == Version::V2
             || request.platforms.is_empty()
-            || wanted.any(|wanted| platform.is_meant_by(wanted))
+            || wanted.any(|wanted| platform.matches(wanted))
     };
     let platforms = image.platforms();
     let manifests = platforms

@@ -3,10 +3,10 @@
 use std::{collections::BTreeSet, fs, path::Path, sync::Arc};
 
 use serde_json::Value;
-use soci_format::{index::Version, limits::Limits, plan::IndexOptions, ztoc::DEFAULT_BUILD_TOOL};
+use soci_format::index::{IndexOptions, Version};
 use soci_index::{
     report::Report,
-    run::{self, Otherwise, Request},
+    run::{self, Request},
 };
 use soci_store::registry::Client;
 use soci_testing::golden;
@@ -18,19 +18,11 @@ use crate::quiet::Quiet;
 async fn run(case: &Path, version: Version, options: IndexOptions) -> (Report, TempDir) {
     let copy = TempDir::new().unwrap();
     copy_tree(&case.join("layout"), copy.path());
+    let image = format!("oci:{}:latest", copy.path().display());
     let request = Request {
-        image: format!("oci:{}:latest", copy.path().display())
-            .parse()
-            .unwrap(),
         version,
-        output_tag: None,
-        platforms: Vec::new(),
         options,
-        reuse_from: None,
-        strict: false,
-        when_too_small: Otherwise::UseOriginal,
-        when_unsupported: Otherwise::Fail,
-        limits: Limits::default(),
+        ..Request::new(image.parse().unwrap())
     };
     let client = Client::new(Default::default());
     let report = run::index(&request, &client, Arc::new(Quiet))
@@ -74,7 +66,7 @@ fn options(expected: &Value) -> IndexOptions {
             .map(|file| file.as_str().unwrap().to_owned())
             .collect(),
         optimize_xattrs: list("optimizations").iter().any(|name| name == "xattr"),
-        build_tool: DEFAULT_BUILD_TOOL.to_owned(),
+        ..IndexOptions::default()
     }
 }
 

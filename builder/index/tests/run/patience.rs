@@ -2,12 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use soci_format::{
-    digest::Digest, index::Version, limits::Limits, plan::IndexOptions, ztoc::DEFAULT_BUILD_TOOL,
-};
+use soci_format::{digest::Digest, index::IndexOptions};
 use soci_index::{
     report::Report,
-    run::{self, Otherwise, Request},
+    run::{self, Request},
 };
 use soci_store::registry::{Client, Environment, Options, RetryPolicy};
 use soci_testing::{
@@ -28,22 +26,12 @@ async fn run(image: &str) -> Result<Report, String> {
 /// Small layers too, with many spans.
 pub(crate) fn request(image: &str) -> Request {
     Request {
-        image: image.parse().unwrap(),
-        version: Version::V2,
-        output_tag: None,
-        platforms: Vec::new(),
         options: IndexOptions {
             min_layer_size: 0,
             span_size: 64 << 10,
-            prefetch_files: Vec::new(),
-            optimize_xattrs: false,
-            build_tool: DEFAULT_BUILD_TOOL.to_owned(),
+            ..IndexOptions::default()
         },
-        reuse_from: None,
-        strict: false,
-        when_too_small: Otherwise::UseOriginal,
-        when_unsupported: Otherwise::Fail,
-        limits: Limits::default(),
+        ..Request::new(image.parse().unwrap())
     }
 }
 
@@ -51,8 +39,8 @@ pub(crate) fn request(image: &str) -> Request {
 pub(crate) fn client() -> Client {
     let options = Options {
         retry: RetryPolicy {
-            first_pause: Duration::from_millis(1),
-            longest_pause: Duration::from_millis(1),
+            initial_backoff: Duration::from_millis(1),
+            max_backoff: Duration::from_millis(1),
             ..RetryPolicy::default()
         },
         ..Options::default()
@@ -129,7 +117,7 @@ async fn a_layer_that_never_comes_whole() {
     let error = run(&reference).await.unwrap_err();
     for word in [
         &format!("cannot index layer 1 of 1 ({})", layer.digest),
-        "broken off at byte 6000, after 5 resumptions",
+        "connection lost at byte 6000, after resuming 5 times",
     ] {
         assert!(error.contains(word), "no {word:?} in: {error}");
     }
@@ -156,7 +144,7 @@ async fn trouble_for_ever() {
             let reference = image.push(&registry, "v1");
             registry.fail(route, Fault::status(status, code)).always();
             let error = run(&reference).await.unwrap_err();
-            assert!(error.contains("tried 6 times: "), "{error}");
+            assert!(error.contains("failed after 6 attempts: "), "{error}");
             // An answer to HEAD has no body to say more.
             let word = if route == Route::HeadBlob { "" } else { code };
             assert!(

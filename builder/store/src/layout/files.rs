@@ -11,7 +11,7 @@ use std::{fs::File, io, path::Path};
 use soci_format::{limits::Limits, oci::Place};
 
 use super::{Error, Files, Layout};
-use input::{Input, Unusable};
+use input::{Input, InputError};
 
 impl Layout {
     /// Opens the layout that is at `place`.
@@ -59,11 +59,11 @@ impl Layout {
     fn of_archive(
         place: &Place,
         path: &Path,
-        input: Result<Input, Unusable>,
+        input: Result<Input, InputError>,
     ) -> Result<Self, Error> {
         let input = input.map_err(|unusable| match unusable {
-            Unusable::Io(source) => Self::not_opened(path, source),
-            Unusable::Other(why) => Error::NotALayout {
+            InputError::Io(source) => Self::not_opened(path, source),
+            InputError::Other(why) => Error::NotALayout {
                 layout: path.to_owned(),
                 why,
             },

@@ -36,7 +36,6 @@ pub struct Found {
     pub descriptor: Descriptor,
     /// The manifest itself, where it is no blob of the layout: the list of those platforms that stand in `index.json`.
     pub list: Option<ImageIndex>,
-    /// Its name, where it has one.
     pub name: Option<String>,
 }
 

@@ -27,7 +27,6 @@ pub struct Transaction {
 }
 
 impl Transaction {
-    /// Begins one.
     pub fn begin(layout: &Arc<Layout>) -> Self {
         layout.files.begin();
         Self {

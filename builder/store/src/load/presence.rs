@@ -3,12 +3,9 @@
 use std::collections::{BTreeSet, HashMap};
 
 use futures_util::{StreamExt, stream};
-use soci_format::{
-    digest::Digest,
-    oci::{ImageManifest, is_foreign},
-};
+use soci_format::{digest::Digest, oci::ImageManifest};
 
-use crate::store::{REQUESTS_AT_ONCE, ReadImages, missing_when_asked_twice};
+use crate::store::{REQUESTS_AT_ONCE, ReadImages, missing_after_retry};
 
 /// Sizes of the blobs that were asked for; `None` for those that are missing. Where the store's answer was an error, nothing is
 /// known: whoever needs the blob meets the error again, and can say what for.
@@ -28,7 +25,7 @@ impl Presence {
             .collect();
         let sizes = stream::iter(blobs)
             .map(|digest| async move {
-                let size = missing_when_asked_twice(|| store.blob_size(&digest)).await;
+                let size = missing_after_retry(|| store.blob_size(&digest)).await;
                 Some((digest, size.ok()?))
             })
             .buffer_unordered(REQUESTS_AT_ONCE)
@@ -42,21 +39,20 @@ impl Presence {
     }
 
     /// Whether the store was found to have a blob of that size.
-    pub fn has_all_of(&self, digest: &Digest, size: u64) -> bool {
+    pub fn has_with_size(&self, digest: &Digest, size: u64) -> bool {
         self.0.get(digest) == Some(&Some(size))
     }
 
-    /// What `manifest` needs and the store does not have. Layers that are not distributed are not needed: runtimes get them elsewhere.
-    pub fn lacks(&self, manifest: &ImageManifest) -> Option<String> {
-        let layers = manifest
-            .layers
-            .iter()
-            .filter(|layer| !is_foreign(&layer.media_type))
-            .map(|layer| ("layer", layer.digest));
-        let mut needed = [("config", manifest.config.digest)]
-            .into_iter()
-            .chain(layers);
-        let (what, digest) = needed.find(|(_, digest)| !self.has(digest))?;
-        Some(format!("its {what} {digest} is missing"))
+    /// What `manifest` needs and the store does not have.
+    pub fn missing_blob(&self, manifest: &ImageManifest) -> Option<String> {
+        let missing = manifest
+            .required_blobs()
+            .find(|blob| !self.has(&blob.digest))?
+            .digest;
+        let what = match missing == manifest.config.digest {
+            true => "config",
+            false => "layer",
+        };
+        Some(format!("its {what} {missing} is missing"))
     }
 }

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use soci_format::{
     digest::Digest,
     image::{Entry, Role},
-    index::V2,
+    index::{V2, is_soci_index},
     limits::Limits,
     oci::{
         Descriptor, ImageIndex, ImageManifest, LayerEncoding, Manifest, Platform, Selector,
@@ -13,7 +13,7 @@ use soci_format::{
 };
 
 use super::{Error, is_image};
-use crate::store::{ReadImages, missing_when_asked_twice};
+use crate::store::{ReadImages, missing_after_retry};
 
 /// What BuildKit says on the entry of an attestation, also where a tool has dropped its platform.
 const REFERENCE_TYPE: &str = "vnd.docker.reference.type";
@@ -139,7 +139,7 @@ impl<'s, S: ReadImages> Walk<'s, S> {
         descriptor: &Descriptor,
         outer: Option<&Platform>,
     ) -> Result<Role, Error> {
-        if descriptor.artifact_type.as_deref() == Some(V2) {
+        if is_soci_index(descriptor) {
             return Ok(Role::SociIndex);
         }
         let is_manifest = [
@@ -174,7 +174,7 @@ impl<'s, S: ReadImages> Walk<'s, S> {
             return Ok(Role::Platform { platform, manifest });
         }
         let config = manifest.config.digest;
-        let config_size = missing_when_asked_twice(|| self.store.blob_size(&config)).await?;
+        let config_size = missing_after_retry(|| self.store.blob_size(&config)).await?;
         if config_size.is_none() {
             return Ok(Role::Missing(format!("its config {config} is missing")));
         }
@@ -196,7 +196,7 @@ impl<'s, S: ReadImages> Walk<'s, S> {
     /// A manifest; `None` where it is missing.
     async fn fetch(&mut self, descriptor: &Descriptor) -> Result<Option<StoredManifest>, Error> {
         let selector = Selector::Digest(descriptor.digest);
-        let fetched = missing_when_asked_twice(|| self.store.select(&selector)).await?;
+        let fetched = missing_after_retry(|| self.store.select(&selector)).await?;
         if let Some(fetched) = &fetched {
             let room = self.room.checked_sub(fetched.descriptor.size);
             self.room = room.ok_or(Error::ManifestsSize(self.store.limits().manifests_bytes))?;

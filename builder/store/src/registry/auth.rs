@@ -16,7 +16,7 @@ use url::{Url, form_urlencoded};
 use super::{
     address::is_loopback,
     challenge::Challenge,
-    credentials::{Credentials, Keyring},
+    credentials::{CredentialStore, Credentials},
     error::Error,
     origin::Origin,
     request::Request,
@@ -61,7 +61,7 @@ pub(super) struct Auth {
     host: String,
     base: Url,
     plain_http: bool,
-    keyring: Arc<Keyring>,
+    credentials: Arc<CredentialStore>,
     grants: Mutex<Grants>,
 }
 
@@ -82,12 +82,17 @@ impl Grants {
 
 impl Auth {
     /// Authorization at `host`, which is also what credentials are looked up for; its requests go to `base`.
-    pub(super) fn new(host: &str, base: Url, plain_http: bool, keyring: Arc<Keyring>) -> Self {
+    pub(super) fn new(
+        host: &str,
+        base: Url,
+        plain_http: bool,
+        credentials: Arc<CredentialStore>,
+    ) -> Self {
         Self {
             host: host.to_owned(),
             base,
             plain_http,
-            keyring,
+            credentials,
             grants: Mutex::default(),
         }
     }
@@ -113,7 +118,7 @@ impl Auth {
             // Another task was here first.
             return Ok(current.clone());
         }
-        let found = self.keyring.find(&self.host, &scope.repository).await?;
+        let found = self.credentials.find(&self.host, &scope.repository).await?;
         let (credentials, origin) = found.unzip();
         let credentials = credentials.unwrap_or_default();
         let text = match (&challenge, credentials.basic.as_ref()) {
@@ -199,7 +204,7 @@ impl Auth {
         let realm = self
             .base
             .join(text)
-            .map_err(|_| refuse("the registry's token service is no URL".to_owned()))?;
+            .map_err(|_| refuse("the registry's token service is not a valid URL".to_owned()))?;
         match realm.scheme() {
             "https" => Ok(realm),
             "http" if self.plain_http || is_loopback(&realm) => Ok(realm),
@@ -243,7 +248,7 @@ impl WantedToken {
                 both.into_iter().flatten().find(|token| !token.is_empty())
             })
             .map(Secret::new)
-            .ok_or_else(|| answer.refuse("the answer holds no token"))
+            .ok_or_else(|| answer.refuse("the response contains no token"))
     }
 
     async fn ask(&self, transport: &Transport, credentials: Credentials) -> Result<Answer, Error> {

@@ -27,12 +27,12 @@ const DOCKER_UPLOAD_UUID: HeaderName = HeaderName::from_static("docker-upload-uu
 
 /// How the bytes of an upload are sent. Most registries take them with the last request; some take a PATCH only.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Way {
+enum UploadMethod {
     Put,
     Patch,
 }
 
-impl Way {
+impl UploadMethod {
     /// The way that the registry took last.
     fn of(registry: &Registry) -> Self {
         match registry.patches.load(Relaxed) {
@@ -49,11 +49,11 @@ impl Way {
     }
 }
 
-/// An answer about another blob is of no use.
+/// A response about another blob is of no use.
 fn about(answer: &Answer, digest: &Digest) -> Result<(), Error> {
     match announced(answer) {
         Some(other) if other != *digest => {
-            Err(answer.refuse(format!("the registry answered about the blob {other}")))
+            Err(answer.refuse(format!("the registry responded with blob {other}")))
         }
         _ => Ok(()),
     }
@@ -105,7 +105,7 @@ impl Repository {
         while let Some(chunk) = answer.chunk().await? {
             size += chunk.len() as u64;
             if size > COUNTED_MAX || answer.status() == StatusCode::PARTIAL_CONTENT {
-                return Err(answer.refuse("the registry does not tell the blob's size"));
+                return Err(answer.refuse("the registry did not report the blob's size"));
             }
         }
         Ok(Some(size))
@@ -168,15 +168,17 @@ impl Repository {
             return Ok(false);
         }
         let mut tries = self.registry.tries();
-        let mut way = Way::of(&self.registry);
+        let mut method = UploadMethod::of(&self.registry);
         let mut first_refusal = None;
         loop {
             let begun = self.begin_upload().await;
             let is_begun = begun.is_ok();
             let error = match begun {
-                Ok(url) => match self.finish_upload(url, digest, bytes.clone(), way).await {
+                Ok(url) => match self.finish_upload(url, digest, bytes.clone(), method).await {
                     Ok(()) => {
-                        self.registry.patches.store(way == Way::Patch, Relaxed);
+                        self.registry
+                            .patches
+                            .store(method == UploadMethod::Patch, Relaxed);
                         return Ok(true);
                     }
                     Err(error) => error,
@@ -190,7 +192,7 @@ impl Repository {
             }
             let sent_in_vain = is_begun && (refused || error.is_server_error());
             if sent_in_vain && first_refusal.is_none() {
-                way = way.other();
+                method = method.other();
                 first_refusal = Some(error);
                 continue;
             }
@@ -199,7 +201,7 @@ impl Repository {
                 Some(first) if refused => return Err(first),
                 _ => tries.again(error).await?,
             }
-            way = Way::of(&self.registry);
+            method = UploadMethod::of(&self.registry);
         }
     }
 
@@ -224,7 +226,7 @@ impl Repository {
         url: Url,
         digest: &Digest,
         bytes: Bytes,
-        way: Way,
+        method: UploadMethod,
     ) -> Result<(), Error> {
         let send = async |method, url, bytes| {
             let call = Call {
@@ -235,9 +237,9 @@ impl Repository {
             let call = call.with(CONTENT_TYPE, "application/octet-stream");
             self.registry.once(&call).await
         };
-        let (mut url, bytes) = match way {
-            Way::Put => (url, bytes),
-            Way::Patch => {
+        let (mut url, bytes) = match method {
+            UploadMethod::Put => (url, bytes),
+            UploadMethod::Patch => {
                 let answer = send(Method::PATCH, url.clone(), bytes).await?;
                 let next = match answer.header(LOCATION) {
                     Some(_) => self.registry.location(&answer)?,

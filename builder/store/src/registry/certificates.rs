@@ -1,6 +1,6 @@
 //! Certificates for single registries, kept as docker and podman keep them: a directory for each host (docker's documentation,
 //! "Verify repository client with certificates"; containers-certs.d(5)).
-//! In: a URL's host. Out: the authorities to trust there besides the system's, and who we are there.
+//! In: a URL's host. Out: the authorities to trust there besides the system's, and our client certificate.
 
 use std::{
     env,
@@ -17,7 +17,7 @@ use super::address::is_docker_hub;
 
 /// Where directories of hosts are looked for.
 #[derive(Clone, Debug)]
-pub(super) struct Places {
+pub(super) struct CertificateDirs {
     /// With a directory for each host.
     by_host: Vec<PathBuf>,
     /// May hold the files itself, then for every host: so skopeo reads `--cert-dir`.
@@ -33,7 +33,7 @@ pub(super) struct Certificates {
 
 /// Why the certificates for a host cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Unusable {
+pub(super) enum CertificateError {
     #[error("cannot read {path}", path = path.display())]
     Read { path: PathBuf, source: io::Error },
     #[error("cannot read {path}: it has more than {} bytes", Limits::SETTINGS_BYTES, path = path.display())]
@@ -46,7 +46,7 @@ pub(super) enum Unusable {
     NoIdentity { path: PathBuf },
 }
 
-impl Places {
+impl CertificateDirs {
     /// `chosen`, or else where podman, skopeo and docker look, in their order.
     pub(super) fn new(chosen: Option<&Path>) -> Self {
         if let Some(chosen) = chosen.map(Path::to_owned) {
@@ -81,9 +81,9 @@ impl Places {
 }
 
 impl Certificates {
-    /// Reads the directory of a host: `*.crt` are authorities, a `*.cert` with the `*.key` of the same name is who we are.
-    pub(super) fn read(directory: &Path) -> Result<Self, Unusable> {
-        let fail = |source| Unusable::Read {
+    /// Reads the directory of a host: `*.crt` are authorities, a `*.cert` with the `*.key` of the same name is the client certificate.
+    pub(super) fn read(directory: &Path) -> Result<Self, CertificateError> {
+        let fail = |source| CertificateError::Read {
             path: directory.to_owned(),
             source,
         };
@@ -99,7 +99,7 @@ impl Certificates {
                 let other = path.with_extension(ending);
                 match other.exists() {
                     true => Ok(other),
-                    false => Err(Unusable::HalfAPair {
+                    false => Err(CertificateError::HalfAPair {
                         missing: other,
                         beside: path.clone(),
                     }),
@@ -109,7 +109,7 @@ impl Certificates {
                 Some("crt") => {
                     let found = Certificate::from_pem_bundle(&contents(&path)?).unwrap_or_default();
                     if found.is_empty() {
-                        return Err(Unusable::NoCertificate { path });
+                        return Err(CertificateError::NoCertificate { path });
                     }
                     authorities.extend(found);
                 }
@@ -119,7 +119,8 @@ impl Certificates {
                     pem.push(b'\n');
                     pem.extend(contents(&key)?);
                     let found = Identity::from_pem(&pem);
-                    let found = found.map_err(|_| Unusable::NoIdentity { path: path.clone() })?;
+                    let found =
+                        found.map_err(|_| CertificateError::NoIdentity { path: path.clone() })?;
                     identity = identity.or(Some(found));
                 }
                 Some("key") => {
@@ -152,18 +153,18 @@ fn holds_files(directory: &Path) -> bool {
         .any(|ending| ["crt", "cert", "key"].iter().any(|known| ending == *known))
 }
 
-fn contents(path: &Path) -> Result<Vec<u8>, Unusable> {
+fn contents(path: &Path) -> Result<Vec<u8>, CertificateError> {
     let mut bytes = Vec::new();
     let read = File::open(path).and_then(|file| {
         file.take(Limits::SETTINGS_BYTES + 1)
             .read_to_end(&mut bytes)
     });
     match read {
-        Ok(_) if bytes.len() as u64 > Limits::SETTINGS_BYTES => Err(Unusable::TooLarge {
+        Ok(_) if bytes.len() as u64 > Limits::SETTINGS_BYTES => Err(CertificateError::TooLarge {
             path: path.to_owned(),
         }),
         Ok(_) => Ok(bytes),
-        Err(source) => Err(Unusable::Read {
+        Err(source) => Err(CertificateError::Read {
             path: path.to_owned(),
             source,
         }),

@@ -1,9 +1,9 @@
-//! Challenges: what a registry wants to see before it answers (RFC 9110, section 11).
+//! Challenges: which authentication a registry requires (RFC 9110, section 11).
 //! In: the values of `WWW-Authenticate` headers. Out: the challenge we can meet. Pure, and public for the fuzz targets.
 
 use std::collections::BTreeMap;
 
-/// A way to say who we are.
+/// A kind of authentication.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Challenge {
     /// A token of the service at `realm`.

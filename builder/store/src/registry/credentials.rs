@@ -1,4 +1,4 @@
-//! Credentials: who we are to a registry.
+//! Credentials for a registry.
 //! In: a registry's host, a repository there, and what the user's machine keeps. Out: credentials with where they came from, or
 //! nothing.
 
@@ -10,7 +10,7 @@ use std::{env, fmt, path::PathBuf};
 use base64::{Engine, prelude::BASE64_STANDARD};
 
 use super::{ecr, error::Error, log::Log, origin::Origin, secret::Secret};
-use file::{AuthFile, Unusable};
+use file::{AuthFile, AuthFileError};
 
 /// Where credentials are looked for, besides AWS.
 #[derive(Clone, Default)]
@@ -131,14 +131,14 @@ fn basic(username: &str, password: &str) -> Secret {
     Secret::new(BASE64_STANDARD.encode(format!("{username}:{password}")))
 }
 
-/// Looks credentials up. Nothing is kept, as helpers and AWS give out short-lived ones.
-pub(super) struct Keyring {
+/// Looks up credentials. Nothing is cached, as helpers and AWS give out short-lived ones.
+pub(super) struct CredentialStore {
     environment: Environment,
     ecr: ecr::Tokens,
     log: Log,
 }
 
-impl Keyring {
+impl CredentialStore {
     pub(super) fn new(environment: Environment, log: Log) -> Self {
         Self {
             ecr: ecr::Tokens::new(environment.aws.clone()),
@@ -157,7 +157,7 @@ impl Keyring {
             host: host.to_owned(),
             source,
         };
-        if let Some(place) = ecr::Place::of(host) {
+        if let Some(place) = ecr::EcrHost::of(host) {
             let failure = match self.ecr.fetch(&place, &self.log).await {
                 Ok(token) => {
                     let credentials = Credentials {
@@ -196,18 +196,18 @@ impl Keyring {
         }))
     }
 
-    fn variables(&self) -> Result<Option<Credentials>, HalfSet> {
+    fn variables(&self) -> Result<Option<Credentials>, IncompleteVariables> {
         match (&self.environment.username, &self.environment.password) {
             (Some(username), Some(password)) => Ok(Some(Credentials {
                 basic: Some(basic(username, password.expose())),
                 ..Credentials::default()
             })),
             (None, None) => Ok(None),
-            _ => Err(HalfSet),
+            _ => Err(IncompleteVariables),
         }
     }
 
-    fn files(&self) -> Vec<Result<AuthFile, Unusable>> {
+    fn files(&self) -> Vec<Result<AuthFile, AuthFileError>> {
         let variable = self.environment.auth_config.as_ref();
         let variable = variable.map(|text| AuthFile::of_variable("DOCKER_AUTH_CONFIG", text));
         let files = self.environment.auth_files.iter();
@@ -220,7 +220,7 @@ impl Keyring {
         &self,
         host: &str,
         repository: &str,
-    ) -> Result<Option<(Credentials, String)>, Unusable> {
+    ) -> Result<Option<(Credentials, String)>, AuthFileError> {
         let mut failure = None;
         for file in self.files() {
             let found = match &file {
@@ -245,10 +245,10 @@ impl Keyring {
     }
 }
 
-/// A user without a password, or the other way round.
+/// A user without a password, or a password without a user.
 #[derive(Debug, thiserror::Error)]
 #[error("only one of SOCI_REGISTRY_USERNAME and SOCI_REGISTRY_PASSWORD is set; set both or none")]
-struct HalfSet;
+struct IncompleteVariables;
 
 #[cfg(test)]
 mod tests;

@@ -32,7 +32,7 @@ const TOKEN_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Why AWS gave no token.
 #[derive(Debug, thiserror::Error)]
-#[error("AWS gave no token for ECR in {region}: {reason}")]
+#[error("cannot get an ECR token from AWS in {region}: {reason}")]
 pub(super) struct NoToken {
     region: String,
     reason: String,
@@ -49,13 +49,13 @@ impl NoToken {
 
 /// Where an ECR registry is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct EcrHost {
     region: String,
     fips: bool,
     dual_stack: bool,
 }
 
-impl Place {
+impl EcrHost {
     /// Reads `<account>.dkr.ecr[-fips].<region>.<domain>` and, dual-stack, `<account>.dkr-ecr[-fips].<region>.<domain>`.
     pub(super) fn of(host: &str) -> Option<Self> {
         let host = host.strip_suffix(":443").unwrap_or(host);
@@ -95,7 +95,7 @@ impl Tokens {
     }
 
     /// A new token: `AWS:<password>` in base64, as `Authorization` wants it. It lives 12 hours.
-    pub(super) async fn fetch(&self, place: &Place, log: &Log) -> Result<Secret, NoToken> {
+    pub(super) async fn fetch(&self, place: &EcrHost, log: &Log) -> Result<Secret, NoToken> {
         let started = Instant::now();
         let token = self.ask(place).await;
         log.line(|| {
@@ -113,7 +113,7 @@ impl Tokens {
     }
 
     /// The error is AWS's own: its code and its words, or what kept the call from being made.
-    async fn ask(&self, place: &Place) -> Result<Secret, String> {
+    async fn ask(&self, place: &EcrHost) -> Result<Secret, String> {
         let shared = self
             .config
             .get_or_init(|| async {
@@ -155,7 +155,7 @@ impl Tokens {
             .iter()
             .find_map(|data| data.authorization_token())
             .map(Secret::new)
-            .ok_or_else(|| "the answer holds no token".to_owned())
+            .ok_or_else(|| "the response contains no token".to_owned())
     }
 }
 
@@ -164,7 +164,7 @@ mod tests {
     use super::*;
 
     fn place(host: &str) -> Option<(String, bool, bool)> {
-        Place::of(host).map(|place| (place.region, place.fips, place.dual_stack))
+        EcrHost::of(host).map(|place| (place.region, place.fips, place.dual_stack))
     }
 
     #[test]

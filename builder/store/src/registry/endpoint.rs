@@ -5,7 +5,7 @@ use url::Url;
 
 use super::{
     address::{DOCKER_HUB_API, is_docker_hub, is_loopback},
-    certificates::Places,
+    certificates::CertificateDirs,
     error::Error,
     options::Options,
 };
@@ -34,8 +34,8 @@ pub(super) fn base_url(host: &str, options: &Options) -> Result<Url, Error> {
     let mut url = Url::parse(&format!("https://{api_host}")).map_err(|_| refuse())?;
     // Whoever has certificates for a host on this machine wants them to be used.
     let has_certificates = || {
-        let places = Places::new(options.certificates.as_deref());
-        places.directory(&url).is_some()
+        let directories = CertificateDirs::new(options.certificates.as_deref());
+        directories.directory(&url).is_some()
     };
     if options.plain_http || (is_loopback(&url) && !has_certificates()) {
         url = Url::parse(&format!("http://{api_host}")).map_err(|_| refuse())?;

@@ -8,7 +8,7 @@ use soci_format::printable::one_line;
 pub const MESSAGE_MAX: usize = 500;
 
 /// Code and message of an error body: the distribution specification's form, or that of AWS services.
-pub fn told(body: &[u8]) -> (String, String) {
+pub fn parse_error_body(body: &[u8]) -> (String, String) {
     #[derive(Deserialize)]
     struct Errors {
         errors: Vec<One>,
@@ -51,14 +51,17 @@ mod tests {
     #[test]
     fn both_forms_of_error_are_read() {
         let oci = br#"{"errors":[{"code":"DENIED","message":"no\u0007\nway","detail":{"a":1}},{"code":"OTHER"}]}"#;
-        assert_eq!(told(oci), ("DENIED".to_owned(), r"no\u{7} way".to_owned()));
+        assert_eq!(
+            parse_error_body(oci),
+            ("DENIED".to_owned(), r"no\u{7} way".to_owned())
+        );
         let aws = br#"{"__type":"com.amazonaws#ThrottlingException","Message":"Rate exceeded"}"#;
         assert_eq!(
-            told(aws),
+            parse_error_body(aws),
             ("ThrottlingException".to_owned(), "Rate exceeded".to_owned())
         );
         for other in [&b"<html>"[..], b"", b"[]", b"{}", br#"{"errors":[]}"#] {
-            assert_eq!(told(other), Default::default());
+            assert_eq!(parse_error_body(other), Default::default());
         }
     }
 

@@ -1,5 +1,5 @@
 //! Exchanges: a request to a registry until its answer, through authorization, redirects and retries.
-//! In: calls on a repository. Out: successful answers. Knows nothing of what they are about.
+//! In: calls on a repository. Out: successful responses. Knows nothing of what they are about.
 
 use std::sync::{Arc, atomic::AtomicBool};
 
@@ -15,7 +15,7 @@ use super::{
     address::{is_loopback, same_origin},
     auth::{Auth, Grant, Scope},
     challenge::{self, Challenge},
-    credentials::Keyring,
+    credentials::CredentialStore,
     ecr,
     endpoint::base_url,
     error::Error,
@@ -57,11 +57,11 @@ pub(super) struct Registry {
     pub(super) log: Log,
     /// Whether it takes the bytes of an upload in a PATCH only.
     pub(super) patches: AtomicBool,
-    /// Whether it is ECR, whose answers are known.
+    /// Whether it is ECR, whose responses are known.
     is_ecr: bool,
     transport: Arc<Transport>,
     auth: Auth,
-    door: OnceCell<Option<Challenge>>,
+    root_challenge: OnceCell<Option<Challenge>>,
 }
 
 impl Registry {
@@ -69,16 +69,16 @@ impl Registry {
         host: &str,
         options: &Options,
         transport: Arc<Transport>,
-        keyring: Arc<Keyring>,
+        credentials: Arc<CredentialStore>,
     ) -> Result<Self, Error> {
         let base = base_url(host, options)?;
         Ok(Self {
             plain_http: options.plain_http,
-            is_ecr: ecr::Place::of(host).is_some(),
+            is_ecr: ecr::EcrHost::of(host).is_some(),
             retry: options.retry.clone(),
             transport,
-            auth: Auth::new(host, base.clone(), options.plain_http, keyring),
-            door: OnceCell::new(),
+            auth: Auth::new(host, base.clone(), options.plain_http, credentials),
+            root_challenge: OnceCell::new(),
             log: options.log.clone(),
             patches: AtomicBool::new(false),
             base,
@@ -90,7 +90,7 @@ impl Registry {
         error.is_refused_request() && !(self.is_ecr && error.is_denied())
     }
 
-    /// A successful answer; its body is still to come.
+    /// A successful response; its body is still to come.
     pub(super) async fn open(&self, call: &Call) -> Result<Answer, Error> {
         let mut tries = self.tries();
         loop {
@@ -101,7 +101,7 @@ impl Registry {
         }
     }
 
-    /// A successful answer and its body, which must not be longer than `limit`.
+    /// A successful response and its body, which must not be longer than `limit`.
     pub(super) async fn fetch(&self, call: &Call, limit: u64) -> Result<(Answer, Bytes), Error> {
         let mut tries = self.tries();
         loop {
@@ -121,24 +121,24 @@ impl Registry {
         }
     }
 
-    /// Counts the tries of one request.
+    /// Counts the attempts of one request.
     pub(super) fn tries(&self) -> Tries<'_> {
         self.retry.tries(&self.log)
     }
 
-    /// One try, after which it is known who we are there.
+    /// One attempt, with authorization.
     pub(super) async fn once(&self, call: &Call) -> Result<Answer, Error> {
         let grant = self.auth.current(&call.scope).await;
         let answer = self.follow(call, grant.as_ref()).await?;
-        if answer.status().is_success() || !answer.at_home {
+        if answer.status().is_success() || !answer.from_registry {
             return answer.successful().await;
         }
         // Rare, and large: the state of every request would have room for it.
-        Box::pin(self.again_as_somebody(call, grant, answer)).await
+        Box::pin(self.retry_authorized(call, grant, answer)).await
     }
 
-    /// The answer to a call that was refused to `grant`: with another grant, where one can help.
-    async fn again_as_somebody(
+    /// The response to a call that was refused to `grant`: with another grant, where one can help.
+    async fn retry_authorized(
         &self,
         call: &Call,
         grant: Option<Grant>,
@@ -166,7 +166,7 @@ impl Registry {
                 let before = grant.as_ref().map(|grant| grant.challenge.clone());
                 let challenge = match asked.or(before) {
                     Some(challenge) => Some(challenge),
-                    None => self.challenge_at_the_door().await,
+                    None => self.challenge_of_root().await,
                 };
                 renew(challenge.ok_or(Error::NoChallenge {
                     request: request.clone(),
@@ -178,7 +178,7 @@ impl Registry {
             (403 | 404, None) => {
                 let challenge = match asked {
                     Some(challenge) => Some(challenge),
-                    None => self.challenge_at_the_door().await,
+                    None => self.challenge_of_root().await,
                 };
                 match challenge {
                     Some(challenge) => renew(challenge).await.map_err(|_| refusal)?,
@@ -188,14 +188,14 @@ impl Registry {
             _ => return Err(refusal),
         };
         let answer = self.follow(call, Some(&fresh)).await?;
-        if answer.at_home && answer.status() == StatusCode::UNAUTHORIZED {
+        if answer.from_registry && answer.status() == StatusCode::UNAUTHORIZED {
             return Err(self.auth.refused(&answer.request, fresh.origin));
         }
         answer.successful().await
     }
 
     /// What the registry asks for at `/v2/`: some say it nowhere else. Asked once.
-    async fn challenge_at_the_door(&self) -> Option<Challenge> {
+    async fn challenge_of_root(&self) -> Option<Challenge> {
         let ask = async || {
             let mut url = self.base.clone();
             if let Ok(mut segments) = url.path_segments_mut() {
@@ -210,8 +210,13 @@ impl Registry {
             let asks = answer.status() == StatusCode::UNAUTHORIZED;
             Ok::<_, Error>(challenge_of(&answer).filter(|_| asks))
         };
-        // A door that cannot be reached says nothing; the next request will ask again.
-        self.door.get_or_try_init(ask).await.ok().cloned().flatten()
+        // A root_challenge that cannot be reached says nothing; the next request will ask again.
+        self.root_challenge
+            .get_or_try_init(ask)
+            .await
+            .ok()
+            .cloned()
+            .flatten()
     }
 
     /// Sends a call and follows its redirects. The grant stays at home: other hosts have their own secrets in the URL.
@@ -219,9 +224,9 @@ impl Registry {
         let mut url = call.url.clone();
         let mut redirects = 0;
         loop {
-            let at_home = same_origin(&url, &self.base);
+            let from_registry = same_origin(&url, &self.base);
             let mut headers = call.headers.clone();
-            if let Some(grant) = grant.filter(|_| at_home) {
+            if let Some(grant) = grant.filter(|_| from_registry) {
                 grant.put_into(&mut headers);
             }
             let mut answer = self
@@ -234,7 +239,7 @@ impl Registry {
                     call.body.clone(),
                 )
                 .await?;
-            answer.at_home = at_home;
+            answer.from_registry = from_registry;
             let is_reading = matches!(call.method, Method::GET | Method::HEAD);
             if !(is_reading && is_redirect(answer.status())) {
                 return Ok(answer);
@@ -257,15 +262,15 @@ impl Registry {
         }
     }
 
-    /// The URL in an answer's `Location`.
+    /// The URL in a response's `Location`.
     pub(super) fn location(&self, answer: &Answer) -> Result<Url, Error> {
         let location = answer
             .header(LOCATION)
-            .ok_or_else(|| answer.refuse("the answer does not say where to go on"))?;
+            .ok_or_else(|| answer.refuse("the response has no Location header"))?;
         self.linked(answer, location)
     }
 
-    /// A URL that an answer refers to; relative ones count from where the answer came from.
+    /// A URL that a response refers to; relative ones count from where the response came from.
     pub(super) fn linked(&self, answer: &Answer, reference: &str) -> Result<Url, Error> {
         // A name such as `sha256:…` reads as a scheme, though it is a path.
         let (algorithm, _) = reference.split_once(':').unwrap_or_default();
@@ -277,19 +282,17 @@ impl Registry {
         let url = answer
             .url
             .join(reference)
-            .map_err(|_| answer.refuse("the answer refers to something that is no URL"))?;
+            .map_err(|_| answer.refuse("the response refers to an invalid URL"))?;
         match url.scheme() {
             "https" => Ok(url),
             "http" if self.plain_http || is_loopback(&url) => Ok(url),
-            _ => {
-                Err(answer
-                    .refuse("the registry sends us on without HTTPS; --plain-http allows that"))
-            }
+            _ => Err(answer
+                .refuse("the registry redirects to a URL without HTTPS; --plain-http allows that")),
         }
     }
 }
 
-/// The challenge of an answer, where it has one that we can meet.
+/// The challenge of a response, where it has one that we can meet.
 fn challenge_of(answer: &Answer) -> Option<Challenge> {
     let challenges = answer.headers().get_all(WWW_AUTHENTICATE);
     challenge::choose(challenges.iter().map(HeaderValue::as_bytes))

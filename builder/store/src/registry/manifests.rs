@@ -76,7 +76,7 @@ impl Repository {
                 expected,
             }),
             None if !self.has_manifest(&descriptor.digest).await? => Err(answer.refuse(format!(
-                "a manifest with digest {} came, which the registry does not know: it was damaged on its way",
+                "digest mismatch: received a manifest with digest {}, which the registry does not have; it was corrupted in transit",
                 descriptor.digest
             ))),
             _ => Ok(Some(Fetched { descriptor, bytes })),
@@ -182,9 +182,9 @@ fn manifest_type(answer: &Answer, bytes: &[u8]) -> Result<String, Error> {
         return Ok(found);
     }
     Err(answer.refuse(match found.as_str() {
-        "" => "the registry answered without a media type, not with a manifest".to_owned(),
+        "" => "expected a manifest, got a response without a media type".to_owned(),
         other => format!(
-            "the registry answered {}, not a manifest that can be read",
+            "expected a manifest, got media type {}",
             bounded_line(other)
         ),
     }))

@@ -17,13 +17,13 @@ pub struct Mirror {
 /// A text that names no mirror.
 #[derive(Debug, thiserror::Error)]
 #[error("{0:?} is not a mirror; write HOST=URL, where the URL starts with https:// or http://")]
-pub struct NotAMirror(String);
+pub struct InvalidMirror(String);
 
 impl FromStr for Mirror {
-    type Err = NotAMirror;
+    type Err = InvalidMirror;
 
-    fn from_str(text: &str) -> Result<Self, NotAMirror> {
-        let refuse = || NotAMirror(text.to_owned());
+    fn from_str(text: &str) -> Result<Self, InvalidMirror> {
+        let refuse = || InvalidMirror(text.to_owned());
         let (host, url) = text.split_once('=').ok_or_else(refuse)?;
         let url = Url::parse(url).map_err(|_| refuse())?;
         let usable = !host.is_empty()

@@ -13,8 +13,8 @@ pub struct Options {
     pub mirrors: Vec<Mirror>,
     /// A directory with the certificates of registries; `None` for those of podman and docker.
     pub certificates: Option<PathBuf>,
-    /// How patient to be.
+    /// Timeouts and retries.
     pub retry: RetryPolicy,
-    /// Where every request is told.
+    /// Where every request is logged.
     pub log: Log,
 }

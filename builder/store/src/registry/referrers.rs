@@ -212,7 +212,7 @@ impl Repository {
                 Err(Error::Answer {
                     request: Request::new(&get.method, &get.url),
                     reason: format!(
-                        "the referrers tag holds {}, not an image index; it is left alone",
+                        "the referrers tag holds {}, not an image index; it was not changed",
                         fetched.descriptor.media_type
                     ),
                 })

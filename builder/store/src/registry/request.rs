@@ -7,7 +7,7 @@ use url::Url;
 
 use super::address::{Redacted, RedactedHost};
 
-/// Method and redacted URL.
+/// Method and redacted URL of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request(String);
 

@@ -14,32 +14,32 @@ const RETRY_AFTER_FACTOR: u32 = 3;
 /// Tries with the same kind of redirect: one that expired is renewed once, one that is denied stays denied.
 const REDIRECT_TRIES: u32 = 2;
 
-/// How patient we are.
+/// Timeouts and retries.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RetryPolicy {
-    /// Tries in all.
+    /// Attempts in all.
     pub attempts: u32,
-    /// Pause after the first try; each later one is twice as long as the one before.
-    pub first_pause: Duration,
+    /// Pause after the first attempt; each later one is twice as long as the one before.
+    pub initial_backoff: Duration,
     /// No pause of our own is longer.
-    pub longest_pause: Duration,
-    /// How long a registry may send nothing before the connection counts as broken.
-    pub longest_silence: Duration,
+    pub max_backoff: Duration,
+    /// How long a registry may send nothing before the request times out.
+    pub idle_timeout: Duration,
 }
 
 impl Default for RetryPolicy {
     fn default() -> Self {
         Self {
             attempts: 6,
-            first_pause: Duration::from_millis(500),
-            longest_pause: Duration::from_secs(20),
-            longest_silence: Duration::from_secs(60),
+            initial_backoff: Duration::from_millis(500),
+            max_backoff: Duration::from_secs(20),
+            idle_timeout: Duration::from_secs(60),
         }
     }
 }
 
 impl RetryPolicy {
-    /// Counts the tries of one request.
+    /// Counts the attempts of one request.
     pub(super) fn tries<'a>(&'a self, log: &'a Log) -> Tries<'a> {
         Tries {
             policy: self,
@@ -56,18 +56,18 @@ impl RetryPolicy {
             .checked_shl(done.saturating_sub(1))
             .unwrap_or(u32::MAX);
         let full = self
-            .first_pause
+            .initial_backoff
             .saturating_mul(doubled)
-            .min(self.longest_pause);
+            .min(self.max_backoff);
         let ours = full.mul_f64(0.5 + fastrand::f64() / 2.0);
         let theirs = retry_after
             .unwrap_or_default()
-            .min(self.longest_pause.saturating_mul(RETRY_AFTER_FACTOR));
+            .min(self.max_backoff.saturating_mul(RETRY_AFTER_FACTOR));
         ours.max(theirs)
     }
 }
 
-/// The tries of one request.
+/// The attempts of one request.
 pub(super) struct Tries<'a> {
     policy: &'a RetryPolicy,
     log: &'a Log,

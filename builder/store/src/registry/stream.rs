@@ -16,7 +16,7 @@ use super::{
     transport::Answer,
 };
 
-/// A blob that breaks off more often than this, with little in between, will not come.
+/// Retries of a blob that gets hardly further in between.
 const RESUMPTIONS_MAX: u32 = 5;
 
 /// So many bytes since the last break are no little: the connection was good. Storage that hands out gigabytes drops some
@@ -123,7 +123,7 @@ impl BlobStream {
         }
     }
 
-    /// Bytes that came over the network, those that came twice included.
+    /// Bytes that came over the network, including those received twice.
     pub fn bytes_read(&self) -> u64 {
         self.bytes_read
     }
@@ -157,7 +157,7 @@ impl BlobStream {
             }
             StatusCode::OK if !is_part || self.takes_whole => (self.at, 0..self.size),
             other => {
-                return Err(answer.refuse(format!("the registry answered {other}, not the blob")));
+                return Err(answer.refuse(format!("expected the blob, got status {other}")));
             }
         };
         match answer.content_length() {

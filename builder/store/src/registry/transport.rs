@@ -1,5 +1,5 @@
-//! Transport: one HTTP request, one answer, and no more silence than allowed.
-//! In: requests ready to send. Out: answers whose bodies are still to come. Knows no credentials and retries nothing.
+//! Transport: one HTTP request, one response, and no more silence than allowed.
+//! In: requests ready to send. Out: responses whose bodies are still to come. Knows no credentials and retries nothing.
 
 use std::{
     collections::HashMap,
@@ -19,9 +19,9 @@ use url::Url;
 
 use super::{
     address::{RedactedHost, is_loopback},
-    certificates::{Certificates, Places},
+    certificates::{CertificateDirs, Certificates},
     error::{Error, Status},
-    error_body::told,
+    error_body::parse_error_body,
     log::{Log, chain},
     options::Options,
     request::Request,
@@ -40,12 +40,12 @@ const SLOWEST_ANSWER: u64 = 10 << 10;
 /// host that has certificates of its own.
 pub(super) struct Transport {
     clients: Mutex<HashMap<Kind, reqwest::Client>>,
-    certificates: Places,
-    longest_silence: Duration,
+    certificates: CertificateDirs,
+    idle_timeout: Duration,
     log: Log,
 }
 
-/// What tells one HTTP client from another.
+/// What distinguishes HTTP clients.
 #[derive(Clone, PartialEq, Eq, Hash)]
 struct Kind {
     near: bool,
@@ -54,33 +54,37 @@ struct Kind {
     certificates: Option<PathBuf>,
 }
 
-/// An exchange, told when it is over: with its answer's last byte, or when nobody wants more of it.
-struct Told {
+/// An exchange, logged when it is over: after the last byte of its response, or when it is dropped.
+struct LoggedExchange {
     log: Log,
     line: String,
     started: Instant,
     /// Bytes of the body so far.
-    came: u64,
+    received: u64,
 }
 
-impl Drop for Told {
+impl Drop for LoggedExchange {
     fn drop(&mut self) {
-        let (line, came, seconds) = (&self.line, self.came, self.started.elapsed().as_secs_f64());
+        let (line, received, seconds) = (
+            &self.line,
+            self.received,
+            self.started.elapsed().as_secs_f64(),
+        );
         self.log
-            .line(|| format!("{line}, {came} bytes in {seconds:.3} s"));
+            .line(|| format!("{line}, {received} bytes in {seconds:.3} s"));
     }
 }
 
-/// An answer; its body is still to come.
+/// A response; its body is still to come.
 pub(super) struct Answer {
     pub(super) request: Request,
-    /// Where it came from: not where it was asked for, if there was a redirect.
+    /// Where it received from: not where it was asked for, if there was a redirect.
     pub(super) url: Url,
     /// Whether the registry itself answered.
-    pub(super) at_home: bool,
+    pub(super) from_registry: bool,
     response: Response,
-    longest_silence: Duration,
-    told: Told,
+    idle_timeout: Duration,
+    log_entry: LoggedExchange,
     /// How long we waited for the bytes so far. How long their reader takes does not count.
     waited: Duration,
 }
@@ -89,8 +93,8 @@ impl Transport {
     pub(super) fn new(options: &Options) -> Self {
         Self {
             clients: Mutex::default(),
-            certificates: Places::new(options.certificates.as_deref()),
-            longest_silence: options.retry.longest_silence,
+            certificates: CertificateDirs::new(options.certificates.as_deref()),
+            idle_timeout: options.retry.idle_timeout,
             log: options.log.clone(),
         }
     }
@@ -104,7 +108,7 @@ impl Transport {
         headers: HeaderMap,
         body: Option<Bytes>,
     ) -> Result<Answer, Error> {
-        let mut patience = self.longest_silence;
+        let mut patience = self.idle_timeout;
         if let Some(body) = &body {
             patience += Duration::from_secs(body.len() as u64 / SLOWEST_UPLOAD);
         }
@@ -129,17 +133,17 @@ impl Transport {
         };
         let response = response.inspect_err(|error| self.log.line(|| chain(error)))?;
         Ok(Answer {
-            told: Told {
+            log_entry: LoggedExchange {
                 log: self.log.clone(),
                 line: format!("{request}: {}", response.status().as_str()),
                 started,
-                came: 0,
+                received: 0,
             },
             request,
             url,
-            at_home: true,
+            from_registry: true,
             response,
-            longest_silence: self.longest_silence,
+            idle_timeout: self.idle_timeout,
             waited: Duration::ZERO,
         })
     }
@@ -207,37 +211,37 @@ impl Answer {
         self.headers().get(name.into())?.to_str().ok()
     }
 
-    /// The announced length; in an answer to HEAD, the length that GET would give.
+    /// The announced length; in a response to HEAD, the length that GET would give.
     pub(super) fn content_length(&self) -> Option<u64> {
         self.header(CONTENT_LENGTH)?.parse().ok()
     }
 
     /// The next bytes of the body, as the HTTP client gives them.
     pub(super) async fn chunk(&mut self) -> Result<Option<Bytes>, Error> {
-        // An answer that drips is never silent, and never at its end.
-        let earned = Duration::from_secs(self.told.came / SLOWEST_ANSWER);
-        let left = (self.longest_silence + earned).saturating_sub(self.waited);
-        let patience = left.min(self.longest_silence);
+        // A response that trickles in is never silent, and never complete.
+        let earned = Duration::from_secs(self.log_entry.received / SLOWEST_ANSWER);
+        let left = (self.idle_timeout + earned).saturating_sub(self.waited);
+        let patience = left.min(self.idle_timeout);
         let started = Instant::now();
         let next = tokio::time::timeout(patience, self.response.chunk()).await;
         self.waited += started.elapsed();
         let request = || self.request.clone();
         match next {
             Ok(Ok(chunk)) => {
-                self.told.came += chunk.as_ref().map_or(0, |chunk| chunk.len() as u64);
+                self.log_entry.received += chunk.as_ref().map_or(0, |chunk| chunk.len() as u64);
                 Ok(chunk)
             }
             Ok(Err(source)) => Err(Error::Connection {
                 request: request(),
                 source: source.without_url(),
             }),
-            Err(_) if patience == self.longest_silence => Err(Error::Stalled {
+            Err(_) if patience == self.idle_timeout => Err(Error::Stalled {
                 request: request(),
                 silence: patience,
             }),
             Err(_) => Err(Error::Slow {
                 request: request(),
-                came: self.told.came,
+                received: self.log_entry.received,
                 waited: self.waited,
             }),
         }
@@ -258,20 +262,20 @@ impl Answer {
         Ok(Some(body.freeze()))
     }
 
-    /// Reads a body that nobody needs, so that its connection can be used again.
+    /// Reads a body that is not needed, so that its connection can be reused.
     pub(super) async fn drain(&mut self) {
         // A connection that cannot be used again costs a handshake, no more.
         let _ = self.body(Limits::ERROR_BODY_BYTES).await;
     }
 
-    /// This answer, where it is one of success; else the error that its body tells.
+    /// This response if it is successful; else the error in its body.
     pub(super) async fn successful(mut self) -> Result<Self, Error> {
         if self.status().is_success() {
             return Ok(self);
         }
         let body = self.body(Limits::ERROR_BODY_BYTES).await.ok().flatten();
-        let (code, mut message) = body.as_deref().map(told).unwrap_or_default();
-        if !self.at_home {
+        let (code, mut message) = body.as_deref().map(parse_error_body).unwrap_or_default();
+        if !self.from_registry {
             // A storage may repeat the request in its own words, and the secret in its query with it.
             message.clear();
         }
@@ -284,7 +288,7 @@ impl Answer {
                 .header(RETRY_AFTER)
                 .and_then(|seconds| seconds.trim().parse().ok())
                 .map(Duration::from_secs),
-            at_home: self.at_home,
+            from_registry: self.from_registry,
             request: self.request,
         })))
     }

@@ -10,9 +10,7 @@ use crate::layout;
 ///
 /// # Errors
 /// Those of the store.
-pub async fn missing_when_asked_twice<T, Answer>(
-    ask: impl Fn() -> Answer,
-) -> Result<Option<T>, Error>
+pub async fn missing_after_retry<T, Answer>(ask: impl Fn() -> Answer) -> Result<Option<T>, Error>
 where
     Answer: Future<Output = Result<Option<T>, Error>>,
 {
@@ -26,7 +24,7 @@ where
 ///
 /// # Errors
 /// All others.
-pub fn absent_where_denied<T>(found: Result<Option<T>, Error>) -> Result<Option<T>, Error> {
+pub fn none_if_denied<T>(found: Result<Option<T>, Error>) -> Result<Option<T>, Error> {
     match found {
         Err(Error::Registry(error)) if error.is_denied() => Ok(None),
         found => found,
@@ -37,11 +35,11 @@ pub fn absent_where_denied<T>(found: Result<Option<T>, Error>) -> Result<Option<
 ///
 /// # Errors
 /// All others.
-pub fn absent_where_damaged<T>(found: Result<Option<T>, Error>) -> Result<Option<T>, Error> {
-    match absent_where_denied(found) {
+pub fn none_if_corrupt<T>(found: Result<Option<T>, Error>) -> Result<Option<T>, Error> {
+    match none_if_denied(found) {
         Err(Error::Manifest { .. }) => Ok(None),
         Err(Error::Layout(layout::Error::Damaged { .. })) => Ok(None),
-        Err(Error::Registry(error)) if error.is_damage() => Ok(None),
+        Err(Error::Registry(error)) if error.is_corrupt() => Ok(None),
         found => found,
     }
 }

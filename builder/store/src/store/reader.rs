@@ -107,7 +107,7 @@ impl LayerReader {
         }
     }
 
-    /// Bytes that came from the store so far, those that came twice included; goes on counting.
+    /// Bytes that came from the store so far, including those received twice; goes on counting.
     pub fn bytes_read(&self) -> Arc<AtomicU64> {
         Arc::clone(&self.read)
     }

@@ -13,7 +13,7 @@ use soci_format::{
 };
 use tokio::task::spawn_blocking;
 
-use super::{Error, ReadImages, Store, absent_where_damaged, absent_where_denied};
+use super::{Error, ReadImages, Store, none_if_corrupt, none_if_denied};
 use crate::{layout, registry::Repository};
 
 /// Through which a store is written to. Its clones are the same one, for tasks that put what they made.
@@ -183,7 +183,7 @@ impl Transaction {
 async fn is_there(repository: &Repository, digest: &Digest) -> Result<bool, Error> {
     let store = Store::Registry(repository.clone());
     let found = store.select(&Selector::Digest(*digest)).await;
-    Ok(absent_where_damaged(found)?.is_some())
+    Ok(none_if_corrupt(found)?.is_some())
 }
 
 /// Says whether the tag named something else before.
@@ -195,7 +195,7 @@ async fn put_registry_tag(
 ) -> Result<bool, Error> {
     // ECR refuses to put even the same manifest again under an immutable tag.
     let found = repository.resolve(tag).await.map_err(Error::from);
-    if absent_where_denied(found)? == Some(descriptor.digest) {
+    if none_if_denied(found)? == Some(descriptor.digest) {
         return Ok(false);
     }
     let selector = Selector::Tag(tag.to_owned());

@@ -82,15 +82,16 @@ async fn a_refusal_says_what_to_do() {
         let error = app(&registry).blob_size(&digest).await.unwrap_err();
         assert!(error.is_denied());
         let error = told(&error);
-        let expected =
-            format!(": {host} wants credentials and none were found; run `docker login {host}`");
+        let expected = format!(
+            ": {host} requires credentials, but none were found; run `docker login {host}`"
+        );
         assert!(error.contains(&expected), "{error}");
 
         let wrong = app_for(&registry, me("secret-wrong"));
         let error = wrong.blob_size(&digest).await.unwrap_err();
         assert!(error.is_denied());
         let error = told(&error);
-        let expected = format!("{host} refuses the credentials in SOCI_REGISTRY_USERNAME");
+        let expected = format!("{host} rejected the credentials in SOCI_REGISTRY_USERNAME");
         assert!(error.contains(&expected), "{error}");
     }
 }
@@ -134,7 +135,7 @@ async fn an_answer_without_a_token_shows_nothing_of_it() {
     );
     let error = told(&app(&registry).blob_size(&digest).await.unwrap_err());
     assert!(
-        error.ends_with("/token: the answer holds no token"),
+        error.ends_with("/token: the response contains no token"),
         "{error}"
     );
 }
@@ -229,7 +230,10 @@ async fn a_registry_that_asks_for_nothing_and_refuses_is_told_apart() {
     let error = error.unwrap_err();
     assert!(error.is_denied());
     let error = told(&error);
-    assert!(error.contains("does not say how to log in"), "{error}");
+    assert!(
+        error.contains("no WWW-Authenticate header says how to log in"),
+        "{error}"
+    );
 }
 
 /// ECR's own words, with the status that it answers with.
@@ -305,7 +309,7 @@ async fn aws_says_itself_why_there_is_no_token() {
     std::fs::write(&file, entry.to_string()).unwrap();
     for (auth_files, reason) in [
         (Vec::new(), "cannot get the credentials"),
-        (vec![file], "refuses the credentials in"),
+        (vec![file], "rejected the credentials in"),
     ] {
         let mut options = impatient();
         let mirror = format!("{host}={}", registry.url());
@@ -320,7 +324,7 @@ async fn aws_says_itself_why_there_is_no_token() {
             .unwrap();
         let error = told(&app.resolve("v1").await.unwrap_err());
         assert!(error.contains(reason), "{error}");
-        let aws = "AWS gave no token for ECR in eu-west-1: AccessDeniedException: this is AccessDeniedException";
+        let aws = "cannot get an ECR token from AWS in eu-west-1: AccessDeniedException: this is AccessDeniedException";
         assert!(error.contains(aws), "{error}");
     }
 }

@@ -25,7 +25,7 @@ async fn a_blob_comes_whole_and_checked() {
         },
     );
     let error = told(&app.blob(&descriptor).await.unwrap_err());
-    assert!(error.contains("the bytes have digest"), "{error}");
+    assert!(error.contains("digest mismatch"), "{error}");
 }
 
 #[tokio::test]
@@ -49,7 +49,7 @@ async fn a_blob_of_another_size_is_refused() {
             },
         );
         let error = told(&app.blob(&Descriptor::of("", &bytes)).await.unwrap_err());
-        let expected = format!("{found} bytes came, expected 1000");
+        let expected = format!("received {found} bytes, expected 1000");
         assert!(error.ends_with(&expected), "{error}");
     }
 }
@@ -62,7 +62,7 @@ async fn an_answer_about_another_blob_is_refused() {
     registry.fail(Route::HeadBlob, about_other);
     let error = told(&app(&registry).blob_size(&blob).await.unwrap_err());
     assert!(
-        error.ends_with(&format!("answered about the blob {other}")),
+        error.ends_with(&format!("responded with blob {other}")),
         "{error}"
     );
 }

@@ -22,8 +22,8 @@ const SECRETS: [&str; 3] = [QUERY_SECRET, "X-Amz", "secret-"];
 fn impatient() -> Options {
     Options {
         retry: RetryPolicy {
-            first_pause: Duration::from_millis(1),
-            longest_pause: Duration::from_millis(1),
+            initial_backoff: Duration::from_millis(1),
+            max_backoff: Duration::from_millis(1),
             ..RetryPolicy::default()
         },
         ..Options::default()

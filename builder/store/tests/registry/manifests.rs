@@ -73,8 +73,8 @@ async fn a_tag_is_resolved_with_and_without_the_header() {
 #[tokio::test]
 async fn what_a_tag_names_is_checked_with_and_without_the_header() {
     for (content_digest, words) in [
-        (true, "the bytes have digest"),
-        (false, "which the registry does not know"),
+        (true, "digest mismatch"),
+        (false, "which the registry does not have"),
     ] {
         let (registry, _) = with_manifest(Settings {
             content_digest,
@@ -100,7 +100,7 @@ async fn a_web_page_is_no_manifest() {
     assert_eq!(
         told(&error),
         format!(
-            "GET {host}/v2/team/app/manifests/v1: the registry answered text/html, not a manifest that can be read"
+            "GET {host}/v2/team/app/manifests/v1: expected a manifest, got media type text/html"
         )
     );
 }
@@ -116,7 +116,7 @@ async fn a_vague_media_type_is_made_good_by_the_manifest_itself() {
     assert_eq!(fetched.descriptor.media_type, media_type::DOCKER_MANIFEST);
     let error = told(&app.manifest(&tag("v2")).await.unwrap_err());
     assert!(
-        error.contains("application/json, not a manifest"),
+        error.contains("expected a manifest, got media type application/json"),
         "{error}"
     );
 }
@@ -147,7 +147,7 @@ async fn bytes_of_another_digest_are_refused() {
             },
         );
         let error = told(&app.manifest(&selector).await.unwrap_err());
-        let expected = format!("the bytes have digest {other}, expected {digest}");
+        let expected = format!("digest mismatch: expected {digest}, got {other}");
         assert!(error.ends_with(&expected), "{error}");
     }
 }
@@ -189,7 +189,7 @@ async fn a_registry_that_takes_other_bytes_is_caught() {
         } else {
             let error = told(&pushed.unwrap_err());
             let words = format!(
-                "tried 6 times: PUT {}/v2/team/app/manifests/v1: the registry took a manifest with digest {}, but {digest} was sent",
+                "failed after 6 attempts: PUT {}/v2/team/app/manifests/v1: digest mismatch: pushed {digest}, but the registry stored {}",
                 registry.host(),
                 Digest::of(&damaged)
             );

@@ -193,7 +193,7 @@ async fn a_tag_that_holds_something_else_is_left_alone() {
         .add_referrer_by_tag(&subject(), referrer(1, SOCI))
         .await
         .unwrap_err();
-    assert!(told(&error).contains("not an image index; it is left alone"));
+    assert!(told(&error).contains("not an image index; it was not changed"));
     assert!(registry.requests_to(Route::PushManifest).is_empty());
 }
 
@@ -271,7 +271,7 @@ async fn a_list_whose_later_page_is_none_is_an_error() {
     );
     registry.fail(Route::Referrers, Fault::Html);
     let error = app.referrers(&subject(), SOCI).await.unwrap_err();
-    assert!(told(&error).contains("the registry's answer cannot be read: expected value"));
+    assert!(told(&error).contains("cannot parse the registry's response: expected value"));
 }
 
 #[tokio::test]

@@ -46,7 +46,7 @@ async fn the_last_error_says_how_often_it_was_tried() {
     assert_eq!(
         told(&error),
         format!(
-            "tried 6 times: GET {}/v2/team/app/manifests/{selector}: 429 TOOMANYREQUESTS: this is TOOMANYREQUESTS",
+            "failed after 6 attempts: GET {}/v2/team/app/manifests/{selector}: 429 TOOMANYREQUESTS: this is TOOMANYREQUESTS",
             registry.host()
         )
     );
@@ -78,7 +78,7 @@ async fn the_registry_may_ask_for_time() {
     );
     // An hour is asked for; three times our longest pause is given.
     let mut options = impatient();
-    options.retry.longest_pause = Duration::from_millis(20);
+    options.retry.max_backoff = Duration::from_millis(20);
     let app = Client::with_environment(options, Environment::default())
         .repository(&registry.host(), "team/app")
         .unwrap();
@@ -95,7 +95,7 @@ async fn a_registry_that_is_gone_is_named() {
     drop(registry);
     let error = told(&app.manifest(&selector).await.unwrap_err());
     let start = format!(
-        "tried 6 times: GET {host}/v2/team/app/manifests/{selector}: the connection failed: "
+        "failed after 6 attempts: GET {host}/v2/team/app/manifests/{selector}: connection failed: "
     );
     assert!(error.starts_with(&start), "{error}");
 }

@@ -92,7 +92,7 @@ async fn a_stream_that_keeps_breaking_is_given_up() {
         .always();
     let error = told(&read(layer.stream()).await.unwrap_err());
     assert!(
-        error.contains("broken off at byte 600, after 5 resumptions"),
+        error.contains("connection lost at byte 600, after resuming 5 times"),
         "{error}"
     );
     assert_eq!(layer.ranges().len(), 6);
@@ -116,11 +116,11 @@ async fn breaks_with_much_in_between_are_no_reason_to_give_up() {
 }
 
 /// Reads a layer whose first answer goes wrong, with that patience: it is whole after one resumption.
-async fn is_resumed(fault: Fault, longest_silence: Duration) {
+async fn is_resumed(fault: Fault, idle_timeout: Duration) {
     let layer = Layer::on(FakeRegistry::start());
     layer.registry.fail(Route::ReadBlob, fault);
     let mut options = impatient();
-    options.retry.longest_silence = longest_silence;
+    options.retry.idle_timeout = idle_timeout;
     let stream = Client::with_environment(options, Environment::default())
         .repository(&layer.registry.host(), "team/app")
         .unwrap()
@@ -209,7 +209,7 @@ async fn more_or_fewer_bytes_are_refused() {
             .registry
             .fail(Route::ReadBlob, Fault::Body { bytes, announced });
         let error = told(&read(layer.stream()).await.unwrap_err());
-        let expected = format!("{length} bytes came, expected {SIZE}");
+        let expected = format!("received {length} bytes, expected {SIZE}");
         assert!(error.ends_with(&expected), "{error}");
     }
 }
@@ -278,7 +278,7 @@ async fn a_break_at_the_storage_shows_no_secret() {
         .fail(Route::Storage, Fault::Cut { after: 10 })
         .always();
     let error = told(&read(layer.stream()).await.unwrap_err());
-    assert!(error.contains("broken off at byte 60"), "{error}");
+    assert!(error.contains("connection lost at byte 60"), "{error}");
 }
 
 #[tokio::test]
@@ -301,11 +301,11 @@ async fn a_redirect_leads_to_https_and_ends() {
     for (location, words) in [
         (
             "http://storage.example/blob",
-            "the registry sends us on without HTTPS; --plain-http allows that",
+            "the registry redirects to a URL without HTTPS; --plain-http allows that",
         ),
         (
             "file:///etc/passwd",
-            "the registry sends us on without HTTPS; --plain-http allows that",
+            "the registry redirects to a URL without HTTPS; --plain-http allows that",
         ),
         ("?again", "redirected more than 5 times"),
     ] {

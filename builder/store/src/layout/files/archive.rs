@@ -23,7 +23,10 @@ pub use rewrite::Rewrite;
 use rewrite::io_error;
 
 use super::lock::locked;
-use crate::layout::{BlobsInUse, Edit, Files, OpenFile};
+use crate::{
+    layout::{BlobsInUse, Edit, Files, OpenFile},
+    replace_file::{Readable, replace_file},
+};
 
 const INDEX: &str = "index.json";
 
@@ -131,15 +134,11 @@ fn replace(
     rewrite: &Rewrite<'_, File>,
     stop: &AtomicBool,
 ) -> io::Result<File> {
-    let directory = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
-    let mut partial = tempfile::Builder::new()
-        .prefix(".partial-")
-        .tempfile_in(directory)?;
-    belongs_as(&old.metadata()?, partial.as_file())?;
-    rewrite.write(&mut partial, stop)?;
-    partial.as_file().sync_data()?;
-    rewrite.check(partial.as_file())?;
-    Ok(partial.persist(path)?)
+    replace_file(path, Readable::Privately, |new| {
+        belongs_as(&old.metadata()?, new)?;
+        rewrite.write(&mut *new, stop)?;
+        rewrite.check(new)
+    })
 }
 
 /// Gives a file the owner of another, where this user may, and its permissions.

@@ -13,7 +13,10 @@ use std::{
 use bytes::Bytes;
 
 use super::lock::locked;
-use crate::layout::{BlobsInUse, Edit, Files, OpenFile};
+use crate::{
+    layout::{BlobsInUse, Edit, Files, OpenFile},
+    replace_file::{Readable, replace_file},
+};
 
 pub(super) struct Directory {
     root: PathBuf,
@@ -107,19 +110,13 @@ impl Files for Directory {
     }
 }
 
-/// Writes `path` by way of a file beside it, so that it is never seen in part.
 fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let directory = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
-    let mut partial = tempfile::Builder::new()
-        .prefix(".partial-")
-        .tempfile_in(directory)?;
-    partial.write_all(bytes)?;
-    partial.as_file().sync_data()?;
-    // Temporary files are private by default; a layout is as readable as its directory lets it be.
-    #[cfg(unix)]
-    partial
-        .as_file()
-        .set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))?;
-    partial.persist(path)?;
-    Ok(())
+    let write = |file: &mut File| {
+        file.write_all(bytes)?;
+        // A layout is as readable as its directory lets it be, whatever the umask.
+        #[cfg(unix)]
+        file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))?;
+        Ok(())
+    };
+    replace_file(path, Readable::Privately, write).map(drop)
 }

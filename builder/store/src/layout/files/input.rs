@@ -36,14 +36,14 @@ const ENDINGS: [(&str, &str); 9] = [
 ];
 
 /// Why something can be no archive.
-pub(super) enum Unusable {
+pub(super) enum InputError {
     /// It could not be read or kept.
     Io(io::Error),
     /// It is something else.
     Other(String),
 }
 
-impl From<io::Error> for Unusable {
+impl From<io::Error> for InputError {
     fn from(error: io::Error) -> Self {
         Self::Io(error)
     }
@@ -66,10 +66,10 @@ pub(super) struct Input {
 }
 
 /// `file`, which came from `path` or standard input, or a copy of it.
-pub(super) fn seekable(mut file: File, path: Option<&Path>) -> Result<Input, Unusable> {
+pub(super) fn seekable(mut file: File, path: Option<&Path>) -> Result<Input, InputError> {
     let metadata = file.metadata()?;
     if metadata.is_dir() {
-        return Err(Unusable::Other(path.map_or_else(
+        return Err(InputError::Other(path.map_or_else(
             || "it is a directory, not a regular file".to_owned(),
             |path| {
                 format!(
@@ -87,8 +87,8 @@ pub(super) fn seekable(mut file: File, path: Option<&Path>) -> Result<Input, Unu
         .iter()
         .find(|(magic, ..)| head.starts_with(magic))
     {
-        return Err(Unusable::Other(format!(
-            "it is compressed with {name}; {}",
+        return Err(InputError::Other(format!(
+            "compressed with {name}; {}",
             decompressed(command, path)
         )));
     }
@@ -99,7 +99,7 @@ pub(super) fn seekable(mut file: File, path: Option<&Path>) -> Result<Input, Unu
     }
     // Whatever else can come out of a pipe without end would fill the disk.
     if !is_tar(&head) {
-        return Err(Unusable::Other("it is no tar archive".to_owned()));
+        return Err(InputError::Other("not a tar archive".to_owned()));
     }
     let mut spool = || -> io::Result<Input> {
         let mut copy = tempfile::tempfile()?;
@@ -116,7 +116,7 @@ pub(super) fn seekable(mut file: File, path: Option<&Path>) -> Result<Input, Unu
             "cannot copy it into a temporary file in {}",
             folder.display()
         );
-        Unusable::Io(io::Error::new(error.kind(), format!("{what}: {error}")))
+        InputError::Io(io::Error::new(error.kind(), format!("{what}: {error}")))
     })
 }
 

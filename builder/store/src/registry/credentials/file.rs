@@ -25,11 +25,11 @@ const DOCKER_HUB_KEY: &str = "https://index.docker.io/v1/";
 pub(super) struct AuthFile {
     /// Its path, or the variable that stands for it.
     pub(super) place: String,
-    settings: Settings,
+    settings: AuthFileContents,
 }
 
 #[derive(Default, Deserialize)]
-struct Settings {
+struct AuthFileContents {
     #[serde(default)]
     auths: Option<BTreeMap<String, Option<Entry>>>,
     #[serde(rename = "credsStore", default)]
@@ -49,7 +49,7 @@ struct Entry {
 
 /// Why the credentials of a file cannot be had.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Unusable {
+pub(super) enum AuthFileError {
     #[error("cannot read {place}")]
     Read { place: String, source: io::Error },
     #[error(
@@ -69,42 +69,42 @@ pub(super) enum Unusable {
     #[error("{failure}; needed by {place}")]
     Helper {
         place: String,
-        failure: helper::Failure,
+        failure: helper::HelperError,
     },
 }
 
 impl AuthFile {
     /// Reads the file at `path`; `None` where there is none.
-    pub(super) fn open(path: &Path) -> Result<Option<Self>, Unusable> {
+    pub(super) fn open(path: &Path) -> Result<Option<Self>, AuthFileError> {
         let place = path.display().to_string();
         let mut text = Vec::new();
         let read = File::open(path)
             .and_then(|file| file.take(Limits::SETTINGS_BYTES + 1).read_to_end(&mut text));
         match read {
             Ok(_) if text.len() as u64 > Limits::SETTINGS_BYTES => {
-                Err(Unusable::TooLarge { place })
+                Err(AuthFileError::TooLarge { place })
             }
             Ok(_) => Self::parse(place, &text).map(Some),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(source) => Err(Unusable::Read { place, source }),
+            Err(source) => Err(AuthFileError::Read { place, source }),
         }
     }
 
     /// Reads what a variable holds in place of a file.
-    pub(super) fn of_variable(name: &str, text: &Secret) -> Result<Self, Unusable> {
+    pub(super) fn of_variable(name: &str, text: &Secret) -> Result<Self, AuthFileError> {
         Self::parse(name.to_owned(), text.expose().as_bytes())
     }
 
-    fn parse(place: String, text: &[u8]) -> Result<Self, Unusable> {
+    fn parse(place: String, text: &[u8]) -> Result<Self, AuthFileError> {
         // Some editors begin a file with the mark of its encoding.
         let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
         if text.trim_ascii().is_empty() {
-            let settings = Settings::default();
+            let settings = AuthFileContents::default();
             return Ok(Self { place, settings });
         }
         match serde_json::from_slice(text) {
             Ok(settings) => Ok(Self { place, settings }),
-            Err(error) => Err(Unusable::Json {
+            Err(error) => Err(AuthFileError::Json {
                 place,
                 line: error.line(),
                 column: error.column(),
@@ -118,7 +118,7 @@ impl AuthFile {
         host: &str,
         repository: &str,
         log: &Log,
-    ) -> Result<Option<Credentials>, Unusable> {
+    ) -> Result<Option<Credentials>, AuthFileError> {
         let helpers = self.settings.helpers.iter().flatten();
         let helper = match best(helpers, host, repository) {
             // An empty name turns the store off for a host.
@@ -143,7 +143,7 @@ impl AuthFile {
         helper: &str,
         host: &str,
         log: &Log,
-    ) -> Result<Option<Credentials>, Unusable> {
+    ) -> Result<Option<Credentials>, AuthFileError> {
         // What a user logged in to by its URL is kept under that by some helpers.
         let keys = match is_docker_hub(host) {
             true => [DOCKER_HUB_KEY.to_owned(), "docker.io".to_owned()],
@@ -151,7 +151,7 @@ impl AuthFile {
         };
         for key in &keys {
             let found = helper::ask(helper, key, log).await;
-            let found = found.map_err(|failure| Unusable::Helper {
+            let found = found.map_err(|failure| AuthFileError::Helper {
                 place: self.place.clone(),
                 failure,
             })?;
@@ -162,7 +162,7 @@ impl AuthFile {
         Ok(None)
     }
 
-    fn here(&self, host: &str, repository: &str) -> Result<Option<Credentials>, Unusable> {
+    fn here(&self, host: &str, repository: &str) -> Result<Option<Credentials>, AuthFileError> {
         let entries = self.settings.auths.iter().flatten();
         // An entry without anything in it only says that a store has it.
         let entries = entries.filter_map(|(key, entry)| {
@@ -174,7 +174,7 @@ impl AuthFile {
         match best(entries, host, repository) {
             None => Ok(None),
             Some((_, Some(found))) => Ok(found.clone()),
-            Some((key, None)) => Err(Unusable::Auth {
+            Some((key, None)) => Err(AuthFileError::Auth {
                 place: self.place.clone(),
                 key: key.clone(),
             }),

@@ -18,11 +18,11 @@ use super::Credentials;
 use crate::registry::log::Log;
 
 /// Enough for one that asks its user for a password; far more than any that asks a service.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Why a helper is of no help.
+/// Why a helper failed.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Failure {
+pub(super) enum HelperError {
     #[error("{program} not found in PATH")]
     Missing { program: String },
     #[error("cannot run {program}: {reason}")]
@@ -33,7 +33,7 @@ pub(super) enum Failure {
         key: String,
         status: ExitStatus,
     },
-    #[error("{program} timed out: no answer for {} s", PATIENCE.as_secs())]
+    #[error("{program} timed out: no answer for {} s", TIMEOUT.as_secs())]
     Silent { program: String },
     #[error("{program} answered with more than {} bytes", Limits::TOKEN_BYTES)]
     TooLong { program: String },
@@ -45,28 +45,32 @@ pub(super) enum Failure {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Kept {
+struct HelperCredentials {
     #[serde(default)]
     username: Option<String>,
     #[serde(default)]
     secret: Option<String>,
 }
 
-/// What a helper printed, and how it ended.
-struct Said {
+/// What a helper printed, and its exit status.
+struct HelperOutput {
     status: ExitStatus,
     stdout: Vec<u8>,
     stderr: Vec<u8>,
 }
 
 /// What the helper `docker-credential-<name>` keeps under `key`; `None` where that is nothing.
-pub(super) async fn ask(name: &str, key: &str, log: &Log) -> Result<Option<Credentials>, Failure> {
+pub(super) async fn ask(
+    name: &str,
+    key: &str,
+    log: &Log,
+) -> Result<Option<Credentials>, HelperError> {
     let program = format!("docker-credential-{name}");
     let started = Instant::now();
-    let answer = tokio::time::timeout(PATIENCE, run(&program, key)).await;
+    let answer = tokio::time::timeout(TIMEOUT, run(&program, key)).await;
     let answer = match answer {
-        Ok(said) => said.and_then(|said| understand(program.clone(), key, &said)),
-        Err(_) => Err(Failure::Silent {
+        Ok(output) => output.and_then(|output| parse_output(program.clone(), key, &output)),
+        Err(_) => Err(HelperError::Silent {
             program: program.clone(),
         }),
     };
@@ -83,15 +87,15 @@ pub(super) async fn ask(name: &str, key: &str, log: &Log) -> Result<Option<Crede
 }
 
 /// Runs it; it is killed where its answer is not waited for.
-async fn run(program: &str, key: &str) -> Result<Said, Failure> {
+async fn run(program: &str, key: &str) -> Result<HelperOutput, HelperError> {
     let fail = |reason: io::Error| match reason.kind() {
-        io::ErrorKind::NotFound => Failure::Missing {
+        io::ErrorKind::NotFound => HelperError::Missing {
             program: program.to_owned(),
         },
-        io::ErrorKind::FileTooLarge => Failure::TooLong {
+        io::ErrorKind::FileTooLarge => HelperError::TooLong {
             program: program.to_owned(),
         },
-        _ => Failure::Run {
+        _ => HelperError::Run {
             program: program.to_owned(),
             reason,
         },
@@ -111,7 +115,7 @@ async fn run(program: &str, key: &str) -> Result<Said, Failure> {
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
     let (stdout, stderr) = tokio::try_join!(read(stdout), read(stderr)).map_err(fail)?;
     let status = child.wait().await.map_err(fail)?;
-    Ok(Said {
+    Ok(HelperOutput {
         status,
         stdout,
         stderr,
@@ -130,26 +134,30 @@ async fn read(from: Option<impl AsyncRead + Unpin>) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn understand(program: String, key: &str, said: &Said) -> Result<Option<Credentials>, Failure> {
+fn parse_output(
+    program: String,
+    key: &str,
+    output: &HelperOutput,
+) -> Result<Option<Credentials>, HelperError> {
     let key = key.to_owned();
-    if !said.status.success() {
+    if !output.status.success() {
         // The sentence by which every helper says that it has nothing; most print it on stdout.
-        let has_nothing = [&said.stdout, &said.stderr].into_iter().any(|text| {
+        let has_nothing = [&output.stdout, &output.stderr].into_iter().any(|text| {
             let text = String::from_utf8_lossy(text).to_lowercase();
             text.contains("credentials not found")
         });
-        let status = said.status;
+        let status = output.status;
         return match has_nothing {
             true => Ok(None),
-            false => Err(Failure::Failed {
+            false => Err(HelperError::Failed {
                 program,
                 key,
                 status,
             }),
         };
     }
-    let kept: Kept =
-        serde_json::from_slice(&said.stdout).map_err(|_| Failure::Form { program, key })?;
+    let kept: HelperCredentials =
+        serde_json::from_slice(&output.stdout).map_err(|_| HelperError::Form { program, key })?;
     let text = |of: Option<String>| of.unwrap_or_default();
     Ok(Credentials::of_user(
         &text(kept.username),

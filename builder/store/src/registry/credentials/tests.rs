@@ -1,6 +1,6 @@
 use super::*;
 
-fn keyring(config: &str) -> (tempfile::TempDir, Keyring) {
+fn credentials(config: &str) -> (tempfile::TempDir, CredentialStore) {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("config.json");
     std::fs::write(&file, config).unwrap();
@@ -8,7 +8,7 @@ fn keyring(config: &str) -> (tempfile::TempDir, Keyring) {
         auth_files: vec![file],
         ..Environment::default()
     };
-    (directory, Keyring::new(environment, Log::default()))
+    (directory, CredentialStore::new(environment, Log::default()))
 }
 
 fn user(username: &str, password: &str) -> Credentials {
@@ -26,8 +26,8 @@ fn identity(token: &str) -> Credentials {
 }
 
 async fn found(config: &str, host: &str) -> Option<Credentials> {
-    let (_directory, keyring) = keyring(config);
-    let found = keyring.find(host, "team/app").await.unwrap();
+    let (_directory, credentials) = credentials(config);
+    let found = credentials.find(host, "team/app").await.unwrap();
     found.map(|(credentials, _)| credentials)
 }
 
@@ -133,8 +133,8 @@ async fn a_file_that_cannot_be_used_is_named_and_not_quoted() {
         ),
         (r#"{"auths":"hunter2"}"#, "line 1, column"),
     ] {
-        let (directory, keyring) = keyring(config);
-        let error = keyring.find("r.example", "app").await.unwrap_err();
+        let (directory, credentials) = credentials(config);
+        let error = credentials.find("r.example", "app").await.unwrap_err();
         let said = super::super::log::chain(&error);
         let path = directory.path().join("config.json");
         assert!(said.contains(path.to_str().unwrap()), "{said}");
@@ -145,10 +145,10 @@ async fn a_file_that_cannot_be_used_is_named_and_not_quoted() {
         );
         // Of an entry that cannot be read only its own registry hears.
         if reason.contains("base64") {
-            assert_eq!(keyring.find("s.example", "app").await.unwrap(), None);
+            assert_eq!(credentials.find("s.example", "app").await.unwrap(), None);
         }
         std::fs::remove_file(path).unwrap();
-        assert_eq!(keyring.find("r.example", "app").await.unwrap(), None);
+        assert_eq!(credentials.find("r.example", "app").await.unwrap(), None);
     }
 }
 
@@ -173,8 +173,8 @@ async fn the_first_file_that_has_them_decides() {
         ],
         ..Environment::default()
     };
-    let keyring = Keyring::new(environment.clone(), Log::default());
-    let (credentials, origin) = keyring.find("r.example", "app").await.unwrap().unwrap();
+    let credentials = CredentialStore::new(environment.clone(), Log::default());
+    let (credentials, origin) = credentials.find("r.example", "app").await.unwrap().unwrap();
     assert_eq!(credentials, user("second", "p"));
     let place = directory.path().join("second").display().to_string();
     assert_eq!(
@@ -190,26 +190,27 @@ async fn the_first_file_that_has_them_decides() {
         ..environment
     };
     assert!(!format!("{variable:?}").contains("auths"));
-    let keyring = Keyring::new(variable, Log::default());
-    let (credentials, _) = keyring.find("r.example", "app").await.unwrap().unwrap();
+    let credentials = CredentialStore::new(variable, Log::default());
+    let (credentials, _) = credentials.find("r.example", "app").await.unwrap().unwrap();
     assert_eq!(credentials, user("variable", "p"));
 }
 
 #[tokio::test]
 async fn variables_decide_over_files() {
-    let (_directory, files) = keyring(r#"{"auths":{"r.example":{"username":"u","password":"p"}}}"#);
+    let (_directory, files) =
+        credentials(r#"{"auths":{"r.example":{"username":"u","password":"p"}}}"#);
     let mut environment = Environment {
         username: Some("v".to_owned()),
         password: Some(Secret::new("hunter2")),
         ..files.environment.clone()
     };
     assert!(!format!("{environment:?}").contains("hunter2"));
-    let both = Keyring::new(environment.clone(), Log::default());
+    let both = CredentialStore::new(environment.clone(), Log::default());
     assert_eq!(
         both.find("r.example", "app").await.unwrap(),
         Some((user("v", "hunter2"), Origin::Variables))
     );
     environment.password = None;
-    let half = Keyring::new(environment, Log::default());
+    let half = CredentialStore::new(environment, Log::default());
     assert!(half.find("r.example", "app").await.is_err());
 }

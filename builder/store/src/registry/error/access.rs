@@ -5,15 +5,15 @@ use crate::registry::origin::Origin;
 pub(super) fn who_and_what_to_do(host: &str, known: Option<&Origin>) -> String {
     match known {
         None => format!(
-            "{host} wants credentials and none were found; run `docker login {host}`, or set \
+            "{host} requires credentials, but none were found; run `docker login {host}`, or set \
              SOCI_REGISTRY_USERNAME and SOCI_REGISTRY_PASSWORD"
         ),
         Some(Origin::Ecr) => format!(
-            "{host} refuses the token that AWS gave us; check that this role may use the repository, \
-             and that the repository's policy lets it"
+            "{host} rejected the token from AWS; check that this role may use the repository, \
+             and that the repository's policy allows it"
         ),
         Some(Origin::Variables) => format!(
-            "{host} refuses the credentials in SOCI_REGISTRY_USERNAME and SOCI_REGISTRY_PASSWORD; \
+            "{host} rejected the credentials in SOCI_REGISTRY_USERNAME and SOCI_REGISTRY_PASSWORD; \
              check them, and that they may use this repository"
         ),
         Some(Origin::File {
@@ -22,7 +22,7 @@ pub(super) fn who_and_what_to_do(host: &str, known: Option<&Origin>) -> String {
         }) => {
             let aws = instead_of_ecr.iter().map(|reason| format!("; {reason}"));
             format!(
-                "{host} refuses the credentials in {place}; run `docker login {host}` again, \
+                "{host} rejected the credentials in {place}; run `docker login {host}` again, \
                  and check that they may use this repository{}",
                 aws.collect::<String>()
             )

@@ -19,7 +19,7 @@ pub(in crate::registry) enum RetryClass {
 }
 
 impl Error {
-    /// The registry knows nothing of that name.
+    /// Not found.
     pub fn is_not_found(&self) -> bool {
         self.status()
             .is_some_and(|found| found.status == StatusCode::NOT_FOUND)
@@ -38,7 +38,7 @@ impl Error {
         })
     }
 
-    /// Who we are may not do that.
+    /// Access denied.
     pub fn is_denied(&self) -> bool {
         matches!(
             self.innermost(),
@@ -74,7 +74,7 @@ impl Error {
                 {
                     RetryClass::Transient
                 }
-                403 if !found.at_home => RetryClass::ExpiredRedirect,
+                403 if !found.from_registry => RetryClass::ExpiredRedirect,
                 _ => RetryClass::Permanent,
             },
             Self::Connection { source, .. } if is_tls_refusal(source) => RetryClass::Permanent,
@@ -97,32 +97,32 @@ impl Error {
         }
     }
 
-    /// What came is not what was asked for by its digest, or no manifest at all.
-    pub fn is_damage(&self) -> bool {
+    /// The content does not match its digest, or is not a manifest.
+    pub fn is_corrupt(&self) -> bool {
         matches!(
             self.innermost(),
             Self::Digest { .. } | Self::Size { .. } | Self::Answer { .. }
         )
     }
 
-    /// There are no such bytes, or no parts of blobs at all.
+    /// The range cannot be served, or the registry serves no ranges.
     pub(in crate::registry) fn is_range_refusal(&self) -> bool {
         self.status()
             .is_some_and(|found| found.status == StatusCode::RANGE_NOT_SATISFIABLE)
     }
 
-    /// The registry failed at what it was asked for; it is neither overloaded nor out of reach.
+    /// An internal error of the registry; it is neither overloaded nor unreachable.
     pub(in crate::registry) fn is_server_error(&self) -> bool {
         self.status()
             .is_some_and(|found| found.status == StatusCode::INTERNAL_SERVER_ERROR)
     }
 
-    /// The token that the request showed has run out. ECR and some others say so with 403, in words.
+    /// The token of the request has expired. ECR and some others say so with 403, in words.
     pub(in crate::registry) fn is_expired(&self) -> bool {
         self.status().is_some_and(|found| {
             let message = found.message.to_lowercase();
             let of_token = ["token", "credential", "authorization"];
-            found.at_home
+            found.from_registry
                 && matches!(found.status.as_u16(), 400 | 403)
                 && (matches!(
                     found.code.as_str(),
@@ -140,7 +140,7 @@ impl Error {
         }
     }
 
-    /// The registry answered, and with something else than was asked for; not that it is overloaded or out of reach.
+    /// The registry responded with something else than was requested; it is neither overloaded nor unreachable.
     pub(in crate::registry) fn is_refusal(&self) -> bool {
         let otherwise = matches!(
             self.innermost(),
@@ -188,7 +188,7 @@ mod tests {
             code: code.to_owned(),
             message: message.to_owned(),
             retry_after: None,
-            at_home: true,
+            from_registry: true,
         }))
     }
 

@@ -6,7 +6,7 @@ use reqwest::StatusCode;
 
 use crate::registry::request::Request;
 
-/// An answer with a status other than success.
+/// A response with an error status.
 #[derive(Debug)]
 pub struct Status {
     pub(in crate::registry) request: Request,
@@ -18,7 +18,7 @@ pub struct Status {
     /// What the registry asks for before the next try.
     pub(in crate::registry) retry_after: Option<Duration>,
     /// Whether the registry itself answered, and not the storage that it redirected us to.
-    pub(in crate::registry) at_home: bool,
+    pub(in crate::registry) from_registry: bool,
 }
 
 impl fmt::Display for Status {
