@@ -12,8 +12,9 @@ use flate2::{Compression, write::DeflateEncoder};
 use local_cloud::{
     codebuild::{Phase, Script},
     faults::Gate,
+    image::{Image, Layer, Types},
     programs,
-    stage::{Options, Provider, Scene},
+    stage::{Event, Options, Provider, REPOSITORY, Scene},
 };
 use tokio::time::Instant;
 
@@ -58,7 +59,48 @@ async fn main() {
     let first = provider(&scene).await;
     succeeded(&ask(&first, &first.create()).await);
     starts(&scene).await;
+    builder_function().await;
     watches(&scene).await;
+}
+
+/// The event to the answer where the builder function builds: its start, an image of several layers, a layer that is new.
+async fn builder_function() {
+    let scene = scene().await;
+    let provider = scene.provider("Function", REAL).await.unwrap();
+    let builder = provider.builder.as_ref().unwrap();
+    let time = async |event: &Event, what: &str| {
+        let begun = Instant::now();
+        provider.deliver(event);
+        let answer = provider.answer(event, LIMIT).await.unwrap();
+        succeeded(&answer);
+        say(what, &millis(answer.at - begun));
+        provider.lambda.quiet(LIMIT).await.unwrap();
+        answer
+    };
+    time(&provider.create(), "function, 30 kB, both functions cold").await;
+    time(&provider.create(), "function, index is there").await;
+
+    let mut layers: Vec<_> = (0..4).map(|seed| Layer::noise(seed, 32 << 20)).collect();
+    let push = async |layers: &[Layer], tag: &str| {
+        let image = Image::of(Types::Oci, layers);
+        image.push(&scene.cloud, REPOSITORY, tag).await.unwrap();
+    };
+    push(&layers, "large").await;
+    let large = provider
+        .create()
+        .with("InputImageTag", "large")
+        .with("OutputImageTag", "large-soci");
+    let created = time(&large, "function, 4 layers of 32 MiB").await;
+    layers.push(Layer::noise(9, 16 << 20));
+    push(&layers, "larger").await;
+    let larger = provider
+        .update(&large, created.text("PhysicalResourceId"))
+        .with("InputImageTag", "larger")
+        .with("OutputImageTag", "larger-soci");
+    time(&larger, "function, a new layer of 16 MiB").await;
+    let peak = builder.peak_memory_kib().unwrap_or_default();
+    let peak = format!("{:.1} MiB", peak as f64 / 1024.0);
+    say("function, peak memory (VmHWM)", &peak);
 }
 
 /// Start of the process to its first call, and an index that is there.

@@ -11,7 +11,7 @@ async fn a_build_that_dies_is_told_with_its_phase_and_state() {
     let words = [
         (Status::Failed, "failed"),
         (Status::Fault, "CodeBuild"),
-        (Status::TimedOut, "too long"),
+        (Status::TimedOut, "timed out (TIMED_OUT)"),
         (Status::Stopped, "was stopped"),
     ];
     for phase in [
@@ -59,8 +59,8 @@ async fn a_build_that_says_nothing_is_no_success() {
 async fn a_builder_that_prints_no_result_is_told() {
     for (program, words) in [
         ("#!/bin/bash\nexit 0\n", "returned no result"),
-        ("#!/bin/bash\necho plain words\nexit 0\n", "cannot be read"),
-        ("#!/bin/bash\necho '{}'\nexit 0\n", "cannot be read"),
+        ("#!/bin/bash\necho plain words\nexit 0\n", "cannot parse"),
+        ("#!/bin/bash\necho '{}'\nexit 0\n", "cannot parse"),
         ("#!/bin/bash\nexit 1\n", "in phase BUILD"),
         ("#!/bin/bash\nkill -9 $$\n", "in phase BUILD"),
         ("no program\u{1}", "in phase BUILD"),

@@ -147,10 +147,7 @@ async fn at_the_deadline_the_build_is_stopped_and_told() {
     let answer = settle(&provider, &event).await;
     failed_with(
         &answer,
-        &[
-            "CloudFormation waits no longer",
-            builds_of(&scene, &event)[0].id(),
-        ],
+        &["waiting for the index", builds_of(&scene, &event)[0].id()],
     );
     assert_eq!(
         builds_of(&scene, &event)[0].finished().await,
@@ -175,10 +172,7 @@ async fn the_deadline_holds_across_invocations() {
         .next_build(Script::new().held_in(Phase::Queued, &Gate::closed()));
     let event = provider.create();
     provider.deliver(&event);
-    failed_with(
-        &settle(&provider, &event).await,
-        &["CloudFormation waits no longer"],
-    );
+    failed_with(&settle(&provider, &event).await, &["waiting for the index"]);
     assert_eq!(
         builds_of(&scene, &event)[0].finished().await,
         Some(Status::Stopped)
