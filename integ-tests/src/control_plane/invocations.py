@@ -16,7 +16,7 @@ import urllib.parse
 import urllib.request
 
 import sessions
-from ministack.services import lambda_svc
+from ministack.services import cloudwatch_logs, lambda_svc
 from ministack.services.cloudformation import custom_resource, provisioners, stacks
 
 logger = logging.getLogger("invocations")
@@ -41,6 +41,7 @@ def play():
     keep_request_ids()
     invoke_for_stacks()
     ask_for_destinations()
+    leave_deleted_logs()
 
 
 def start(function, event):
@@ -177,6 +178,20 @@ def invoke_for_stacks():
 
     custom_resource.invoke_custom_resource = ask_function
     lambda_svc._execute_function_with_config_scope = execute_or_start
+
+
+def leave_deleted_logs():
+    """An invocation that ends after its stack writes to no log group: it has no right to make one. The emulator would make it anew."""
+    emit = lambda_svc._emit_lambda_logs
+
+    def emit_if_there(function, *arguments, **others):
+        config = function.get("config") or function
+        group = (config.get("LoggingConfig") or {}).get("LogGroup")
+        # That by the function's name Lambda makes itself.
+        if group in (None, f"/aws/lambda/{config['FunctionName']}") or group in cloudwatch_logs._log_groups:
+            emit(function, *arguments, **others)
+
+    lambda_svc._emit_lambda_logs = emit_if_there
 
 
 def ask_for_destinations():

@@ -54,6 +54,8 @@ fn an_index_is_built_in_the_function_and_a_new_release_reads_what_changed() {
         stack.destroy().await;
         let functions = shared.cloud.account().functions().await.unwrap();
         assert!(!functions.iter().any(|name| name.starts_with("Function-")));
+        let groups = shared.cloud.account().log_groups().await.unwrap();
+        assert!(!groups.iter().any(|name| name.contains("/Function/")));
     });
 }
 
