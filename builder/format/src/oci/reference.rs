@@ -278,7 +278,7 @@ mod tests {
     fn what_is_no_reference_is_refused_with_the_reason() {
         for (text, why) in [
             ("app:v1", "host is missing"),
-            ("library/app:v1", "does not start with a registry's host"),
+            ("library/app:v1", "does not start with a registry host"),
             ("registry.example/app", "neither tag nor digest"),
             ("registry.example/App:v1", "repository"),
             ("registry.example/:v1", "repository"),
