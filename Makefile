@@ -82,11 +82,12 @@ demo: ## Deploy the example app with a real image to a local cloud and show ever
 demo-builder: ## Index a real image in a local registry with the builder alone
 	@$(S)/demo
 
-bench: build ## Measure CPU, time and memory on a real 750 MB image, and per stage on layers of every kind of gzip
+bench: build ## Measure CPU, time and memory on a real 750 MB image, per stage on layers of every kind of gzip, and over slow connections
 	@.ci/setup bench
-	cargo build --locked --release --workspace --example stage
+	cargo build --locked --release --workspace --examples
 	@$(S)/bench
 	@$(S)/bench-layers
+	@$(S)/bench-slow
 
 bench-start: build ## Measure what an index is good for: the time to a start's files over slow lines, images of 144 MB and 1 GB (10 minutes)
 	@.ci/setup bench

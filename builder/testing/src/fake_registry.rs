@@ -20,6 +20,7 @@ use std::{
     collections::{BTreeMap, HashMap},
     net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -109,6 +110,17 @@ pub struct Settings {
     pub silent_doors: Option<u16>,
     /// Takes the bytes of uploads in a PATCH only, and refuses others with this status.
     pub refused_put: Option<u16>,
+    /// How slowly blobs come; `None` for as fast as they can.
+    pub line: Option<Line>,
+}
+
+/// What each connection to the storage gives, however many there are.
+#[derive(Clone, Copy, Debug)]
+pub struct Line {
+    /// Bytes in a second.
+    pub bytes_per_second: u64,
+    /// From a request to the first byte of its response.
+    pub first_byte: Duration,
 }
 
 impl Default for Settings {
@@ -125,6 +137,7 @@ impl Default for Settings {
             lengths: true,
             silent_doors: None,
             refused_put: None,
+            line: None,
         }
     }
 }

@@ -4,7 +4,7 @@ use std::{
     io,
     pin::Pin,
     sync::{Arc, Mutex},
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     thread,
     time::Duration,
 };
@@ -17,11 +17,14 @@ use hyper::{
 };
 use serde_json::json;
 use soci_format::digest::Digest;
+use tokio::time::{Sleep, sleep};
 
-use super::{State, faults::Fault};
+use super::{Line, State, faults::Fault};
 
 /// Small, so that a blob comes in several pieces.
 const CHUNK: usize = 8 << 10;
+/// The same where each one is waited for.
+const SLOW_CHUNK: usize = 64 << 10;
 
 /// Far shorter than any silence that a client calls one.
 const BETWEEN_DROPS: Duration = Duration::from_millis(10);
@@ -39,6 +42,13 @@ pub(super) struct Scripted {
     polls_left: u32,
     /// Where the bytes of a blob are counted.
     counter: Option<(Arc<Mutex<State>>, Digest)>,
+    pace: Option<Pace>,
+}
+
+/// When the next bytes of a slow body are due.
+struct Pace {
+    line: Line,
+    due: Pin<Box<Sleep>>,
 }
 
 enum End {
@@ -54,6 +64,12 @@ impl Scripted {
         self.announced = false;
     }
 
+    /// As slow as that from now on.
+    pub(super) fn over(&mut self, line: Line) {
+        let due = Box::pin(sleep(line.first_byte));
+        self.pace = Some(Pace { line, due });
+    }
+
     pub(super) fn counted(&mut self, state: &Arc<Mutex<State>>, digest: Digest) {
         self.counter = Some((Arc::clone(state), digest));
     }
@@ -67,6 +83,7 @@ impl From<Bytes> for Scripted {
             announced: true,
             polls_left: POLLS_BEFORE_BREAK,
             counter: None,
+            pace: None,
         }
     }
 }
@@ -80,7 +97,18 @@ impl Body for Scripted {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
         if !self.bytes.is_empty() {
-            let length = self.bytes.len().min(CHUNK);
+            let mut length = self.bytes.len().min(CHUNK);
+            if self.pace.is_some() {
+                length = self.bytes.len().min(SLOW_CHUNK);
+            }
+            if let Some(Pace { line, due }) = &mut self.pace {
+                ready!(due.as_mut().poll(context));
+                let takes = Duration::from_secs(1) * u32::try_from(length).unwrap();
+                let takes = takes / u32::try_from(line.bytes_per_second).unwrap();
+                // From when it was due, not from now: a late timer is made up for.
+                let next = due.deadline() + takes;
+                due.as_mut().reset(next);
+            }
             let chunk = self.bytes.split_to(length);
             if let Some((state, digest)) = &self.counter {
                 *state.lock().unwrap().served.entry(*digest).or_default() += length as u64;

@@ -101,7 +101,7 @@ pub(super) fn answer(
         Route::EcrApi => state.access.ecr_token(),
         Route::Unknown => error(404, "UNSUPPORTED", "no such route"),
     };
-    let lengths = state.settings.lengths;
+    let (lengths, line) = (state.settings.lengths, state.settings.line);
     drop(state);
     if let Some(fault) = fault {
         answer = spoil(answer, fault);
@@ -113,6 +113,9 @@ pub(super) fn answer(
         && let Ok(digest) = name.parse()
     {
         answer.body_mut().counted(shared, digest);
+        if let Some(line) = line.filter(|_| answer.status().is_success()) {
+            answer.body_mut().over(line);
+        }
     }
     answer
 }
