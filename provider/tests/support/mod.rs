@@ -10,6 +10,7 @@
 pub mod functions;
 pub mod images;
 mod registry;
+pub mod schedule;
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
