@@ -10,6 +10,7 @@ import { acceptFindings } from './nag';
 import { policiesOf } from './resources-of';
 import { Right } from './rights-policy';
 import { RoleRights } from './role-rights';
+import { allow } from './statement';
 
 /** Reads images and pushes indexes. */
 const PUSH: Right = {
@@ -84,8 +85,4 @@ export class BuildRole {
 /** An ECR token; this action does not support resource-level permissions. */
 export function passwordStatement(): PolicyStatement {
   return allow(['ecr:GetAuthorizationToken'], '*');
-}
-
-function allow(actions: string[], resource: string): PolicyStatement {
-  return new PolicyStatement({ actions, resources: [resource] });
 }

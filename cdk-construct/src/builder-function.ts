@@ -3,7 +3,6 @@
 
 import { Duration, Stack } from 'aws-cdk-lib';
 import { IRepository } from 'aws-cdk-lib/aws-ecr';
-import { PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import { CfnEventInvokeConfig } from 'aws-cdk-lib/aws-lambda';
 import { Construct, IDependable } from 'constructs';
 import { programArchitecture } from './assets';
@@ -15,6 +14,7 @@ import { logGroupIn } from './log-group';
 import { NETWORK_FINDING, networkOf, networkStatement, programFunction, ProgramFunctionProps } from './program-function';
 import { ProviderFunction } from './provider-function';
 import { Right } from './rights-policy';
+import { allow } from './statement';
 import { DEFAULT_FUNCTION_TIMEOUT, DEFAULT_MEMORY_SIZE } from './validate-function';
 
 /** Part of the logical ids of deployed stacks; must not change. */
@@ -113,8 +113,4 @@ function settingsOf(stack: Stack, options: SociIndexOptions): EnvironmentSetting
     ...placesOf(stack, options),
     architecture: programArchitecture(),
   };
-}
-
-function allow(actions: string[], resource: string): PolicyStatement {
-  return new PolicyStatement({ actions, resources: [resource] });
 }

@@ -10,6 +10,7 @@ import { Construct, IDependable } from 'constructs';
 import { programArchitecture, providerZip } from './assets';
 import { Finding } from './nag';
 import { connectionsOf, rulesOf } from './resources-of';
+import { allow } from './statement';
 
 /** Part of the logical ids of deployed stacks; must not change. */
 const ID = 'Function';
@@ -57,8 +58,8 @@ export function networkOf(made: Function, { vpc, subnetSelection }: ProgramFunct
 
 /** Lambda makes the network interfaces with the role of the function, and makes no function whose role may not. */
 export function networkStatement(): PolicyStatement {
-  return new PolicyStatement({
-    actions: [
+  return allow(
+    [
       'ec2:AssignPrivateIpAddresses',
       'ec2:CreateNetworkInterface',
       'ec2:DeleteNetworkInterface',
@@ -66,8 +67,8 @@ export function networkStatement(): PolicyStatement {
       'ec2:DescribeSubnets',
       'ec2:UnassignPrivateIpAddresses',
     ],
-    resources: ['*'],
-  });
+    '*',
+  );
 }
 
 export const NETWORK_FINDING: Finding = {

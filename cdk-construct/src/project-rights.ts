@@ -6,6 +6,7 @@ import { SelectedSubnets } from 'aws-cdk-lib/aws-ec2';
 import { PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import { IKey } from 'aws-cdk-lib/aws-kms';
 import { Asset } from 'aws-cdk-lib/aws-s3-assets';
+import { allow } from './statement';
 
 /** What CodeBuild does with the key for what it stores of a build (its user guide, "Configure encryption"). */
 const KEY_ACTIONS = [
@@ -66,8 +67,4 @@ export function networkStatements(stack: Stack, { subnetIds }: SelectedSubnets):
 
 function ec2ArnOf(stack: Stack, resource: string, resourceName: string, account?: string): string {
   return stack.formatArn({ service: 'ec2', account, resource, resourceName });
-}
-
-function allow(actions: string[], resource: string): PolicyStatement {
-  return new PolicyStatement({ actions, resources: [resource] });
 }

@@ -4,7 +4,7 @@
 
 import { Duration, Stack } from 'aws-cdk-lib';
 import { IRepository } from 'aws-cdk-lib/aws-ecr';
-import { PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
+import { Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import { Construct, IDependable } from 'constructs';
 import { attachedPolicy } from './attached-policy';
 import { defaultsOf, PROVIDER_ID } from './defaults-of';
@@ -14,6 +14,7 @@ import { NETWORK_FINDING, networkOf, networkStatement, programFunction, ProgramF
 import { policiesOf } from './resources-of';
 import { Right } from './rights-policy';
 import { RoleRights, Target } from './role-rights';
+import { allow } from './statement';
 
 /** Also allows ListImageReferrers (ECR's API reference). */
 const READ: Right = {
@@ -43,12 +44,7 @@ export class ProviderFunction extends Construct {
     const { vpc, subnetSelection, securityGroups, ...defaults } = defaultsOf(this);
     const logGroup = logGroupIn(this, defaults);
     const role = new Role(this, 'Role', { assumedBy: new ServicePrincipal('lambda.amazonaws.com') });
-    role.addToPolicy(
-      new PolicyStatement({
-        actions: ['logs:CreateLogStream', 'logs:PutLogEvents'],
-        resources: [logGroup.logGroupArn],
-      }),
-    );
+    role.addToPolicy(allow(['logs:CreateLogStream', 'logs:PutLogEvents'], logGroup.logGroupArn));
     if (vpc !== undefined) {
       role.addToPolicy(networkStatement());
       acceptFindings(role.node.tryFindChild('DefaultPolicy')?.node.defaultChild, [NETWORK_FINDING]);
@@ -68,9 +64,7 @@ export class ProviderFunction extends Construct {
     this.functionArn = handler.functionArn;
 
     // A policy of its own: the role's default policy is made before the function, and cannot name it.
-    attachedPolicy(role, this, 'InvokeItself', [
-      new PolicyStatement({ actions: ['lambda:InvokeFunction'], resources: [this.functionArn] }),
-    ]);
+    attachedPolicy(role, this, 'InvokeItself', [allow(['lambda:InvokeFunction'], this.functionArn)]);
     this.rights = new RoleRights(this, 'Rights', { role, isReplaced: true });
     // On delete, the function must reach AWS until the last index is gone.
     this.essentials = [policiesOf(this), ...networkOf(handler, settings)];

@@ -2,6 +2,7 @@
 // permission, with all its resources.
 
 import { ManagedPolicy, Policy, PolicyStatement } from 'aws-cdk-lib/aws-iam';
+import { allow } from './statement';
 
 /** Actions that are allowed together. */
 export interface Right {
@@ -32,7 +33,7 @@ export class RightsPolicy {
       statement.addResources(arn);
       return;
     }
-    const first = new PolicyStatement({ actions: right.actions, resources: [arn] });
+    const first = allow(right.actions, arn);
     this.statements.set(right.name, first);
     this.policy.addStatements(first);
   }

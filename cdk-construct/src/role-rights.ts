@@ -3,13 +3,14 @@
 // template if the role is immutable: an imported role without updates, or one of `Role.customizeRoles`.
 
 import { CfnResource, Lazy, Stack } from 'aws-cdk-lib';
-import { CfnPolicy, IRole, ManagedPolicy, Policy, PolicyStatement } from 'aws-cdk-lib/aws-iam';
+import { CfnPolicy, IRole, ManagedPolicy, Policy } from 'aws-cdk-lib/aws-iam';
 import { Construct } from 'constructs';
 import { addCheck } from './lookups';
 import { charactersOf, INLINE_CHARACTERS_MAX, inlineCharactersOf, MANAGED_CHARACTERS_MAX } from './policy-size';
 import { Right, RightsPolicy } from './rights-policy';
 import { shortHash } from './short-hash';
 import { pathFrom, stableText } from './stable-text';
+import { allow } from './statement';
 
 /**
  * During an update the old and the new policies are both attached to the role, which has a few more permissions:
@@ -66,7 +67,7 @@ export class RoleRights extends Construct {
     this.given.add(key);
     if (!this.isAttached) {
       // Attach directly, after adding the statement: a role of customizeRoles copies it to its report only once.
-      const statements = [new PolicyStatement({ actions: right.actions, resources: [target.arn] })];
+      const statements = [allow(right.actions, target.arn)];
       this.role.attachInlinePolicy(new Policy(this, `Policy-${shortHash(key)}`, { statements }));
       return;
     }
