@@ -3,7 +3,7 @@
 
 import { Duration, Token } from 'aws-cdk-lib';
 import { SociIndexOptions } from './build-options';
-import { quoted } from './validate';
+import { shown } from './validate';
 
 /** In MB. A little more than one vCPU, which starts at 1,769 MB (Lambda's developer guide, "Configure Lambda function memory"). */
 export const DEFAULT_MEMORY_SIZE = 2_048;
@@ -71,14 +71,4 @@ function checkTimeout(timeout?: Duration): void {
         `got ${minutes} minutes: for longer builds set 'builder' to CODE_BUILD`,
     );
   }
-}
-
-function shown(value: string | number | Duration): string {
-  if (Token.isUnresolved(value)) {
-    return 'a token';
-  }
-  if (typeof value === 'object') {
-    return `${value.toMinutes({ integral: false })} minutes`;
-  }
-  return typeof value === 'string' ? quoted(value) : String(value);
 }

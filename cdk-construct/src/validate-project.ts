@@ -3,7 +3,7 @@
 
 import { Duration, Token } from 'aws-cdk-lib';
 import { SociIndexOptions } from './build-options';
-import { quoted } from './validate';
+import { quoted, shown } from './validate';
 
 /** CodeBuild's minimum for both timeouts. */
 const TIMEOUT_MIN_MINUTES = 5;
@@ -57,9 +57,8 @@ function checkLambdaCompute(options: SociIndexOptions): void {
   for (const property of ['timeout', 'queuedTimeout'] as const) {
     const given = options[property];
     if (given !== undefined) {
-      const minutes = given.isUnresolved() ? 'a token' : `${given.toMinutes({ integral: false })} minutes`;
       throw new Error(
-        `'${property}' cannot be set with Lambda compute, which has a fixed timeout of 15 minutes, got ${minutes}: ` +
+        `'${property}' cannot be set with Lambda compute, which has a fixed timeout of 15 minutes, got ${shown(given)}: ` +
           `omit it, or use a 'computeType' of BUILD_GENERAL1_…`,
       );
     }

@@ -1,7 +1,7 @@
 // Validates properties before anything is defined. In: values by property name. Out: nothing, or an error that
 // quotes the value and says what is expected. Tokens are accepted. Defines no construct.
 
-import { RemovalPolicy, Size, Token } from 'aws-cdk-lib';
+import { Duration, RemovalPolicy, Size, Token } from 'aws-cdk-lib';
 import { SociIndexOptions } from './build-options';
 
 /** The maximum length of a tag. */
@@ -121,4 +121,15 @@ function checkWaiting({ waitForIndex, removalPolicy }: SociIndexOptions): void {
 /** As JSON, so that quotes and control characters in the value are visible. */
 export function quoted(value: string): string {
   return JSON.stringify(value);
+}
+
+/** A value of an option, as an error shows it. */
+export function shown(value: string | number | Duration): string {
+  if (typeof value === 'object') {
+    return value.isUnresolved() ? 'a token' : `${value.toMinutes({ integral: false })} minutes`;
+  }
+  if (Token.isUnresolved(value)) {
+    return 'a token';
+  }
+  return typeof value === 'string' ? quoted(value) : String(value);
 }

@@ -50,6 +50,11 @@ const refused: [string, Options, string][] = [
     `'queuedTimeout' cannot be used with 'builder' FUNCTION, because it is a CodeBuild setting, got 5 minutes`,
   ],
   [
+    'a queue of unknown length for a function',
+    (stack) => ({ builder: FUNCTION, queuedTimeout: Duration.minutes(new CfnParameter(stack, 'Queue', { type: 'Number' }).valueAsNumber) }),
+    `'queuedTimeout' cannot be used with 'builder' FUNCTION, because it is a CodeBuild setting, got a token`,
+  ],
+  [
     'the memory of a function for CodeBuild',
     { memorySize: 4_096 },
     `'memorySize' cannot be used with CodeBuild, got 4096: set 'builder' to FUNCTION, or use 'computeType' instead`,

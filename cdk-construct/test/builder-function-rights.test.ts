@@ -7,7 +7,7 @@ import { Key } from 'aws-cdk-lib/aws-kms';
 import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
 import { SociBuilder, SociIndexBuildDefaults, SociIndexOptions, SociIndexV2Build } from '../src';
 import { dependenciesOf, idsOf, stackWith, vpcIn } from './build';
-import { onlyResource, repositoryIn, resourcesOf, Statement } from './template';
+import { actionsByResource, isRepository, onlyResource, repositoryIn, resourcesOf, statementsIn } from './template';
 
 const FUNCTION = 'AWS::Lambda::Function';
 const PASSWORD = 'ecr:GetAuthorizationToken';
@@ -26,24 +26,16 @@ function templateWith(options: (stack: Stack) => SociIndexOptions = () => ({})):
 
 /** The rights of the role whose id begins so: actions by the resource that they are on. */
 function rightsOf(template: Template, role: string): Record<string, string[]> {
-  const rights: Record<string, string[]> = {};
   const policies = Object.values(resourcesOf(template, 'AWS::IAM::Policy')).filter(({ Properties }) =>
     JSON.stringify(Properties['Roles']).includes(`"${role}`),
   );
-  for (const { Properties } of policies) {
-    const { Statement: statements } = Properties['PolicyDocument'] as { Statement: Statement[] };
-    for (const { Action, Resource } of statements) {
-      const where = meaning(Resource);
-      rights[where] = [...(rights[where] ?? []), ...[Action].flat()].sort();
-    }
-  }
-  return rights;
+  return actionsByResource(policies.flatMap(statementsIn), meaning);
 }
 
 /** A resource in words; anything unknown stays as it is, so that it is seen. */
 function meaning(resource: unknown): string {
   const text = JSON.stringify(resource);
-  if (/":ecr:",.*":repository\/app"\]\]\}$/.test(text)) {
+  if (isRepository(text)) {
     return 'the repository';
   }
   // Where the settings are not the defaults, eight characters of their hash stand in the id.

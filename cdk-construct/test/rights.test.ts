@@ -5,7 +5,16 @@ import { Template } from 'aws-cdk-lib/assertions';
 import { ComputeType } from 'aws-cdk-lib/aws-codebuild';
 import { Repository } from 'aws-cdk-lib/aws-ecr';
 import { SociIndexBuild, SociIndexOptions, SociIndexV2Build } from '../src';
-import { repositoryIn, Resource, resourcesOf, Statement, statementsOf, templateOf, valueOf } from './template';
+import {
+  actionsByResource,
+  isRepository,
+  repositoryIn,
+  resourcesOf,
+  statementsIn,
+  statementsOf,
+  templateOf,
+  valueOf,
+} from './template';
 
 const PROVIDER = 'lambda.amazonaws.com';
 const BUILDER = 'codebuild.amazonaws.com';
@@ -21,12 +30,7 @@ const v1 = (options: SociIndexOptions = {}): Template =>
 
 /** The actions of a role, by what they are for. */
 function rightsOf(template: Template, service: string): Record<string, string[]> {
-  const rights: Record<string, string[]> = {};
-  for (const { Action, Resource: on } of statementsOf(template, service)) {
-    const where = meaning(template, on);
-    rights[where] = [...(rights[where] ?? []), ...[Action].flat()].sort();
-  }
-  return rights;
+  return actionsByResource(statementsOf(template, service), (on) => meaning(template, on));
 }
 
 /** A resource of a policy in words; anything unknown stays as it is, so that it is seen. */
@@ -42,7 +46,7 @@ function meaning(template: Template, resource: unknown): string {
       return name;
     }
   }
-  if (/":ecr:",.*":repository\/app"\]\]\}$/.test(text)) {
+  if (isRepository(text)) {
     return 'the repository';
   }
   if (/":s3:::",\{"Fn::Sub":"cdk-hnb659fds-assets-[^"]*"\},"\/[0-9a-f]{64}\.zip"\]\]\}$/.test(text)) {
@@ -214,7 +218,3 @@ test('a repository of the same stack gets no policy of its own', () => {
   const [repository] = Object.values(resourcesOf(template, 'AWS::ECR::Repository'));
   expect(repository).not.toHaveProperty('Properties.RepositoryPolicyText');
 });
-
-function statementsIn(policy: Resource): Statement[] {
-  return (policy.Properties['PolicyDocument'] as { Statement: Statement[] }).Statement;
-}

@@ -64,7 +64,30 @@ export function statementsOf(template: Template, service: string): Statement[] {
   expect(role.Properties).not.toHaveProperty('Policies');
   return Object.values(resourcesOf(template, 'AWS::IAM::Policy'))
     .filter((policy) => JSON.stringify(policy.Properties['Roles']).includes(`"${roleId}"`))
-    .flatMap((policy) => (policy.Properties['PolicyDocument'] as { Statement: Statement[] }).Statement);
+    .flatMap(statementsIn);
+}
+
+/** The statements of one policy. */
+export function statementsIn(policy: Resource): Statement[] {
+  return (policy.Properties['PolicyDocument'] as { Statement: Statement[] }).Statement;
+}
+
+/** The actions of statements, by what `meaning` says of the resources that they are on. */
+export function actionsByResource(
+  statements: Statement[],
+  meaning: (resource: unknown) => string,
+): Record<string, string[]> {
+  const actions: Record<string, string[]> = {};
+  for (const { Action, Resource: on } of statements) {
+    const where = meaning(on);
+    actions[where] = [...(actions[where] ?? []), ...[Action].flat()].sort();
+  }
+  return actions;
+}
+
+/** Whether the JSON of a policy's resource is that of the repository `app`. */
+export function isRepository(text: string): boolean {
+  return /":ecr:",.*":repository\/app"\]\]\}$/.test(text);
 }
 
 /** What a template says where it takes a value of another stack: that stack's export or, with the newest flags, its output. */
