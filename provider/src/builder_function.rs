@@ -22,13 +22,13 @@ use serde_json::Value;
 use soci_format::limits::Limits;
 use soci_index::run::chain;
 use soci_store::registry::{Client, Environment, Mirror, Options, RetryPolicy};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::sleep_until;
 
 pub use stack_resource::StackResources;
 
 use crate::{
     app::App,
-    delivery::{Undelivered, send},
+    delivery::{Undelivered, reject, send},
     error::Error,
     event::{Incoming, RequestContext},
     failed_invocation::build_id,
@@ -115,13 +115,8 @@ pub async fn handle(
     let incoming = match Incoming::parse(payload) {
         Ok(incoming) => incoming,
         Err(invalid) => {
-            let Some(context) = invalid.context else {
-                Log::of("-").info(format_args!("{}; no response URL", invalid.why));
-                return Ok(());
-            };
-            let log = Log::of(&context.request_id);
-            let answer = failure(function, &context, &Error::Event(invalid.why));
-            return send(app, &context, &answer, schedule.delivery_end, &log).await;
+            let log_place = function.log_place.as_deref();
+            return reject(app, invalid, log_place, schedule.delivery_end).await;
         }
     };
     let resumed = incoming.resumed.clone();
@@ -186,9 +181,4 @@ async fn guard(
 
 fn failure(function: &BuilderFunction, context: &RequestContext, error: &Error) -> Response {
     Response::failed(context, &chain(error), function.log_place.as_deref())
-}
-
-/// Sleeps.
-fn after(pause: Duration) -> impl Future<Output = ()> {
-    sleep_until(Instant::now() + pause)
 }

@@ -62,12 +62,6 @@ impl CallError {
         }
     }
 
-    /// Whether a retry can succeed.
-    #[must_use]
-    pub fn retry_class(&self) -> RetryClass {
-        self.retry_class
-    }
-
     /// Whether the service may accept the same call later.
     #[must_use]
     pub fn is_temporary(&self) -> bool {
@@ -87,6 +81,18 @@ impl CallError {
             self.code.as_str(),
             "RepositoryNotFoundException" | "ImageNotFoundException" | "ResourceNotFoundException"
         )
+    }
+}
+
+/// An error that says whether a retry can succeed.
+pub trait Retryable: Error {
+    /// Whether a retry can succeed.
+    fn retry_class(&self) -> RetryClass;
+}
+
+impl Retryable for CallError {
+    fn retry_class(&self) -> RetryClass {
+        self.retry_class
     }
 }
 
@@ -140,28 +146,29 @@ fn retry_class(status: u16, code: &str, message: &str) -> RetryClass {
     }
 }
 
-/// Repeats a call until it succeeds, fails permanently, or the retry window ends.
+/// Repeats a call, or what makes several, until it succeeds, fails permanently, or the retry window ends.
 ///
 /// # Errors
 /// The last error.
-pub async fn with_retries<T, F>(
+pub async fn with_retries<T, E, F>(
     retry_window: &RetryWindow,
     log: &Log,
     call: impl Fn() -> F,
-) -> Result<T, CallError>
+) -> Result<T, E>
 where
-    F: Future<Output = Result<T, CallError>>,
+    E: Retryable,
+    F: Future<Output = Result<T, E>>,
 {
     let mut tries = retry_window.tries();
     let mut said = None;
     loop {
         let error = match call().await {
-            Err(error) if error.retry_class != RetryClass::Permanent => error,
+            Err(error) if error.retry_class() != RetryClass::Permanent => error,
             other => return other,
         };
-        if said != Some(error.retry_class) {
-            log.info(format_args!("{error}; retrying"));
-            said = Some(error.retry_class);
+        if said != Some(error.retry_class()) {
+            log.info(format_args!("{}; retrying", chain(&error)));
+            said = Some(error.retry_class());
         }
         if !tries.again().await {
             return Err(error);

@@ -9,7 +9,8 @@ use tokio::time::{Instant, sleep};
 
 use crate::{
     app::App,
-    event::RequestContext,
+    error::Error,
+    event::{InvalidEvent, RequestContext},
     log::Log,
     pace::{Pace, Pauses},
     response::Response,
@@ -26,6 +27,29 @@ pub struct Undelivered {
     to: ResponseUrl,
     tries: u32,
     why: String,
+}
+
+/// Responds to an event that cannot be parsed, if it says where to.
+///
+/// # Errors
+/// As [`deliver`].
+pub async fn reject(
+    app: &App,
+    invalid: InvalidEvent,
+    log_link: Option<&str>,
+    until: Instant,
+) -> Result<(), Undelivered> {
+    let Some(context) = invalid.context else {
+        Log::of("-").info(format_args!(
+            "{}; cannot respond without a response URL",
+            invalid.why
+        ));
+        return Ok(());
+    };
+    let log = Log::of(&context.request_id);
+    let why = chain(&Error::Event(invalid.why));
+    let response = Response::failed(&context, &why, log_link);
+    send(app, &context, &response, until, &log).await
 }
 
 /// Logs a response and delivers it.

@@ -13,7 +13,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use crate::{
     app::App,
     call::with_retries,
-    delivery::{Undelivered, send},
+    delivery::{Undelivered, reject, send},
     error::Error,
     event::{Event, Incoming, RequestContext, Resumed},
     hand_over::hand_over,
@@ -45,19 +45,7 @@ pub async fn handle(
     let schedule = Schedule::of(deadline.duration_since(now).unwrap_or_default());
     let incoming = match Incoming::parse(payload) {
         Ok(incoming) => incoming,
-        Err(invalid) => {
-            let Some(context) = invalid.context else {
-                Log::of("-").info(format_args!(
-                    "{}; cannot respond without a response URL",
-                    invalid.why
-                ));
-                return Ok(());
-            };
-            let log = Log::of(&context.request_id);
-            let error = Error::Event(invalid.why);
-            let response = failure(&context, &error);
-            return send(app, &context, &response, schedule.delivery_end, &log).await;
-        }
+        Err(invalid) => return reject(app, invalid, None, schedule.delivery_end).await,
     };
     let log = Log::of(&incoming.event.context.request_id);
     let resumed = incoming.resumed.clone();

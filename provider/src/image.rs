@@ -24,7 +24,7 @@ use soci_format::{
 use soci_store::store::{Error, ReadImages, parsed};
 
 use crate::{
-    call::{CallError, Named, RetryClass, with_retries},
+    call::{CallError, Named, RetryClass, Retryable, with_retries},
     log::Log,
     pace::RetryWindow,
     repository::Repository,

@@ -11,7 +11,7 @@ use crate::{
     app::App,
     arguments,
     build::{BuildRequest, Builds},
-    call::{CallError, RetryClass, with_retries},
+    call::{CallError, RetryClass, Retryable, with_retries},
     error::Error,
     event::RawProperties,
     existing::Existing,

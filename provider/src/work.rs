@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep, timeout};
 use crate::{
     app::App,
     build::{Builds, Ending, State},
-    call::{CallError, RetryClass, with_retries},
+    call::{CallError, RetryClass, Retryable, with_retries},
     dispatch::{self, Dispatched},
     error::Error,
     event::{Kind, RawProperties},

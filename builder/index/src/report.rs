@@ -191,3 +191,25 @@ pub enum LayerState {
         reason: String,
     },
 }
+
+impl LayerState {
+    /// The state in one word.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Indexed => "indexed",
+            Self::Reused => "reused",
+            Self::Skipped { .. } => "skipped",
+        }
+    }
+}
+
+impl fmt::Display for LayerState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())?;
+        match self {
+            Self::Skipped { reason } => write!(f, ": {reason}"),
+            Self::Indexed | Self::Reused => Ok(()),
+        }
+    }
+}

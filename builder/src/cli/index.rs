@@ -5,7 +5,7 @@ use std::{io, path::PathBuf};
 use bytesize::ByteSize;
 use soci_format::{index::IndexOptions, limits::Limits, printable::printable};
 use soci_index::{
-    report::{self, Failure, LayerState, Outcome, Report},
+    report::{self, Failure, Outcome, Report},
     run,
 };
 
@@ -159,16 +159,12 @@ fn text(out: &mut impl io::Write, report: &Report) -> io::Result<()> {
                 .map_or("none".to_owned(), |digest| digest.to_string())
         )?;
         for layer in &index.layers {
-            let state = match &layer.state {
-                LayerState::Indexed => "indexed",
-                LayerState::Reused => "reused",
-                LayerState::Skipped { reason } => &format!("skipped: {}", printable(reason)),
-            };
             writeln!(
                 out,
-                "  layer       {} {:>10}  {state}",
+                "  layer       {} {:>10}  {}",
                 layer.digest,
-                ByteSize(layer.size).to_string()
+                ByteSize(layer.size).to_string(),
+                printable(&layer.state.to_string())
             )?;
         }
     }

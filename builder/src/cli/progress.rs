@@ -201,15 +201,11 @@ impl Shown {
         if let Some(bar) = layer.bar.take() {
             bar.finish_and_clear();
         }
-        let state = match state {
-            LayerState::Indexed => "indexed",
-            LayerState::Reused => "reused",
-            LayerState::Skipped { .. } => "skipped",
-        };
         let text = format!(
-            "{number}/{count} {} {} {state}",
+            "{number}/{count} {} {} {}",
             layer.digest,
-            ByteSize(layer.size)
+            ByteSize(layer.size),
+            state.word()
         );
         self.line(&text);
     }

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use super::{BuilderFunction, progress::RunProgress};
 use crate::{
+    call::{RetryClass, Retryable, with_retries},
     error::Error,
     event::{Event, Kind, Resumed},
     log::Log,
@@ -58,33 +59,31 @@ pub(super) async fn index(
     let pace = function.app.pace;
     let least = Instant::now() + pace.of(RESUMED_RETRY_PERIOD);
     let retry_window = RetryWindow::new(pace, instant(task.resumed.retry_until).max(least));
-    let mut tries = retry_window.tries();
-    let mut is_told = false;
-    loop {
-        let error = match run::index(&request, &function.client, progress.clone()).await {
-            Ok(report) => {
-                task.log.info(format_args!(
-                    "{}: {:?}, {:.1} s",
-                    properties.image(),
-                    report.outcome,
-                    report.seconds
-                ));
-                return verdict::from_report(&properties, report, Some(&task.build_id));
-            }
-            Err(run::Error::Stopped(why)) => return Err(Error::Superseded(why)),
-            Err(error) => error,
-        };
-        if error.is_access_denied() && tries.again().await {
-            if !is_told {
-                let why = run::chain(&error);
-                task.log.info(format_args!("{why}; retrying"));
-                is_told = true;
-            }
-            continue;
+    let run = || run::index(&request, &function.client, progress.clone());
+    match with_retries(&retry_window, &task.log, run).await {
+        Ok(report) => {
+            task.log.info(format_args!(
+                "{}: {:?}, {:.1} s",
+                properties.image(),
+                report.outcome,
+                report.seconds
+            ));
+            verdict::from_report(&properties, report, Some(&task.build_id))
         }
-        return Err(Error::Index {
+        Err(run::Error::Stopped(why)) => Err(Error::Superseded(why)),
+        Err(error) => Err(Error::Index {
             image: properties.image(),
             source: Box::new(error),
-        });
+        }),
+    }
+}
+
+impl Retryable for run::Error {
+    /// The registry client has retried whatever else may pass.
+    fn retry_class(&self) -> RetryClass {
+        match self.is_access_denied() {
+            true => RetryClass::AccessDenied,
+            false => RetryClass::Permanent,
+        }
     }
 }

@@ -10,8 +10,9 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use tokio::time::sleep;
+
 use super::{
-    after,
     index::Task,
     stack_resource::{StackResource, StackResources},
 };
@@ -72,7 +73,7 @@ impl NewerRequest {
     /// Checks periodically; returns why to stop.
     pub(super) async fn watch(&self) -> String {
         loop {
-            after(self.pace.of(LOOK_PERIOD)).await;
+            sleep(self.pace.of(LOOK_PERIOD)).await;
             if let Some(why) = self.look().await {
                 return why;
             }

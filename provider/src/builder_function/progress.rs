@@ -15,8 +15,9 @@ use soci_index::{
     progress::{BeforeTag, Progress},
     report::LayerState,
 };
+use tokio::time::sleep;
 
-use super::{after, newer_request::NewerRequest};
+use super::newer_request::NewerRequest;
 use crate::{log::Log, pace::Pace};
 
 /// How often progress is logged.
@@ -68,7 +69,7 @@ impl RunProgress {
     /// Logs it every 10 s; never ends.
     pub(super) async fn log_periodically(&self, pace: Pace) {
         loop {
-            after(pace.of(LINE_PERIOD)).await;
+            sleep(pace.of(LINE_PERIOD)).await;
             self.log.info(self.so_far());
         }
     }
@@ -105,11 +106,6 @@ impl Progress for RunProgress {
             return;
         };
         layer.is_done = true;
-        let state = match state {
-            LayerState::Indexed => "indexed".to_owned(),
-            LayerState::Reused => "reused".to_owned(),
-            LayerState::Skipped { reason } => format!("skipped: {reason}"),
-        };
         let size = ByteSize(layer.size);
         let line = format!("layer {number} of {count}: {} {size} {state}", layer.digest);
         drop(layers);

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Connections for one layer at most: as many as a run has for all of its layers together.
-const CONNECTIONS_MAX: usize = 8;
+use super::PARTS_MAX;
+
 /// Bytes between two decisions.
 const DECISION_BYTES: usize = 8 << 20;
 /// A reader that waits less than this share of its time, as a divisor, is served well by one connection: it would gain little,
@@ -17,6 +17,7 @@ const LATER_SHARE: u32 = 8;
 /// What was seen since the last decision.
 pub(super) struct Wait {
     connections: usize,
+    /// More connections than parts would have nothing to read.
     max: usize,
     /// Since the first bytes: until then the reader waits for the connection, not for its speed.
     since: Option<Instant>,
@@ -28,7 +29,7 @@ impl Default for Wait {
     fn default() -> Self {
         Self {
             connections: 1,
-            max: CONNECTIONS_MAX,
+            max: PARTS_MAX,
             since: None,
             waited: Duration::ZERO,
             bytes: 0,
@@ -92,8 +93,8 @@ mod tests {
 
     #[test]
     fn a_reader_that_waits_gets_more_connections() {
-        assert_eq!(connections(&mut Wait::default(), 25, 4), CONNECTIONS_MAX);
-        assert_eq!(connections(&mut Wait::default(), 5, 4), CONNECTIONS_MAX);
+        assert_eq!(connections(&mut Wait::default(), 25, 4), PARTS_MAX);
+        assert_eq!(connections(&mut Wait::default(), 5, 4), PARTS_MAX);
     }
 
     #[test]
@@ -109,7 +110,7 @@ mod tests {
             ..Wait::default()
         };
         assert_eq!(connections(&mut wait, 1, 8), 2);
-        assert_eq!(connections(&mut wait, 2, 8), CONNECTIONS_MAX);
+        assert_eq!(connections(&mut wait, 2, 8), PARTS_MAX);
     }
 
     #[test]
