@@ -8,20 +8,21 @@ use std::{
     time::Duration,
 };
 
-use futures_util::{StreamExt, stream};
 use local_cloud::{
-    answers::Answer,
     authorization::{Calls, Case, calls, judge},
     codebuild::{Phase, Script, Status},
     faults::Gate,
-    iam::Lasts,
-    stage::{Event, Options, Provider, REPOSITORY, Scene},
+    stage::{Options, REPOSITORY, Scene},
     template::{Place, Right, TemplateAccount},
 };
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-use support::{LIMIT, builds_of, scene, templates, templates_in};
+use support::{
+    LIMIT, builds_of,
+    rights::{Done, good, holds, needless},
+    scene, templates, templates_in,
+};
 
 /// The stacks with the most rights, where builds run by default; they have every right that there is.
 const USUAL: [&str; 2] = ["Destroy", "DestroyV1"];
@@ -48,28 +49,6 @@ const QUICK: Options = Options {
     timeout: Duration::from_secs(900),
     retry_pause: Duration::from_millis(20),
 };
-
-type Done<T> = Result<T, String>;
-
-async fn good(provider: &Provider, event: &Event) -> Done<Answer> {
-    let answer = provider
-        .answer(event, LIMIT)
-        .await
-        .map_err(|error| support::chain(&error))?;
-    provider
-        .lambda
-        .quiet(LIMIT)
-        .await
-        .map_err(|error| error.to_string())?;
-    match answer.succeeded() {
-        true => Ok(answer),
-        false => Err(answer.text("Reason").to_owned()),
-    }
-}
-
-fn holds(truth: bool, what: &str) -> Done<()> {
-    if truth { Ok(()) } else { Err(what.to_owned()) }
-}
 
 /// A life of the resource: made, found again, watched by two invocations, stopped, deleted; and its logs can be read.
 async fn life(scene: &Scene, stack: &str) -> Done<()> {
@@ -298,27 +277,6 @@ async fn without_any_right_to_its_place_no_build_runs() {
     })
     .await;
     assert!(needless.is_empty(), "builds run without {needless:#?}");
-}
-
-/// The rights without which all is done nevertheless.
-async fn needless(rights: Vec<Right>, doing: impl AsyncFn(&Scene) -> Done<()>) -> Vec<Right> {
-    let doing = &doing;
-    let tries = rights.into_iter().map(|right| async move {
-        let scene = scene().await;
-        scene
-            .cloud
-            .iam()
-            .withhold(&right.role, &right.action, Lasts::UntilLifted);
-        let done = doing(&scene).await;
-        (right, done)
-    });
-    let tried: Vec<(Right, Done<()>)> = stream::iter(tries).buffer_unordered(3).collect().await;
-    for (right, done) in &tried {
-        let (role, action) = (&right.role, &right.action);
-        eprintln!("without {action} of {role}: {done:?}");
-    }
-    let needless = tried.into_iter().filter(|(_, done)| done.is_ok());
-    needless.map(|(right, _)| right).collect()
 }
 
 #[test]

@@ -3,23 +3,21 @@
 
 use std::time::Duration;
 
-use futures_util::{StreamExt, stream};
 use local_cloud::{
-    answers::Answer,
     calls::Moment,
     faults::{Fault, Gate, Point},
-    iam::Lasts,
-    stage::{Event, Options, Provider, Scene},
-    template::Right,
+    stage::{Options, Scene},
 };
 use tokio::time::timeout;
 
 use crate::{
     builder,
-    support::{LIMIT, chain, scene, templates},
+    support::{
+        LIMIT,
+        rights::{Done, answered, good, holds, needless},
+        scene, templates,
+    },
 };
-
-type Done<T> = Result<T, String>;
 
 /// Denials are waited for by nobody here: two minutes are 0.6 s.
 const QUICK: Options = Options {
@@ -27,26 +25,6 @@ const QUICK: Options = Options {
     timeout: Duration::from_secs(900),
     retry_pause: Duration::from_millis(20),
 };
-
-async fn answered(provider: &Provider, event: &Event) -> Done<Answer> {
-    let answer = provider.answer(event, LIMIT).await;
-    let answer = answer.map_err(|error| chain(&error))?;
-    let quiet = provider.lambda.quiet(LIMIT).await;
-    quiet.map_err(|error| error.to_string())?;
-    Ok(answer)
-}
-
-async fn good(provider: &Provider, event: &Event) -> Done<Answer> {
-    let answer = answered(provider, event).await?;
-    match answer.succeeded() {
-        true => Ok(answer),
-        false => Err(answer.text("Reason").to_owned()),
-    }
-}
-
-fn holds(truth: bool, what: &str) -> Done<()> {
-    if truth { Ok(()) } else { Err(what.to_owned()) }
-}
 
 /// A life of the resource: made, killed and answered for, superseded, handed over, deleted; and its logs can be read.
 async fn life(scene: &Scene) -> Done<()> {
@@ -134,18 +112,7 @@ async fn they_are_enough_and_all_are_used() {
 
 #[tokio::test]
 async fn without_any_one_right_something_fails() {
-    let tries = templates().rights("Function").unwrap().into_iter();
-    let tries = tries.map(|right| async move {
-        let scene = scene().await;
-        let iam = scene.cloud.iam();
-        iam.withhold(&right.role, &right.action, Lasts::UntilLifted);
-        let done = life(&scene).await;
-        (right, done)
-    });
-    let tried: Vec<(Right, Done<()>)> = stream::iter(tries).buffer_unordered(3).collect().await;
-    for (right, done) in &tried {
-        eprintln!("without {} of {}: {done:?}", right.action, right.role);
-    }
-    let mut needless = tried.iter().filter(|(_, done)| done.is_ok());
-    assert!(needless.next().is_none(), "some rights are needless");
+    let rights = templates().rights("Function").unwrap();
+    let needless = needless(rights, async |scene| life(scene).await).await;
+    assert!(needless.is_empty(), "works without {needless:#?}");
 }

@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 #![allow(dead_code, reason = "each test program uses its part")]
 
+pub(crate) mod rights;
+
 use std::{path::Path, sync::Arc, sync::OnceLock, time::Duration};
 
 use local_cloud::{
