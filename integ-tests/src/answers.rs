@@ -5,7 +5,7 @@ use std::{
     collections::{BTreeMap, HashMap},
     io,
     net::SocketAddr,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -18,6 +18,8 @@ use tokio::{
     sync::watch,
     time::{Instant, timeout},
 };
+
+use crate::lock::lock;
 
 /// Connections that wait to be taken.
 const BACKLOG: u32 = 128;
@@ -333,10 +335,6 @@ fn amz_date(at: SystemTime) -> String {
         days + 1,
         second % 60
     )
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// No response was received.

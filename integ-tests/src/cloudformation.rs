@@ -5,7 +5,7 @@ use std::{
     collections::{BTreeMap, HashMap},
     io,
     net::SocketAddr,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex},
     time::{SystemTime, UNIX_EPOCH},
 };
 
@@ -14,7 +14,7 @@ use hyper::{Request, Response, StatusCode};
 use soci_testing::http::{Reply, Server};
 use url::form_urlencoded;
 
-use crate::iam::Iam;
+use crate::{iam::Iam, lock::lock};
 
 /// A resource's status, and when it was set.
 #[derive(Clone, Debug)]
@@ -134,8 +134,4 @@ fn timestamp(at: SystemTime) -> String {
     let format = aws_sdk_ecr::primitives::DateTimeFormat::DateTime;
     let text = time.fmt(format).unwrap_or_default();
     text.replace('Z', &format!(".{:03}Z", since.subsec_millis()))
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -12,7 +12,7 @@ use std::{
     io,
     net::SocketAddr,
     path::PathBuf,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    sync::{Arc, Mutex, MutexGuard, Weak},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -29,7 +29,10 @@ pub use self::{
     invoke::{Allowed, InvokeRefusal},
     service::Busy,
 };
-use crate::account::{ACCOUNT_ID, Later, REGION};
+use crate::{
+    account::{ACCOUNT_ID, Later, REGION},
+    lock::lock,
+};
 
 /// A function's settings.
 #[derive(Clone)]
@@ -351,10 +354,6 @@ async fn deliver_until_done(shared: &Weak<Shared>, request_id: String, payload: 
         }
         sleep(function.retry_pause).await;
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A random id in the usual form.

@@ -1,4 +1,4 @@
-//! The local cloud: what of AWS a deployment needs, on one machine, around the real programs and the real `cdk` CLI.
+//! The local cloud: the AWS services that a deployment calls, on one machine, around the real programs and the real `cdk` CLI.
 //!
 //! ```text
 //! cdk CLI ─▶ control_plane (a kept emulator) ─▶ the real provider ─▶ codebuild (ours) ─▶ the real builder ─▶ ecr (ours) ─▶ registry (a real one)
@@ -22,6 +22,7 @@ pub mod faults;
 pub mod iam;
 pub mod image;
 pub mod lambda_runtime_api;
+mod lock;
 pub mod model;
 pub mod programs;
 pub mod proxy;

@@ -8,7 +8,7 @@ use std::{
     collections::BTreeMap,
     fs, io,
     path::Path,
-    sync::{Mutex, MutexGuard, OnceLock, PoisonError},
+    sync::{Mutex, OnceLock},
     time::Duration,
 };
 
@@ -23,6 +23,7 @@ pub use self::{
 use crate::{
     account::{ACCOUNT_ID, Account, Later, Project, REGION, Repository},
     cloud::given,
+    lock::lock,
     programs,
 };
 
@@ -426,8 +427,4 @@ fn plain(value: Value) -> Value {
         Value::Array(items) => items.into_iter().map(plain).collect(),
         other => other,
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -5,7 +5,7 @@ use std::{
     collections::BTreeMap,
     io,
     process::{ExitStatus, Stdio},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex},
     time::{Duration, SystemTime},
 };
 
@@ -20,7 +20,10 @@ use tokio::{
 };
 
 use super::{Function, unix_millis, uuid};
-use crate::account::{ACCOUNT_ID, REGION};
+use crate::{
+    account::{ACCOUNT_ID, REGION},
+    lock::lock,
+};
 
 /// How often a process's memory is looked at.
 const MEMORY_LOOKS: Duration = Duration::from_millis(10);
@@ -338,8 +341,4 @@ impl Api {
             ),
         }
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

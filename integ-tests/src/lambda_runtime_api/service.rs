@@ -8,7 +8,8 @@ use std::{
 
 use tokio::{sync::watch, time::timeout};
 
-use super::{Shared, lock};
+use super::Shared;
+use crate::lock::lock;
 
 /// The functions of one account.
 #[derive(Default)]
