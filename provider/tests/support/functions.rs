@@ -9,11 +9,10 @@ use serde_json::{Value, json};
 use soci_provider::{
     builder_function::{self, BuilderFunction, Invocation, StackResources},
     delivery::Undelivered,
-    handler::handle,
 };
 use soci_store::registry::Mirror;
 
-use super::Cloud;
+use super::{Cloud, INVOCATION};
 
 /// The builder function, as the properties name it.
 pub const BUILDER: &str = "arn:aws:lambda:us-east-1:123456789012:function:index-builder";
@@ -58,13 +57,7 @@ impl Cloud {
 
     /// Runs the provider with a payload, and with what it hands over to itself.
     pub async fn provide(&self, payload: &Value) {
-        let app = self.app();
-        let mut next = Some(payload.clone());
-        while let Some(payload) = next.take() {
-            let deadline = SystemTime::now() + Duration::from_secs(900);
-            handle(&app, payload, deadline).await.unwrap();
-            next = self.state().invoked.pop();
-        }
+        self.follow(payload, INVOCATION).await.unwrap();
     }
 
     /// The invocation of the builder function that the provider made.
@@ -86,9 +79,7 @@ impl Cloud {
     pub async fn settle(&self, event: &Value) -> Vec<Value> {
         self.provide(event).await;
         while let Some(waiting) = self.waiting() {
-            self.build(&waiting, Duration::from_secs(900))
-                .await
-                .unwrap();
+            self.build(&waiting, INVOCATION).await.unwrap();
         }
         std::mem::take(&mut self.state().answers)
     }

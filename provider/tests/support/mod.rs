@@ -36,6 +36,9 @@ use images::Image;
 /// The part of the answer's address that nobody may see.
 pub const SIGNATURE: &str = "c0ffeec0ffee";
 
+/// The longest that Lambda lets an invocation take.
+pub const INVOCATION: Duration = Duration::from_secs(900);
+
 /// The cloud; gone when dropped.
 pub struct Cloud {
     server: Server,
@@ -65,7 +68,7 @@ pub struct State {
     pub blobs: BTreeMap<String, Vec<u8>>,
     /// Builds, oldest first.
     pub builds: Vec<Value>,
-    /// How builds end, by id: the number of looks before, and what of the build is different then. One without an entry never does.
+    /// How builds end, by id: after how many looks, and which fields of the build change then. A build without an entry never ends.
     pub ends: BTreeMap<String, (usize, Value)>,
     /// Says how a build ends that has no entry, when it starts.
     pub end_of: Option<EndOf>,
@@ -171,18 +174,24 @@ impl Cloud {
 
     /// Runs an invocation of so long, and those that it hands over to; gives the answers.
     pub async fn run(&self, event: &Value, timeout: Duration) -> Result<Vec<Value>, Undelivered> {
+        self.follow(event, timeout).await?;
+        Ok(std::mem::take(&mut self.state().answers))
+    }
+
+    /// Runs an invocation of the provider of so long, and those that it hands over to.
+    pub async fn follow(&self, payload: &Value, timeout: Duration) -> Result<(), Undelivered> {
         let app = self.app();
-        let mut next = Some(event.clone());
+        let mut next = Some(payload.clone());
         while let Some(payload) = next.take() {
             handle(&app, payload, SystemTime::now() + timeout).await?;
             next = self.state().invoked.pop();
         }
-        Ok(std::mem::take(&mut self.state().answers))
+        Ok(())
     }
 
     /// Runs an event to its only answer.
     pub async fn answer(&self, event: &Value) -> Value {
-        let mut answers = self.run(event, Duration::from_secs(900)).await.unwrap();
+        let mut answers = self.run(event, INVOCATION).await.unwrap();
         assert_eq!(answers.len(), 1, "{answers:?}");
         let answer = answers.remove(0);
         assert!(!answer.to_string().contains(SIGNATURE), "{answer}");
