@@ -1,4 +1,4 @@
-// Indexes that are built in a function: what the stack gets for it, and what of it does not change when an index moves there.
+// Indexes that are built in a function: the resources of the stack, and which of them stay the same when an index moves there.
 
 import { App, RemovalPolicy, Stack } from 'aws-cdk-lib';
 import { Template } from 'aws-cdk-lib/assertions';

@@ -53,7 +53,7 @@ impl Limits {
     /// Bytes of a file that the user keeps for registries: credentials, certificates. The largest, a bundle of all public
     /// authorities, has a quarter of a MiB.
     pub const SETTINGS_BYTES: u64 = 4 << 20;
-    /// Bytes of an error's body: a few hundred of JSON. HTML error pages may be longer and are of no use.
+    /// Bytes of an error's body: a few hundred of JSON. HTML error pages may be longer and tell nothing.
     pub const ERROR_BODY_BYTES: u64 = 64 << 10;
 
     /// For a process that may use `bytes` of memory in all: never more than the defaults. Eight layers are read at once, so all that is

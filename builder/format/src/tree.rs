@@ -126,7 +126,7 @@ impl Tree {
     /// entries before it left.
     ///
     /// # Errors
-    /// Where a runtime could not unpack it. The tree is then of no use.
+    /// Where a runtime could not unpack it. The tree cannot be used then.
     pub fn apply(&mut self, layer: usize, toc: &Toc) -> Result<(), Unpackable> {
         for file in toc.iter() {
             let before = self.nodes.len();

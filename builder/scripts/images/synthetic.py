@@ -14,7 +14,7 @@ SOURCES = ("synthetic.py", "layer.py", "layout.py")
 
 
 def one_large_layer(gib):
-    """One layer of `gib` GiB unpacked: a fifth zeros, the rest text. Streamed: the plain bytes never lie on the disk."""
+    """One layer of `gib` GiB unpacked: a fifth zeros, the rest text. Streamed: the uncompressed bytes are never on the disk."""
 
     def fill(partial):
         writer = layer.LayerWriter(os.path.join(partial, "layer.tar.gz"), pigz=True)

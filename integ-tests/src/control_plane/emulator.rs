@@ -15,7 +15,7 @@ use super::{
 };
 use crate::account::{ACCOUNT_ID, REGION};
 
-/// What runs inside of it, and what of it is replaced.
+/// The scripts that run inside it and replace parts of it.
 const MODULES: [(&str, &str); 7] = [
     ("launch.py", include_str!("launch.py")),
     ("bootstraps.py", include_str!("bootstraps.py")),

@@ -1,4 +1,4 @@
-//! Blocks and members without uncompressed bytes, wherever they stand: every span but the last has stored and uncompressed bytes, as the SOCI
+//! Blocks and members without uncompressed bytes, wherever they stand: every span but the last has compressed and uncompressed bytes, as the SOCI
 //! snapshotter asks, and the spans together are the layer.
 
 use std::convert::Infallible;
@@ -172,7 +172,7 @@ fn layers() -> Vec<(&'static str, Vec<u8>)> {
     ]
 }
 
-/// Keeps the plain bytes.
+/// Keeps the uncompressed bytes.
 struct Plain(Vec<u8>);
 
 impl Sink for Plain {

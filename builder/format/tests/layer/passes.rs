@@ -14,7 +14,7 @@ use soci_format::{
 };
 use soci_testing::golden;
 
-/// Every golden layer: name and stored bytes.
+/// Every golden layer: name and compressed bytes.
 pub(crate) static GOLDEN: LazyLock<Vec<(String, Vec<u8>)>> = LazyLock::new(|| {
     let layers = golden::layers().into_iter();
     layers.map(|layer| (layer.name, layer.stored)).collect()

@@ -1,4 +1,4 @@
-//! Addresses: what hosts and URLs are to us, and what of a URL may be shown. Pure.
+//! Addresses: how hosts and URLs are classified, and which parts of a URL may be shown. Pure.
 
 use std::fmt;
 

@@ -49,7 +49,7 @@ impl UploadMethod {
     }
 }
 
-/// A response about another blob is of no use.
+/// Rejects a response about another blob.
 fn about(answer: &Answer, digest: &Digest) -> Result<(), Error> {
     match announced(answer) {
         Some(other) if other != *digest => {
