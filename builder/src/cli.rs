@@ -39,10 +39,10 @@ use soci_store::{
 };
 use tokio::task::spawn_blocking;
 
-use crate::ending::{Answer, Ending};
+use crate::exit_status::{ExitStatus, Output};
 
 /// Runs a command to its end.
-pub(crate) async fn run(cli: Cli) -> Answer {
+pub(crate) async fn run(cli: Cli) -> Output {
     let access = Access {
         client: cli.registry.client(),
         limits: Limits::default(),
@@ -59,15 +59,15 @@ pub(crate) async fn run(cli: Cli) -> Answer {
             ZtocCommand::Info(arguments) => ztoc::info(&arguments, access.limits),
         })
         .await
-        .unwrap_or_else(|died| Err(Ending::Failed(died.into()))),
+        .unwrap_or_else(|died| Err(ExitStatus::Failed(died.into()))),
         Command::Completions { shell } => {
             let mut result = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "soci-builder", &mut result);
-            let ending = Ending::Done;
-            Ok(Answer { result, ending })
+            let status = ExitStatus::Success;
+            Ok(Output { result, status })
         }
     };
-    answer.unwrap_or_else(Answer::from)
+    answer.unwrap_or_else(Output::from)
 }
 
 /// How a command reaches images, and how much memory they may make it use.

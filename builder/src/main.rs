@@ -1,7 +1,7 @@
 //! The program `soci-builder`: flags in, results on stdout, log on stderr, exit code out.
 
 mod cli;
-mod ending;
+mod exit_status;
 mod memory;
 mod signals;
 mod supervise;
@@ -14,7 +14,7 @@ use std::{
 use clap::Parser;
 
 use cli::Cli;
-use ending::Ending;
+use exit_status::ExitStatus;
 
 fn main() -> ExitCode {
     memory::return_large_blocks();
@@ -23,7 +23,7 @@ fn main() -> ExitCode {
         Err(help_or_misuse) => return print_clap(&help_or_misuse),
     };
     supervise::run(cli).unwrap_or_else(|error| {
-        end(Ending::Failed(
+        end(ExitStatus::Failed(
             format!("cannot start threads: {error}").into(),
         ))
     })
@@ -35,12 +35,12 @@ fn print_clap(answer: &clap::Error) -> ExitCode {
     if answer.use_stderr() {
         return ExitCode::from(2);
     }
-    end(Ending::Done.after_printing(printed))
+    end(ExitStatus::Success.after_printing(printed))
 }
 
 /// Ends where there is nothing yet that a signal would have to stop in order.
-fn end(ending: Ending) -> ExitCode {
-    let (line, code) = ending.code();
+fn end(status: ExitStatus) -> ExitCode {
+    let (line, code) = status.code();
     if let Some(line) = line {
         // Nothing is left to do where even stderr is gone.
         let _ = io::stderr().write_all(line.as_bytes());

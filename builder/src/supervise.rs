@@ -13,7 +13,7 @@ use tokio::{runtime, time};
 
 use crate::{
     cli::{self, Cli},
-    ending::{Answer, Ending},
+    exit_status::{ExitStatus, Output},
     signals,
 };
 
@@ -36,13 +36,13 @@ pub(crate) fn run(cli: Cli) -> io::Result<ExitCode> {
 
 async fn supervise(cli: Cli, work: &runtime::Handle) -> ExitCode {
     let stop = stopped(cli.registry.timeout).shared();
-    let Answer { result, ending } = command(cli, work, stop.clone()).await;
+    let Output { result, status } = command(cli, work, stop.clone()).await;
     let printing = work.spawn_blocking(move || print(&mut io::stdout(), &result));
-    let ending = tokio::select! {
-        printed = printing => ending.after_printing(printed.unwrap_or_else(|died| Err(died.into()))),
-        reason = stop.clone() => ending.stopped_while_printing(&reason),
+    let status = tokio::select! {
+        printed = printing => status.after_printing(printed.unwrap_or_else(|died| Err(died.into()))),
+        reason = stop.clone() => status.stopped_while_printing(&reason),
     };
-    let (line, code) = ending.code();
+    let (line, code) = status.code();
     if let Some(line) = line {
         // Nothing is left to do where even stderr is gone.
         let said = work.spawn_blocking(move || print(&mut io::stderr(), line.as_bytes()));
@@ -76,7 +76,7 @@ fn stopped(timeout: Option<Duration>) -> impl Future<Output = String> {
 }
 
 /// Runs the command to its end, or until it is stopped.
-async fn command(cli: Cli, work: &runtime::Handle, stop: impl Future<Output = String>) -> Answer {
+async fn command(cli: Cli, work: &runtime::Handle, stop: impl Future<Output = String>) -> Output {
     let mut running = work.spawn(cli::run(cli));
     let (ended, reason) = tokio::select! {
         ended = &mut running => (Some(ended), None),
@@ -90,12 +90,12 @@ async fn command(cli: Cli, work: &runtime::Handle, stop: impl Future<Output = St
         // Also where it came to its end in the moment of the signal: it says what it did.
         (Some(Ok(answer)), _) => answer,
         (Some(Err(died)), None) => {
-            Ending::Failed(format!("internal error, please report it: {died}").into()).into()
+            ExitStatus::Failed(format!("internal error, please report it: {died}").into()).into()
         }
         (_, reason) => {
             let reason = reason.unwrap_or_default();
             let why = format!("{reason}; existing tags were not changed");
-            Ending::Failed(why.into()).into()
+            ExitStatus::Failed(why.into()).into()
         }
     }
 }

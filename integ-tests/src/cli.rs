@@ -47,7 +47,7 @@ enum Verb {
         json: bool,
     },
     /// In a running cloud: print the provider's responses to CloudFormation, as NAME=VALUE
-    Answers {
+    Responses {
         /// Print only the latest response that has attributes (not a response to a Delete)
         #[arg(long)]
         last: bool,
@@ -57,7 +57,7 @@ enum Verb {
     /// In a running cloud: print the logs of the functions
     Logs,
     /// In a running cloud: list existing stacks, functions, projects, roles, log groups and images
-    Left,
+    Leftovers,
     /// In a running cloud: stop it and wait until it has ended
     Stop,
 }
@@ -77,13 +77,13 @@ pub(crate) async fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Verb::Start(pace) => start(pace).await,
         Verb::Run { pace, command } => run_inside(pace, &command).await,
         Verb::Events { stack, json } => events(&stack, json).await,
-        Verb::Answers { last } => answers(last).await,
+        Verb::Responses { last } => responses(last).await,
         Verb::Builds => builds().await,
         Verb::Logs => {
             print(&account().await?.logs().await?);
             Ok(ExitCode::SUCCESS)
         }
-        Verb::Left => left().await,
+        Verb::Leftovers => leftovers().await,
         Verb::Stop => {
             records::stop().await?;
             Ok(ExitCode::SUCCESS)
@@ -189,8 +189,8 @@ async fn events(stack: &str, as_json: bool) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn answers(last: bool) -> Result<ExitCode, Failure> {
-    let all = records::get("answers").await?;
+async fn responses(last: bool) -> Result<ExitCode, Failure> {
+    let all = records::get("responses").await?;
     let mut all: Vec<_> = all.as_array().into_iter().flatten().collect();
     if last {
         all.retain(|answer| {
@@ -236,7 +236,7 @@ async fn builds() -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn left() -> Result<ExitCode, Failure> {
+async fn leftovers() -> Result<ExitCode, Failure> {
     let account = account().await?;
     let mut text = String::new();
     for (kind, names) in [

@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 use soci_provider::{
     arguments,
-    build::{End, Ending},
+    build::{End, EndedBuild},
     event::{Incoming, Kind, Resumed},
     properties::{self, Properties},
     response::Response,
@@ -88,7 +88,7 @@ pub(crate) fn result(bytes: &[u8]) {
         let event = Incoming::parse(event).expect("the file is an event").event;
         let properties = Properties::parse(event.properties()).expect("they are right");
         for end in [End::Succeeded, End::Failed] {
-            let ending = Ending {
+            let ended = EndedBuild {
                 end,
                 result: Some(text.clone()),
                 phase: None,
@@ -96,7 +96,7 @@ pub(crate) fn result(bytes: &[u8]) {
                 attempt: 1,
                 at: None,
             };
-            match verdict::from_build(&properties, "builder:1", &ending) {
+            match verdict::from_build(&properties, "builder:1", &ended) {
                 Ok(done) => {
                     assert_eq!(end, End::Succeeded);
                     let response = is_json(&Response::done(&event.context, &done).body());

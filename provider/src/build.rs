@@ -1,7 +1,7 @@
 //! Builds of the CodeBuild project: start, find, watch and stop them.
 //! In: names and the builder's arguments. Out: the state of a build, as our own types. Makes no decisions.
 
-mod ending;
+mod ended_build;
 
 use std::time::SystemTime;
 
@@ -11,7 +11,7 @@ use aws_sdk_codebuild::{
 };
 use soci_format::digest::Digest;
 
-pub use ending::{End, Ending, FailedPhase};
+pub use ended_build::{End, EndedBuild, FailedPhase};
 
 use crate::{
     call::{CallError, Named},
@@ -57,7 +57,7 @@ pub enum State {
         phase: String,
     },
     /// Complete.
-    Ended(Ending),
+    Ended(EndedBuild),
     /// Not found in CodeBuild: not visible yet, or deleted.
     Unknown,
 }

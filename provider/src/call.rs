@@ -159,7 +159,7 @@ where
     E: Retryable,
     F: Future<Output = Result<T, E>>,
 {
-    let mut tries = retry_window.tries();
+    let mut attempts = retry_window.attempts();
     let mut said = None;
     loop {
         let error = match call().await {
@@ -170,7 +170,7 @@ where
             log.info(format_args!("{}; retrying", chain(&error)));
             said = Some(error.retry_class());
         }
-        if !tries.again().await {
+        if !attempts.again().await {
             return Err(error);
         }
     }

@@ -84,10 +84,10 @@ impl RetryWindow {
         Self { pace, until }
     }
 
-    /// The tries of one step.
+    /// The attempts of one step.
     #[must_use]
-    pub fn tries(&self) -> Tries {
-        Tries {
+    pub fn attempts(&self) -> Attempts {
+        Attempts {
             pauses: Pauses::new(
                 self.pace,
                 Duration::from_millis(500),
@@ -98,14 +98,14 @@ impl RetryWindow {
     }
 }
 
-/// The tries of one step.
+/// The attempts of one step.
 #[derive(Debug)]
-pub struct Tries {
+pub struct Attempts {
     pauses: Pauses,
     until: Instant,
 }
 
-impl Tries {
+impl Attempts {
     /// Waits for the next try; no without a wait where there is no time for it.
     pub async fn again(&mut self) -> bool {
         let pause = self.pauses.take();

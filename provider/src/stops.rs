@@ -101,8 +101,8 @@ pub async fn stop(pace: Pace, builds: &Builds, build: &str, log: &Log) -> Result
     let stopped = stopped.await.unwrap_or_else(slow)?;
     let ended = timeout(STOP_TIMEOUT, async {
         let mut state = stopped.clone();
-        let mut tries = retry_window.tries();
-        while matches!(state, State::Running { .. }) && tries.again().await {
+        let mut attempts = retry_window.attempts();
+        while matches!(state, State::Running { .. }) && attempts.again().await {
             // The stop was accepted, so a failed status call does not matter.
             state = builds.look(build).await.unwrap_or(state);
         }
@@ -116,7 +116,7 @@ pub async fn stop(pace: Pace, builds: &Builds, build: &str, log: &Log) -> Result
 pub fn said(state: &State) -> String {
     match state {
         State::Running { .. } => "is being stopped".to_owned(),
-        State::Ended(ending) => ending.describe(),
+        State::Ended(ended) => ended.describe(),
         State::Unknown => "no longer exists in CodeBuild".to_owned(),
     }
 }

@@ -5,7 +5,7 @@ use soci_format::{digest::Digest, index::Version};
 use soci_index::report::{Ended, LayerCounts, Outcome, Report};
 
 use crate::{
-    build::{End, Ending},
+    build::{End, EndedBuild},
     error::{BuildFailed, Error},
     orphaned_index::OrphanedIndex,
     physical_id::PhysicalId,
@@ -142,25 +142,25 @@ fn id(
 pub fn from_build(
     properties: &Properties,
     build_id: &str,
-    ending: &Ending,
+    build: &EndedBuild,
 ) -> Result<IndexResult, Error> {
-    let result = ending
+    let result = build
         .result
         .as_deref()
         .map(str::trim)
         .filter(|text| !text.is_empty());
-    let ended = result.map(serde_json::from_str::<Ended>);
+    let parsed = result.map(serde_json::from_str::<Ended>);
     let failed = |said: Option<String>, how: String| BuildFailed {
         build: build_id.to_owned(),
         said,
         how,
-        log_link: ending.log_link.clone(),
+        log_link: build.log_link.clone(),
     };
-    let said = match ended {
-        Some(Ok(Ended::Report(report))) if ending.end == End::Succeeded => {
+    let said = match parsed {
+        Some(Ok(Ended::Report(report))) if build.end == End::Succeeded => {
             return match from_report(properties, report, Some(build_id)) {
                 Err(Error::NoIndex(why)) => {
-                    Err(failed(Some(why.to_owned()), ending.describe()).into())
+                    Err(failed(Some(why.to_owned()), build.describe()).into())
                 }
                 other => other,
             };
@@ -173,11 +173,11 @@ pub fn from_build(
         Some(Ok(Ended::Failure(failure))) => Some(failure.error),
         Some(Err(_)) => Some("cannot parse the builder's result".to_owned()),
     };
-    let how = match (ending.end, &said) {
+    let how = match (build.end, &said) {
         (End::Succeeded, None) => "succeeded but returned no result".to_owned(),
         // If the builder reported an error, CodeBuild's messages only repeat the buildspec.
-        (_, Some(_)) => ending.describe(),
-        (_, None) => ending.describe_with_messages(),
+        (_, Some(_)) => build.describe(),
+        (_, None) => build.describe_with_messages(),
     };
     Err(failed(said, how).into())
 }
@@ -227,10 +227,10 @@ mod tests {
         .to_string()
     }
 
-    fn ending(end: End, result: Option<String>) -> Ending {
+    fn ended(end: End, result: Option<String>) -> EndedBuild {
         let phase =
             (end != End::Succeeded).then(|| FailedPhase::new("BUILD", &[("", "exit status 1")]));
-        Ending {
+        EndedBuild {
             end,
             result,
             phase,
@@ -241,7 +241,7 @@ mod tests {
     }
 
     fn words(end: End, result: Option<String>) -> String {
-        let error = from_build(&v2(), "p:1", &ending(end, result)).unwrap_err();
+        let error = from_build(&v2(), "p:1", &ended(end, result)).unwrap_err();
         assert_eq!(error.log_link(), Some("https://log"));
         chain(&error)
     }
@@ -249,14 +249,14 @@ mod tests {
     #[test]
     fn an_index_is_a_success() {
         let result = Some(report("indexed", Some(digest("output"))));
-        let done = from_build(&v2(), "p:1", &ending(End::Succeeded, result.clone())).unwrap();
+        let done = from_build(&v2(), "p:1", &ended(End::Succeeded, result.clone())).unwrap();
         assert_eq!(
             done.id.to_string(),
             format!("team/app:v1-soci@{}", digest("output"))
         );
         assert_eq!(done.build_id.as_deref(), Some("p:1"));
         let v1 = properties(include_str!("../tests/events/create-v1.json"));
-        let done = from_build(&v1, "p:1", &ending(End::Succeeded, result)).unwrap();
+        let done = from_build(&v1, "p:1", &ended(End::Succeeded, result)).unwrap();
         assert_eq!(
             done.id.to_string(),
             format!("team/app@{}#{}", digest("image"), digest("soci").hex())
@@ -281,7 +281,7 @@ mod tests {
     #[test]
     fn an_original_image_is_a_success() {
         let result = Some(report("nothing-to-index", Some(digest("image"))));
-        let done = from_build(&v2(), "p:1", &ending(End::Succeeded, result)).unwrap();
+        let done = from_build(&v2(), "p:1", &ended(End::Succeeded, result)).unwrap();
         assert_eq!(done.output, digest("image"));
     }
 

@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::{
     app::App,
-    build::{Builds, Ending, State},
+    build::{Builds, EndedBuild, State},
     call::{CallError, RetryClass, Retryable, with_retries},
     dispatch::{self, Dispatched},
     error::Error,
@@ -138,9 +138,9 @@ async fn index_in_project(
         if !properties.waits {
             return start_only(app, job, properties, build, image).await;
         }
-        let ending = watch(app, job, builds, &build).await?;
+        let ended = watch(app, job, builds, &build).await?;
         job.build.set(None);
-        if should_retry_build(app, job, &ending) {
+        if should_retry_build(app, job, &ended) {
             job.log.info(format_args!(
                 "build {build} failed with access denied, probably because new IAM permissions had not propagated yet; starting another build"
             ));
@@ -148,18 +148,16 @@ async fn index_in_project(
             attempt = 2;
             continue;
         }
-        let done = verdict::from_build(properties, &build, &ending)?;
+        let done = verdict::from_build(properties, &build, &ended)?;
         return Ok(Outcome::Indexed(Box::new(done)));
     }
 }
 
 /// Whether a build failed because new IAM permissions had not propagated yet.
-fn should_retry_build(app: &App, job: &Job, ending: &Ending) -> bool {
-    let at = ending.at.unwrap_or_else(SystemTime::now);
+fn should_retry_build(app: &App, job: &Job, ended: &EndedBuild) -> bool {
+    let at = ended.at.unwrap_or_else(SystemTime::now);
     let since = at.duration_since(job.request_key.made).unwrap_or_default();
-    ending.attempt == 1
-        && ending.is_early_denial()
-        && since <= app.pace.of(EARLY_DENIAL_MAX) + SECOND
+    ended.attempt == 1 && ended.is_early_denial() && since <= app.pace.of(EARLY_DENIAL_MAX) + SECOND
 }
 
 async fn sleep_until(time: SystemTime) {
@@ -199,18 +197,18 @@ async fn start_only(
 }
 
 /// Polls a build until it has ended.
-async fn watch(app: &App, job: &Job, builds: &Builds, build: &str) -> Result<Ending, Error> {
+async fn watch(app: &App, job: &Job, builds: &Builds, build: &str) -> Result<EndedBuild, Error> {
     let mut pauses = Pauses::new(app.pace, LOOK_FIRST, LOOK_LONGEST);
     let mut logged_phase = String::new();
     let mut failing_since: Option<Instant> = None;
     loop {
         let failed = match builds.look(build).await {
-            Ok(State::Ended(ending)) => {
+            Ok(State::Ended(ended)) => {
                 job.log.info(format_args!(
                     "build {build} {}",
-                    ending.describe_with_messages()
+                    ended.describe_with_messages()
                 ));
-                return Ok(ending);
+                return Ok(ended);
             }
             Ok(State::Running { phase }) => {
                 failing_since = None;

@@ -9,7 +9,7 @@ use soci_index::run::chain;
 use tokio::io::AsyncWriteExt;
 
 use super::{Access, CatArgs, LsArgs, OnImage, print};
-use crate::ending::{Answer, Ending};
+use crate::exit_status::{ExitStatus, Output};
 
 /// A directory, or what else is at a path.
 #[derive(Serialize)]
@@ -63,7 +63,7 @@ struct Failed {
     source: reader::Error,
 }
 
-pub(crate) async fn ls(arguments: LsArgs, access: &Access) -> Result<Answer, Ending> {
+pub(crate) async fn ls(arguments: LsArgs, access: &Access) -> Result<Output, ExitStatus> {
     let failed = |source| arguments.image.failed(source);
     let reader = arguments.image.open(access).await.map_err(failed)?;
     let path = arguments.path.as_encoded_bytes();
@@ -77,14 +77,14 @@ pub(crate) async fn ls(arguments: LsArgs, access: &Access) -> Result<Answer, End
         // Where nobody reads stderr, the result still says it to whoever asks for JSON.
         let _ = writeln!(io::stderr(), "{}", printable(&warning));
     }
-    print::answer(arguments.json, &listing, text, Ending::Done)
+    print::output(arguments.json, &listing, text, ExitStatus::Success)
 }
 
-pub(crate) async fn cat(arguments: CatArgs, access: &Access) -> Result<Answer, Ending> {
+pub(crate) async fn cat(arguments: CatArgs, access: &Access) -> Result<Output, ExitStatus> {
     let failed = |source| arguments.image.failed(source);
     let reader = arguments.image.open(access).await.map_err(failed)?;
     // Looked up before anything is printed: a closed stdout does not hide that a file is missing.
-    let (mut files, mut ending, mut doubt) = (Vec::new(), Ending::Done, None);
+    let (mut files, mut status, mut doubt) = (Vec::new(), ExitStatus::Success, None);
     for path in &arguments.paths {
         match reader.file(path.as_encoded_bytes()) {
             Ok(file) => {
@@ -92,25 +92,25 @@ pub(crate) async fn cat(arguments: CatArgs, access: &Access) -> Result<Answer, E
                 doubt = doubt.or_else(|| reader.doubt(path.as_encoded_bytes()));
             }
             Err(error) => {
-                ending = failed(error);
+                status = failed(error);
                 break;
             }
         }
     }
     // What is known is printed all the same; the exit code says that it may be another file.
-    if let (Some(doubt), Ending::Done) = (doubt, &ending) {
-        ending = failed(doubt);
+    if let (Some(doubt), ExitStatus::Success) = (doubt, &status) {
+        status = failed(doubt);
     }
     let mut out = tokio::io::stdout();
     for mut file in files {
         while let Some(piece) = file.next().await.map_err(failed)? {
             if let Err(error) = out.write_all(&piece).await {
-                return Ok(ending.after_printing(Err(error)).into());
+                return Ok(status.after_printing(Err(error)).into());
             }
         }
     }
     let printed = out.flush().await;
-    Ok(ending.after_printing(printed).into())
+    Ok(status.after_printing(printed).into())
 }
 
 impl OnImage {
@@ -123,9 +123,9 @@ impl OnImage {
         Ok(reader)
     }
 
-    fn failed(&self, source: reader::Error) -> Ending {
+    fn failed(&self, source: reader::Error) -> ExitStatus {
         let image = self.image.to_string();
-        Ending::Failed(Failed { image, source }.into())
+        ExitStatus::Failed(Failed { image, source }.into())
     }
 }
 

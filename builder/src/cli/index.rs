@@ -10,16 +10,16 @@ use soci_index::{
 };
 
 use super::{Access, IndexArgs, Optimization, path_list, print, progress::Display};
-use crate::ending::{Answer, Ending, Error};
+use crate::exit_status::{Error, ExitStatus, Output};
 
-pub(crate) async fn run(arguments: Box<IndexArgs>, access: &Access) -> Result<Answer, Ending> {
+pub(crate) async fn run(arguments: Box<IndexArgs>, access: &Access) -> Result<Output, ExitStatus> {
     let (json, brief) = (arguments.json, arguments.brief);
     let list = arguments.prefetch_files_from.clone();
     let mut request = request(*arguments, access.limits);
     if let Some(list) = list {
         match prefetch_files(list).await {
             Ok(paths) => request.options.prefetch_files.extend(paths),
-            Err(error) => return failure(json, error.into(), Ending::Failed),
+            Err(error) => return failure(json, error.into(), ExitStatus::Failed),
         }
     }
     let display = Display::start();
@@ -30,15 +30,15 @@ pub(crate) async fn run(arguments: Box<IndexArgs>, access: &Access) -> Result<An
         Ok(report) => report,
         Err(error) => return failed(json, &request, error),
     };
-    let ending = ending(&request, &report);
-    print::answer(json, &report, text, ending)
+    let status = status(&request, &report);
+    print::output(json, &report, text, status)
 }
 
 /// How a finished run ends the program.
-fn ending(request: &run::Request, report: &Report) -> Ending {
+fn status(request: &run::Request, report: &Report) -> ExitStatus {
     let nothing = match report.outcome {
-        _ if report.is_success() => return Ending::Done,
-        Outcome::Indexed | Outcome::AlreadyThere | Outcome::Started => return Ending::Done,
+        _ if report.is_success() => return ExitStatus::Success,
+        Outcome::Indexed | Outcome::AlreadyThere | Outcome::Started => return ExitStatus::Success,
         Outcome::NothingToIndex => Nothing::TooSmall {
             image: request.image.to_string(),
             minimum: ByteSize(request.options.min_layer_size),
@@ -47,7 +47,7 @@ fn ending(request: &run::Request, report: &Report) -> Ending {
             image: request.image.to_string(),
         },
     };
-    Ending::NothingToUse(nothing.into())
+    ExitStatus::NoIndex(nothing.into())
 }
 
 /// Why there is nothing to use.
@@ -79,23 +79,27 @@ struct NoList {
     source: path_list::Malformed,
 }
 
-fn failed(json: bool, request: &run::Request, error: run::Error) -> Result<Answer, Ending> {
-    let ending = match error.is_usage_error() {
-        true => Ending::UsageError,
-        false => Ending::Failed,
+fn failed(json: bool, request: &run::Request, error: run::Error) -> Result<Output, ExitStatus> {
+    let status = match error.is_usage_error() {
+        true => ExitStatus::UsageError,
+        false => ExitStatus::Failed,
     };
     let image = request.image.to_string();
     let source = error;
-    failure(json, Failed { image, source }.into(), ending)
+    failure(json, Failed { image, source }.into(), status)
 }
 
 /// Tells of an error: on stderr in any case, and as the result where a program waits for one.
-fn failure(json: bool, error: Error, ending: fn(Error) -> Ending) -> Result<Answer, Ending> {
+fn failure(
+    json: bool,
+    error: Error,
+    status: fn(Error) -> ExitStatus,
+) -> Result<Output, ExitStatus> {
     let failure = Failure {
         outcome: report::Failed::Failed,
         error: run::chain(&*error),
     };
-    print::answer(json, &failure, |_, _| Ok(()), ending(error))
+    print::output(json, &failure, |_, _| Ok(()), status(error))
 }
 
 #[derive(Debug, thiserror::Error)]

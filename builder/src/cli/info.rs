@@ -22,7 +22,7 @@ use soci_store::{
 };
 
 use super::{Access, InfoArgs, print};
-use crate::ending::{Answer, Ending};
+use crate::exit_status::{ExitStatus, Output};
 
 /// What an image has.
 #[derive(Serialize)]
@@ -78,9 +78,9 @@ struct Failed {
     source: load::Error,
 }
 
-pub(crate) async fn run(arguments: InfoArgs, access: &Access) -> Result<Answer, Ending> {
+pub(crate) async fn run(arguments: InfoArgs, access: &Access) -> Result<Output, ExitStatus> {
     let info = look(&arguments, access).await.map_err(|source| {
-        Ending::Failed(
+        ExitStatus::Failed(
             Failed {
                 image: arguments.image.to_string(),
                 source,
@@ -91,7 +91,7 @@ pub(crate) async fn run(arguments: InfoArgs, access: &Access) -> Result<Answer, 
     for missing in &info.missing {
         print::warn(&format!("skipped: {missing}"));
     }
-    print::answer(arguments.json, &info, text, Ending::Done)
+    print::output(arguments.json, &info, text, ExitStatus::Success)
 }
 
 async fn look(arguments: &InfoArgs, access: &Access) -> Result<Info, load::Error> {

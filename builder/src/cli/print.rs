@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use serde::Serialize;
 use soci_format::printable::printable;
 
-use crate::ending::{Answer, Ending};
+use crate::exit_status::{ExitStatus, Output};
 
 /// Tells what the user should know beside the result. A stderr that nobody reads changes nothing.
 pub(crate) fn warn(text: &str) {
@@ -13,12 +13,12 @@ pub(crate) fn warn(text: &str) {
 }
 
 /// The answer of a command that came to `value`: as one JSON object in one line, or as `text` writes it.
-pub(crate) fn answer<T: Serialize>(
+pub(crate) fn output<T: Serialize>(
     json: bool,
     value: &T,
     text: impl FnOnce(&mut Vec<u8>, &T) -> io::Result<()>,
-    ending: Ending,
-) -> Result<Answer, Ending> {
+    status: ExitStatus,
+) -> Result<Output, ExitStatus> {
     let mut result = Vec::new();
     let written = if json {
         let written = serde_json::to_writer(&mut result, value);
@@ -28,8 +28,8 @@ pub(crate) fn answer<T: Serialize>(
         text(&mut result, value)
     };
     match written {
-        Ok(()) => Ok(Answer { result, ending }),
-        Err(error) => Err(Ending::Failed(
+        Ok(()) => Ok(Output { result, status }),
+        Err(error) => Err(ExitStatus::Failed(
             format!("cannot write the result: {error}").into(),
         )),
     }

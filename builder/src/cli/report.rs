@@ -13,7 +13,7 @@ use soci_builder::{
 use tokio::task::spawn_blocking;
 
 use super::{Access, ReportArgs, output, path_list, print};
-use crate::ending::{Answer, Ending};
+use crate::exit_status::{ExitStatus, Output};
 
 #[derive(Debug, thiserror::Error)]
 enum Error {
@@ -28,19 +28,19 @@ enum Error {
     Page(#[from] page::Unwritable),
 }
 
-pub(crate) async fn run(arguments: ReportArgs, access: &Access) -> Result<Answer, Ending> {
+pub(crate) async fn run(arguments: ReportArgs, access: &Access) -> Result<Output, ExitStatus> {
     let page = make(&arguments, access).await;
-    let page = page.map_err(|error| Ending::Failed(error.into()))?;
+    let page = page.map_err(|error| ExitStatus::Failed(error.into()))?;
     let mut result = page.into_bytes();
     if arguments.output != Path::new("-") {
         let page = std::mem::take(&mut result);
         spawn_blocking(move || output::write(&arguments.output, &page))
             .await
-            .map_err(|died| Ending::Failed(died.into()))?
-            .map_err(|error| Ending::Failed(error.into()))?;
+            .map_err(|died| ExitStatus::Failed(died.into()))?
+            .map_err(|error| ExitStatus::Failed(error.into()))?;
     }
-    let ending = Ending::Done;
-    Ok(Answer { result, ending })
+    let status = ExitStatus::Success;
+    Ok(Output { result, status })
 }
 
 async fn make(arguments: &ReportArgs, access: &Access) -> Result<String, Error> {

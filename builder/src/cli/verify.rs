@@ -7,7 +7,7 @@ use soci_builder::verify::{self, LayerReport, Report};
 use soci_format::{plural::counted, printable::printable};
 
 use super::{Access, VerifyArgs, print};
-use crate::ending::{Answer, Ending};
+use crate::exit_status::{ExitStatus, Output};
 
 #[derive(Debug, thiserror::Error)]
 enum Failed {
@@ -31,7 +31,7 @@ fn more(count: usize) -> String {
     }
 }
 
-pub(crate) async fn run(arguments: VerifyArgs, access: &Access) -> Result<Answer, Ending> {
+pub(crate) async fn run(arguments: VerifyArgs, access: &Access) -> Result<Output, ExitStatus> {
     let of = &arguments.image;
     let image = of.image.to_string();
     let looked = async {
@@ -40,15 +40,15 @@ pub(crate) async fn run(arguments: VerifyArgs, access: &Access) -> Result<Answer
     };
     let report = looked.await.map_err(|source| {
         let image = image.clone();
-        Ending::Failed(Failed::Look { image, source }.into())
+        ExitStatus::Failed(Failed::Look { image, source }.into())
     })?;
     for missing in &report.missing {
         print::warn(&format!("skipped: {missing}"));
     }
     let problems = report.problems();
-    let ending = match problems.first().cloned() {
-        None => Ending::Done,
-        Some(first) => Ending::Failed(
+    let status = match problems.first().cloned() {
+        None => ExitStatus::Success,
+        Some(first) => ExitStatus::Failed(
             Failed::Wrong {
                 image,
                 first,
@@ -57,7 +57,7 @@ pub(crate) async fn run(arguments: VerifyArgs, access: &Access) -> Result<Answer
             .into(),
         ),
     };
-    print::answer(arguments.json, &report, text, ending)
+    print::output(arguments.json, &report, text, status)
 }
 
 fn text(out: &mut impl io::Write, report: &Report) -> io::Result<()> {

@@ -18,7 +18,7 @@ use soci_format::{
 };
 
 use super::{ZtocBuildArgs, ZtocInfoArgs, output, print};
-use crate::ending::{Answer, Ending};
+use crate::exit_status::{ExitStatus, Output};
 
 #[derive(Debug, thiserror::Error)]
 enum Error {
@@ -32,13 +32,13 @@ enum Error {
     Ztoc(PathBuf, #[source] InvalidZtoc),
 }
 
-impl From<Error> for Ending {
+impl From<Error> for ExitStatus {
     fn from(error: Error) -> Self {
         Self::Failed(error.into())
     }
 }
 
-pub(crate) fn build(arguments: &ZtocBuildArgs, limits: Limits) -> Result<Answer, Ending> {
+pub(crate) fn build(arguments: &ZtocBuildArgs, limits: Limits) -> Result<Output, ExitStatus> {
     let path = &arguments.layer;
     let pass = File::open(path)
         .and_then(|layer| {
@@ -56,8 +56,8 @@ pub(crate) fn build(arguments: &ZtocBuildArgs, limits: Limits) -> Result<Answer,
         .into_bytes();
     output::write(&arguments.output, &ztoc).map_err(Error::from)?;
     let result = format!("{} {}\n", Digest::of(&ztoc), ztoc.len()).into_bytes();
-    let ending = Ending::Done;
-    Ok(Answer { result, ending })
+    let status = ExitStatus::Success;
+    Ok(Output { result, status })
 }
 
 /// The core that this machine has besides the first one, if it has one: nothing else is going on.
@@ -67,12 +67,12 @@ fn second_core() -> impl FnMut() -> Option<SpareCore> {
     move || second.take()
 }
 
-pub(crate) fn info(arguments: &ZtocInfoArgs, limits: Limits) -> Result<Answer, Ending> {
+pub(crate) fn info(arguments: &ZtocInfoArgs, limits: Limits) -> Result<Output, ExitStatus> {
     let path = &arguments.file;
     let bytes = read(path, limits).map_err(|error| Error::Read(path.clone(), error))?;
     let ztoc = Ztoc::parse(&bytes).map_err(|error| Error::Ztoc(path.clone(), error))?;
     let info = Info::of(&bytes, &ztoc);
-    print::answer(arguments.json, &info, text, Ending::Done)
+    print::output(arguments.json, &info, text, ExitStatus::Success)
 }
 
 /// All of a file, where it is no larger than a ztoc may be.

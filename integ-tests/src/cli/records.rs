@@ -38,7 +38,7 @@ impl Records {
                     return Reply::Cut;
                 };
                 let found = match request.uri().path() {
-                    "/answers" => Some(answers(&cloud)),
+                    "/responses" => Some(responses(&cloud)),
                     "/builds" => Some(builds(&cloud)),
                     "/images" => Some(images(&cloud).await),
                     _ => None,
@@ -84,7 +84,7 @@ fn request(what: &str) -> Result<reqwest::RequestBuilder, Failure> {
     Ok(client.get(format!("{url}/{what}")))
 }
 
-fn answers(cloud: &LocalCloud) -> Value {
+fn responses(cloud: &LocalCloud) -> Value {
     cloud
         .answers()
         .into_iter()

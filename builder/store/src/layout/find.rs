@@ -7,7 +7,7 @@ use soci_format::{
 
 use super::{
     Error, Layout,
-    names::{Found, Kind, Names, Unclear},
+    names::{Ambiguous, Found, Kind, Names},
 };
 
 /// Names that an error lists, of thousands.
@@ -77,19 +77,19 @@ impl Layout {
         Ok(self.find(name, None)?.map(|found| found.descriptor))
     }
 
-    fn unclear(&self, unclear: Unclear, name: Option<&str>, digest: Option<&Digest>) -> Error {
+    fn unclear(&self, unclear: Ambiguous, name: Option<&str>, digest: Option<&Digest>) -> Error {
         let layout = self.place.clone();
         match (unclear, digest) {
-            (Unclear::Digest(found), Some(wanted)) => Error::OtherDigest {
+            (Ambiguous::Digest(found), Some(wanted)) => Error::OtherDigest {
                 name: format!("{layout}:{}", name.unwrap_or_default()),
                 found,
                 wanted: *wanted,
             },
-            (Unclear::Digest(found), None) => Error::Ambiguous {
+            (Ambiguous::Digest(found), None) => Error::Ambiguous {
                 choices: vec![format!("{layout}@{found}")],
                 layout,
             },
-            (Unclear::Several(choices), _) => Error::Ambiguous {
+            (Ambiguous::Several(choices), _) => Error::Ambiguous {
                 choices: choices
                     .iter()
                     .map(|choice| format!("{layout}{choice}"))

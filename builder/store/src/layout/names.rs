@@ -41,7 +41,7 @@ pub struct Found {
 
 /// Why nothing is meant.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Unclear {
+pub enum Ambiguous {
     /// Several images could be meant; each with what to append to the layout's path.
     Several(Vec<String>),
     /// The name is that of another digest.
@@ -76,7 +76,7 @@ impl Names<'_> {
         &self,
         name: Option<&str>,
         digest: Option<&Digest>,
-    ) -> Result<Option<Found>, Unclear> {
+    ) -> Result<Option<Found>, Ambiguous> {
         match (name, digest) {
             (None, None) => self.only(),
             (Some(name), None) => self.named(name),
@@ -92,7 +92,7 @@ impl Names<'_> {
                 }
                 match self.image_of(&group)? {
                     Some(found) if found.descriptor.digest == *digest => Ok(Some(found)),
-                    Some(found) => Err(Unclear::Digest(found.descriptor.digest)),
+                    Some(found) => Err(Ambiguous::Digest(found.descriptor.digest)),
                     None => Ok(None),
                 }
             }
@@ -100,13 +100,13 @@ impl Names<'_> {
     }
 
     /// The image without a name, or else the only one that has names.
-    fn only(&self) -> Result<Option<Found>, Unclear> {
+    fn only(&self) -> Result<Option<Found>, Ambiguous> {
         let names = || self.names().map(|name| format!(":{name}"));
         match self.image_of(&self.unnamed()) {
             Ok(None) => {}
             Ok(found) => return Ok(found),
-            Err(Unclear::Several(digests)) => {
-                return Err(Unclear::Several(
+            Err(Ambiguous::Several(digests)) => {
+                return Err(Ambiguous::Several(
                     digests.into_iter().chain(names()).collect(),
                 ));
             }
@@ -114,7 +114,7 @@ impl Names<'_> {
         }
         let groups = self.names().map(|name| self.image_of(&self.group(name)?));
         let mut images: Vec<_> = groups.filter_map(Result::transpose).collect();
-        let digest = |image: &Result<Found, Unclear>| {
+        let digest = |image: &Result<Found, Ambiguous>| {
             image.as_ref().ok().map(|found| found.descriptor.digest)
         };
         match images.first().map(digest) {
@@ -125,11 +125,11 @@ impl Names<'_> {
             {
                 images.swap_remove(0).map(Some)
             }
-            Some(_) => Err(Unclear::Several(names().collect())),
+            Some(_) => Err(Ambiguous::Several(names().collect())),
         }
     }
 
-    fn named(&self, name: &str) -> Result<Option<Found>, Unclear> {
+    fn named(&self, name: &str) -> Result<Option<Found>, Ambiguous> {
         let group = self.group(name)?;
         match group.as_slice() {
             // Whatever it is: the name is its own.
@@ -162,7 +162,7 @@ impl Names<'_> {
     }
 
     /// The entries that `name` names, by their whole name or else by a part that only one image has.
-    fn group(&self, name: &str) -> Result<Vec<&Descriptor>, Unclear> {
+    fn group(&self, name: &str) -> Result<Vec<&Descriptor>, Ambiguous> {
         let entries = |is_it: &dyn Fn(&Descriptor) -> bool| -> Vec<&Descriptor> {
             self.entries.iter().filter(|entry| is_it(entry)).collect()
         };
@@ -181,7 +181,7 @@ impl Names<'_> {
         names.sort_unstable();
         names.dedup();
         if names.len() > 1 {
-            return Err(Unclear::Several(
+            return Err(Ambiguous::Several(
                 names.iter().map(|name| format!(":{name}")).collect(),
             ));
         }
@@ -197,7 +197,7 @@ impl Names<'_> {
     }
 
     /// The image that some entries are: the only one among them, or all of them as a list of platforms.
-    fn image_of(&self, group: &[&Descriptor]) -> Result<Option<Found>, Unclear> {
+    fn image_of(&self, group: &[&Descriptor]) -> Result<Option<Found>, Ambiguous> {
         let mut entries: Vec<&Descriptor> = Vec::new();
         for entry in group {
             if !entries.iter().any(|known| known.digest == entry.digest) {
@@ -286,8 +286,8 @@ fn found_entry(entry: &Descriptor) -> Found {
     }
 }
 
-fn several(images: &[(&Descriptor, Kind)]) -> Unclear {
-    Unclear::Several(
+fn several(images: &[(&Descriptor, Kind)]) -> Ambiguous {
+    Ambiguous::Several(
         images
             .iter()
             .map(|(image, _)| format!("@{}", image.digest))

@@ -21,7 +21,7 @@ use super::{
     origin::Origin,
     request::Request,
     secret::Secret,
-    transport::{Answer, Transport},
+    transport::{RegistryResponse, Transport},
 };
 
 /// What a request does to which repository; the service that gives out tokens wants to know.
@@ -197,7 +197,7 @@ impl Auth {
 
     /// Credentials go to the realm, so it must be one that nobody can listen to. One without a host is on the registry's own.
     fn realm(&self, text: &str, request: &Request) -> Result<Url, Error> {
-        let refuse = |reason: String| Error::Answer {
+        let refuse = |reason: String| Error::InvalidResponse {
             request: request.clone(),
             reason,
         };
@@ -251,7 +251,11 @@ impl WantedToken {
             .ok_or_else(|| answer.refuse("the response contains no token"))
     }
 
-    async fn ask(&self, transport: &Transport, credentials: Credentials) -> Result<Answer, Error> {
+    async fn ask(
+        &self,
+        transport: &Transport,
+        credentials: Credentials,
+    ) -> Result<RegistryResponse, Error> {
         let mut headers = HeaderMap::new();
         let mut url = self.realm.clone();
         if let Some(token) = credentials.identity {

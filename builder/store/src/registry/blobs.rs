@@ -17,7 +17,7 @@ use super::{
     exchange::{Call, Registry},
     manifests::announced,
     stream::BlobStream,
-    transport::Answer,
+    transport::RegistryResponse,
 };
 
 /// Bytes that are counted where a registry does not tell a blob's size: more than a config or most ztocs have.
@@ -50,7 +50,7 @@ impl UploadMethod {
 }
 
 /// Rejects a response about another blob.
-fn about(answer: &Answer, digest: &Digest) -> Result<(), Error> {
+fn about(answer: &RegistryResponse, digest: &Digest) -> Result<(), Error> {
     match announced(answer) {
         Some(other) if other != *digest => {
             Err(answer.refuse(format!("the registry responded with blob {other}")))
@@ -128,11 +128,11 @@ impl Repository {
     /// A blob that fits into memory: a config, a ztoc.
     pub async fn blob(&self, descriptor: &Descriptor) -> Result<Bytes, Error> {
         let call = self.call(Method::GET, "blobs", &descriptor.digest.to_string());
-        let mut tries = self.registry.tries();
+        let mut attempts = self.registry.attempts();
         let (answer, bytes) = loop {
             match self.small_blob(&call, descriptor.size).await {
                 Ok(fetched) => break fetched,
-                Err(error) => tries.again(error).await?,
+                Err(error) => attempts.again(error).await?,
             }
         };
         let found = Digest::of(&bytes);
@@ -167,7 +167,7 @@ impl Repository {
         if self.has_blob(digest).await? {
             return Ok(false);
         }
-        let mut tries = self.registry.tries();
+        let mut attempts = self.registry.attempts();
         let mut method = UploadMethod::of(&self.registry);
         let mut first_refusal = None;
         loop {
@@ -199,7 +199,7 @@ impl Repository {
             match first_refusal.take() {
                 // Both ways were refused; the first, which most registries take, tells more.
                 Some(first) if refused => return Err(first),
-                _ => tries.again(error).await?,
+                _ => attempts.again(error).await?,
             }
             method = UploadMethod::of(&self.registry);
         }

@@ -74,7 +74,7 @@ pub enum Error {
     },
     /// A response that breaks the protocol.
     #[error("{request}: {reason}")]
-    Answer {
+    InvalidResponse {
         request: Request,
         /// What is wrong with the response.
         reason: String,
@@ -134,10 +134,10 @@ pub enum Error {
         source: Box<Error>,
     },
     /// A request that failed after all retries.
-    #[error("failed after {}", counted(*.tries, "attempt", "attempts"))]
-    Tried {
+    #[error("failed after {}", counted(*.attempts, "attempt", "attempts"))]
+    RetriesExhausted {
         /// How often.
-        tries: u32,
+        attempts: u32,
         /// What the last try met.
         source: Box<Error>,
     },
@@ -173,13 +173,13 @@ pub enum Error {
         limit: u64,
     },
     /// Other clients kept overwriting the referrers tag.
-    #[error("{request}: other clients overwrote the referrers of {subject} {tries} times")]
+    #[error("{request}: other clients overwrote the referrers of {subject} {attempts} times")]
     Contended {
         /// The last write.
         request: Request,
         /// Whose referrers.
         subject: Digest,
         /// How often we wrote.
-        tries: u32,
+        attempts: u32,
     },
 }

@@ -22,8 +22,8 @@ use super::{
     log::Log,
     options::Options,
     request::Request,
-    retry::{RetryPolicy, Tries},
-    transport::{Answer, Transport},
+    retry::{Attempts, RetryPolicy},
+    transport::{RegistryResponse, Transport},
 };
 
 /// Registries redirect once, content networks once more.
@@ -91,19 +91,23 @@ impl Registry {
     }
 
     /// A successful response; its body is still to come.
-    pub(super) async fn open(&self, call: &Call) -> Result<Answer, Error> {
-        let mut tries = self.tries();
+    pub(super) async fn open(&self, call: &Call) -> Result<RegistryResponse, Error> {
+        let mut attempts = self.attempts();
         loop {
             match self.once(call).await {
                 Ok(answer) => return Ok(answer),
-                Err(error) => tries.again(error).await?,
+                Err(error) => attempts.again(error).await?,
             }
         }
     }
 
     /// A successful response and its body, which must not be longer than `limit`.
-    pub(super) async fn fetch(&self, call: &Call, limit: u64) -> Result<(Answer, Bytes), Error> {
-        let mut tries = self.tries();
+    pub(super) async fn fetch(
+        &self,
+        call: &Call,
+        limit: u64,
+    ) -> Result<(RegistryResponse, Bytes), Error> {
+        let mut attempts = self.attempts();
         loop {
             let fetched = async {
                 let mut answer = self.once(call).await?;
@@ -116,18 +120,18 @@ impl Registry {
             };
             match fetched.await {
                 Ok(fetched) => return Ok(fetched),
-                Err(error) => tries.again(error).await?,
+                Err(error) => attempts.again(error).await?,
             }
         }
     }
 
     /// Counts the attempts of one request.
-    pub(super) fn tries(&self) -> Tries<'_> {
-        self.retry.tries(&self.log)
+    pub(super) fn attempts(&self) -> Attempts<'_> {
+        self.retry.attempts(&self.log)
     }
 
     /// One attempt, with authorization.
-    pub(super) async fn once(&self, call: &Call) -> Result<Answer, Error> {
+    pub(super) async fn once(&self, call: &Call) -> Result<RegistryResponse, Error> {
         let grant = self.auth.current(&call.scope).await;
         let answer = self.follow(call, grant.as_ref()).await?;
         if answer.status().is_success() || !answer.from_registry {
@@ -142,8 +146,8 @@ impl Registry {
         &self,
         call: &Call,
         grant: Option<Grant>,
-        answer: Answer,
-    ) -> Result<Answer, Error> {
+        answer: RegistryResponse,
+    ) -> Result<RegistryResponse, Error> {
         let (status, request) = (answer.status().as_u16(), answer.request.clone());
         let asked = challenge_of(&answer);
         let refusal = match answer.successful().await {
@@ -220,7 +224,7 @@ impl Registry {
     }
 
     /// Sends a call and follows its redirects. The grant stays at home: other hosts have their own secrets in the URL.
-    async fn follow(&self, call: &Call, grant: Option<&Grant>) -> Result<Answer, Error> {
+    async fn follow(&self, call: &Call, grant: Option<&Grant>) -> Result<RegistryResponse, Error> {
         let mut url = call.url.clone();
         let mut redirects = 0;
         loop {
@@ -263,7 +267,7 @@ impl Registry {
     }
 
     /// The URL in a response's `Location`.
-    pub(super) fn location(&self, answer: &Answer) -> Result<Url, Error> {
+    pub(super) fn location(&self, answer: &RegistryResponse) -> Result<Url, Error> {
         let location = answer
             .header(LOCATION)
             .ok_or_else(|| answer.refuse("the response has no Location header"))?;
@@ -271,7 +275,7 @@ impl Registry {
     }
 
     /// A URL that a response refers to; relative ones count from where the response came from.
-    pub(super) fn linked(&self, answer: &Answer, reference: &str) -> Result<Url, Error> {
+    pub(super) fn linked(&self, answer: &RegistryResponse, reference: &str) -> Result<Url, Error> {
         // A name such as `sha256:…` reads as a scheme, though it is a path.
         let (algorithm, _) = reference.split_once(':').unwrap_or_default();
         let path = format!("./{reference}");
@@ -293,7 +297,7 @@ impl Registry {
 }
 
 /// The challenge of a response, where it has one that we can meet.
-fn challenge_of(answer: &Answer) -> Option<Challenge> {
+fn challenge_of(answer: &RegistryResponse) -> Option<Challenge> {
     let challenges = answer.headers().get_all(WWW_AUTHENTICATE);
     challenge::choose(challenges.iter().map(HeaderValue::as_bytes))
 }

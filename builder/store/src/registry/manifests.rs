@@ -14,7 +14,7 @@ use soci_format::{
 };
 
 use super::{
-    Repository, error::Error, error_body::bounded_line, exchange::Call, transport::Answer,
+    Repository, error::Error, error_body::bounded_line, exchange::Call, transport::RegistryResponse,
 };
 
 const DOCKER_CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
@@ -128,11 +128,11 @@ impl Repository {
             ..self.call(Method::PUT, "manifests", &selector.to_string())
         };
         let call = call.with(CONTENT_TYPE, media_type);
-        let mut tries = self.registry.tries();
+        let mut attempts = self.registry.attempts();
         loop {
             match self.put_manifest(&call, pushed).await {
                 Ok(taken) => return Ok(taken),
-                Err(error) => tries.again(error).await?,
+                Err(error) => attempts.again(error).await?,
             }
         }
     }
@@ -156,12 +156,12 @@ impl Repository {
 }
 
 /// The digest that the registry announces.
-pub(super) fn announced(answer: &Answer) -> Option<Digest> {
+pub(super) fn announced(answer: &RegistryResponse) -> Option<Digest> {
     answer.header(DOCKER_CONTENT_DIGEST)?.parse().ok()
 }
 
 /// The manifest's type as the registry says, or, where it says nothing of use, as the manifest itself does.
-fn manifest_type(answer: &Answer, bytes: &[u8]) -> Result<String, Error> {
+fn manifest_type(answer: &RegistryResponse, bytes: &[u8]) -> Result<String, Error> {
     #[derive(Deserialize)]
     struct OwnMediaType {
         #[serde(rename = "mediaType")]

@@ -121,7 +121,7 @@ impl Repository {
         Err(Error::Contended {
             request: Request::new(&put.method, &put.url),
             subject: *subject,
-            tries: WRITES_MAX,
+            attempts: WRITES_MAX,
         })
     }
 
@@ -165,7 +165,7 @@ impl Repository {
                 None => return Ok(Some(found)),
             }
         }
-        Err(Error::Answer {
+        Err(Error::InvalidResponse {
             request: Request::new(&call.method, &call.url),
             reason: format!(
                 "the list of referrers has more than {} pages",
@@ -209,7 +209,7 @@ impl Repository {
             }
             Some(fetched) => {
                 let get = self.call(Method::GET, "manifests", tag);
-                Err(Error::Answer {
+                Err(Error::InvalidResponse {
                     request: Request::new(&get.method, &get.url),
                     reason: format!(
                         "the referrers tag holds {}, not an image index; it was not changed",
@@ -250,7 +250,7 @@ impl Repository {
                 None => return Ok(false),
             }
         }
-        Err(Error::Answer {
+        Err(Error::InvalidResponse {
             request: Request::new(&call.method, &call.url),
             reason: format!(
                 "the list of tags has more than {} pages",

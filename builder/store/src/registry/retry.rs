@@ -11,8 +11,8 @@ use super::{
 /// A server may ask for more than our longest pause, within reason.
 const RETRY_AFTER_FACTOR: u32 = 3;
 
-/// Tries with the same kind of redirect: one that expired is renewed once, one that is denied stays denied.
-const REDIRECT_TRIES: u32 = 2;
+/// Attempts with the same kind of redirect: one that expired is renewed once, one that is denied stays denied.
+const REDIRECT_ATTEMPTS: u32 = 2;
 
 /// Timeouts and retries.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,8 +40,8 @@ impl Default for RetryPolicy {
 
 impl RetryPolicy {
     /// Counts the attempts of one request.
-    pub(super) fn tries<'a>(&'a self, log: &'a Log) -> Tries<'a> {
-        Tries {
+    pub(super) fn attempts<'a>(&'a self, log: &'a Log) -> Attempts<'a> {
+        Attempts {
             policy: self,
             log,
             done: 0,
@@ -68,14 +68,14 @@ impl RetryPolicy {
 }
 
 /// The attempts of one request.
-pub(super) struct Tries<'a> {
+pub(super) struct Attempts<'a> {
     policy: &'a RetryPolicy,
     log: &'a Log,
     done: u32,
     redirects: u32,
 }
 
-impl Tries<'_> {
+impl Attempts<'_> {
     /// Returns after a pause where another try can help; gives the error back where not.
     pub(super) async fn again(&mut self, error: Error) -> Result<(), Error> {
         self.done += 1;
@@ -84,7 +84,7 @@ impl Tries<'_> {
             RetryClass::Transient => true,
             RetryClass::ExpiredRedirect => {
                 self.redirects += 1;
-                self.redirects < REDIRECT_TRIES
+                self.redirects < REDIRECT_ATTEMPTS
             }
         };
         if can_help && self.done < self.policy.attempts {
@@ -99,8 +99,8 @@ impl Tries<'_> {
         }
         Err(match self.done {
             1 => error,
-            tries => Error::Tried {
-                tries,
+            attempts => Error::RetriesExhausted {
+                attempts,
                 source: Box::new(error),
             },
         })

@@ -13,7 +13,7 @@ use super::{
     error::{Error, RetryClass},
     exchange::{Call, Registry},
     log::chain,
-    transport::Answer,
+    transport::RegistryResponse,
 };
 
 /// Retries of a blob that gets hardly further in between.
@@ -42,7 +42,7 @@ pub struct BlobStream {
 
 /// A body that is being read.
 struct Body {
-    answer: Answer,
+    answer: RegistryResponse,
     /// Bytes before the place where we were, from a registry that ignores ranges.
     skip: u64,
 }
@@ -171,7 +171,7 @@ impl BlobStream {
     }
 
     /// The part must be what was asked for: from here to the end of the range.
-    fn check_range(&self, answer: &Answer) -> Result<(), Error> {
+    fn check_range(&self, answer: &RegistryResponse) -> Result<(), Error> {
         let found = answer.header(CONTENT_RANGE).unwrap_or_default();
         let from_here = format!("bytes {}-{}/", self.at, self.range.end - 1);
         let total = found.strip_prefix(&from_here);

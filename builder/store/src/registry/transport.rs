@@ -76,7 +76,7 @@ impl Drop for LoggedExchange {
 }
 
 /// A response; its body is still to come.
-pub(super) struct Answer {
+pub(super) struct RegistryResponse {
     pub(super) request: Request,
     /// Where it received from: not where it was asked for, if there was a redirect.
     pub(super) url: Url,
@@ -107,7 +107,7 @@ impl Transport {
         url: Url,
         headers: HeaderMap,
         body: Option<Bytes>,
-    ) -> Result<Answer, Error> {
+    ) -> Result<RegistryResponse, Error> {
         let mut patience = self.idle_timeout;
         if let Some(body) = &body {
             patience += Duration::from_secs(body.len() as u64 / SLOWEST_UPLOAD);
@@ -132,7 +132,7 @@ impl Transport {
             }),
         };
         let response = response.inspect_err(|error| self.log.line(|| chain(error)))?;
-        Ok(Answer {
+        Ok(RegistryResponse {
             log_entry: LoggedExchange {
                 log: self.log.clone(),
                 line: format!("{request}: {}", response.status().as_str()),
@@ -197,7 +197,7 @@ impl Transport {
     }
 }
 
-impl Answer {
+impl RegistryResponse {
     pub(super) fn status(&self) -> StatusCode {
         self.response.status()
     }
@@ -295,7 +295,7 @@ impl Answer {
 
     /// An error that says what is wrong with this answer.
     pub(super) fn refuse(&self, reason: impl Into<String>) -> Error {
-        Error::Answer {
+        Error::InvalidResponse {
             request: self.request.clone(),
             reason: reason.into(),
         }

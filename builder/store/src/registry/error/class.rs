@@ -101,7 +101,7 @@ impl Error {
     pub fn is_corrupt(&self) -> bool {
         matches!(
             self.innermost(),
-            Self::Digest { .. } | Self::Size { .. } | Self::Answer { .. }
+            Self::Digest { .. } | Self::Size { .. } | Self::InvalidResponse { .. }
         )
     }
 
@@ -144,14 +144,16 @@ impl Error {
     pub(in crate::registry) fn is_refusal(&self) -> bool {
         let otherwise = matches!(
             self.innermost(),
-            Self::Unauthorized { .. } | Self::NoChallenge { .. } | Self::Answer { .. }
+            Self::Unauthorized { .. } | Self::NoChallenge { .. } | Self::InvalidResponse { .. }
         );
         otherwise || self.is_refused_request()
     }
 
     fn innermost(&self) -> &Self {
         match self {
-            Self::Tried { source, .. } | Self::Broken { source, .. } => source.innermost(),
+            Self::RetriesExhausted { source, .. } | Self::Broken { source, .. } => {
+                source.innermost()
+            }
             other => other,
         }
     }
@@ -226,8 +228,8 @@ mod tests {
 
     #[test]
     fn questions_are_answered_through_the_retries() {
-        let tried = Error::Tried {
-            tries: 2,
+        let tried = Error::RetriesExhausted {
+            attempts: 2,
             source: Box::new(status(404, "MANIFEST_UNKNOWN", "")),
         };
         assert!(tried.is_not_found() && !tried.is_denied());

@@ -9,43 +9,43 @@ use soci_index::run::chain;
 pub(crate) type Error = Box<dyn std::error::Error + Send + Sync>;
 
 /// How the program ends.
-pub(crate) enum Ending {
-    Done,
+pub(crate) enum ExitStatus {
+    Success,
     /// An outcome that is to fail: nothing to index, or unsupported.
-    NothingToUse(Error),
+    NoIndex(Error),
     Failed(Error),
     UsageError(Error),
 }
 
 /// What a command comes to: its result, to be printed on stdout, and how the program ends.
-pub(crate) struct Answer {
+pub(crate) struct Output {
     pub(crate) result: Vec<u8>,
-    pub(crate) ending: Ending,
+    pub(crate) status: ExitStatus,
 }
 
-impl From<Ending> for Answer {
-    fn from(ending: Ending) -> Self {
+impl From<ExitStatus> for Output {
+    fn from(status: ExitStatus) -> Self {
         let result = Vec::new();
-        Self { result, ending }
+        Self { result, status }
     }
 }
 
-impl Ending {
-    /// The ending after an attempt to print the result.
+impl ExitStatus {
+    /// The status after an attempt to print the result.
     pub(crate) fn after_printing(self, printed: io::Result<()>) -> Self {
         match (self, printed) {
             // Whoever reads has seen enough: `soci-builder info … | head`.
-            (Self::Done, Err(error)) if error.kind() != io::ErrorKind::BrokenPipe => {
+            (Self::Success, Err(error)) if error.kind() != io::ErrorKind::BrokenPipe => {
                 Self::Failed(format!("cannot write to standard output: {error}").into())
             }
-            (ending, _) => ending,
+            (status, _) => status,
         }
     }
 
-    /// The ending where the program was stopped before all of the result was printed.
+    /// The status where the program was stopped before all of the result was printed.
     pub(crate) fn stopped_while_printing(self, reason: &str) -> Self {
         match self {
-            Self::Done => {
+            Self::Success => {
                 Self::Failed(format!("{reason} before the whole result was printed").into())
             }
             failure => failure,
@@ -55,10 +55,10 @@ impl Ending {
     /// What to say on stderr, in one line, and the exit code.
     pub(crate) fn code(self) -> (Option<String>, ExitCode) {
         let (error, code) = match self {
-            Self::Done => return (None, ExitCode::SUCCESS),
+            Self::Success => return (None, ExitCode::SUCCESS),
             Self::Failed(error) => (error, 1),
             Self::UsageError(error) => (error, 2),
-            Self::NothingToUse(error) => (error, 3),
+            Self::NoIndex(error) => (error, 3),
         };
         let line = format!("soci-builder: {}\n", chain(&*error));
         (Some(line), ExitCode::from(code))
@@ -69,18 +69,21 @@ impl Ending {
 mod tests {
     use super::*;
 
-    fn code(ending: Ending) -> String {
-        format!("{:?}", ending.code().1)
+    fn code(status: ExitStatus) -> String {
+        format!("{:?}", status.code().1)
     }
 
     #[test]
     fn printing_never_makes_a_failure_a_success() {
         for kind in [io::ErrorKind::BrokenPipe, io::ErrorKind::StorageFull] {
-            let endings: [fn(Error) -> Ending; 3] =
-                [Ending::Failed, Ending::UsageError, Ending::NothingToUse];
-            for ending in endings {
-                let ended = ending("the reason".into());
-                let printed = ending("the reason".into()).after_printing(Err(kind.into()));
+            let endings: [fn(Error) -> ExitStatus; 3] = [
+                ExitStatus::Failed,
+                ExitStatus::UsageError,
+                ExitStatus::NoIndex,
+            ];
+            for status in endings {
+                let ended = status("the reason".into());
+                let printed = status("the reason".into()).after_printing(Err(kind.into()));
                 assert_eq!(code(printed), code(ended));
             }
         }
@@ -88,8 +91,15 @@ mod tests {
 
     #[test]
     fn a_result_that_nobody_wants_is_no_failure_and_one_that_is_lost_is() {
-        let printed = |kind: io::ErrorKind| code(Ending::Done.after_printing(Err(kind.into())));
-        assert_eq!(printed(io::ErrorKind::BrokenPipe), code(Ending::Done));
-        assert_ne!(printed(io::ErrorKind::StorageFull), code(Ending::Done));
+        let printed =
+            |kind: io::ErrorKind| code(ExitStatus::Success.after_printing(Err(kind.into())));
+        assert_eq!(
+            printed(io::ErrorKind::BrokenPipe),
+            code(ExitStatus::Success)
+        );
+        assert_ne!(
+            printed(io::ErrorKind::StorageFull),
+            code(ExitStatus::Success)
+        );
     }
 }

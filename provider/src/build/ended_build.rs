@@ -42,7 +42,7 @@ pub enum End {
 
 /// The end of a build.
 #[derive(Clone, Debug)]
-pub struct Ending {
+pub struct EndedBuild {
     /// How it ended.
     pub end: End,
     /// What the builder printed.
@@ -89,7 +89,7 @@ impl FailedPhase {
     }
 }
 
-impl Ending {
+impl EndedBuild {
     /// The status as text, to follow "build ID ".
     #[must_use]
     pub fn describe(&self) -> String {
@@ -148,7 +148,7 @@ impl State {
         let result = exported
             .iter()
             .find(|variable| variable.name() == Some(RESULT));
-        State::Ended(Ending {
+        State::Ended(EndedBuild {
             end,
             result: result
                 .and_then(|variable| variable.value())
@@ -192,13 +192,13 @@ fn failed_phase(phase: &BuildPhase) -> Option<FailedPhase> {
 mod tests {
     use super::*;
 
-    fn ending(end: End, phase: &str, messages: &[&str]) -> Ending {
+    fn ended(end: End, phase: &str, messages: &[&str]) -> EndedBuild {
         let contexts: Vec<_> = messages.iter().map(|message| ("CODE", *message)).collect();
         of_phase(end, FailedPhase::new(phase, &contexts))
     }
 
-    fn of_phase(end: End, phase: FailedPhase) -> Ending {
-        Ending {
+    fn of_phase(end: End, phase: FailedPhase) -> EndedBuild {
+        EndedBuild {
             end,
             result: None,
             phase: Some(phase),
@@ -210,17 +210,17 @@ mod tests {
 
     #[test]
     fn an_early_failure_says_that_the_builder_did_not_start() {
-        let how = ending(End::Failed, "PROVISIONING", &["no capacity"]).describe_with_messages();
+        let how = ended(End::Failed, "PROVISIONING", &["no capacity"]).describe_with_messages();
         assert_eq!(
             how,
             "failed (FAILED) in phase PROVISIONING before the builder started: no capacity"
         );
-        let how = ending(End::TimedOut, "QUEUED", &[]).describe_with_messages();
+        let how = ended(End::TimedOut, "QUEUED", &[]).describe_with_messages();
         assert_eq!(
             how,
             "timed out (TIMED_OUT) in phase QUEUED before the builder started"
         );
-        let how = ending(End::Failed, "BUILD", &["exit status 1"]).describe_with_messages();
+        let how = ended(End::Failed, "BUILD", &["exit status 1"]).describe_with_messages();
         assert_eq!(how, "failed (FAILED) in phase BUILD: exit status 1");
     }
 
@@ -275,9 +275,9 @@ mod tests {
                 false,
             ),
         ] {
-            let ending = of_phase(end, FailedPhase::new(phase, &[(code, message)]));
+            let ended = of_phase(end, FailedPhase::new(phase, &[(code, message)]));
             assert_eq!(
-                ending.is_early_denial(),
+                ended.is_early_denial(),
                 expected,
                 "{phase} {code} {message}"
             );
