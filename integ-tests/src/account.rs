@@ -35,8 +35,31 @@ pub struct Repository {
     pub immutable_tags: bool,
 }
 
+/// An event that an AWS service sends to EventBridge's default bus, which adds the rest of the envelope.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// The service: `aws.ecr`.
+    pub source: String,
+    /// What kind of event: `ECR Image Action`.
+    pub detail_type: String,
+    /// ARNs.
+    pub resources: Vec<String>,
+    /// What happened.
+    pub detail: Value,
+}
+
 /// The contents of an account. `None` means not found.
 pub trait Account: Send + Sync {
+    /// Takes an event of a service. Without an EventBridge, it is gone.
+    ///
+    /// # Errors
+    /// EventBridge rejects it.
+    fn take_event<'a>(&'a self, event: &'a Event) -> Later<'a, Result<(), String>> {
+        let _ = event;
+        Box::pin(async { Ok(()) })
+    }
+    /// Names of all ECR repositories, in order.
+    fn repositories(&self) -> Later<'_, Vec<String>>;
     /// The ECR repository of that name.
     fn repository<'a>(&'a self, name: &'a str) -> Later<'a, Option<Repository>>;
     /// The CodeBuild project of that name.

@@ -5,6 +5,7 @@
 mod api;
 mod contents;
 mod deletion;
+mod events;
 mod host;
 mod options;
 mod passes;
@@ -18,13 +19,14 @@ use std::{collections::BTreeMap, io, sync::Arc};
 use soci_testing::http::Server;
 
 use crate::{
-    account::{Account, REGION},
+    account::{Account, Event, REGION},
     cloud::{call, listener},
     faults::{Faults, Service},
     iam::{Caller, Iam},
     registry::{self, Registry},
     tls::{self, Authority},
 };
+use events::{Action, Events};
 pub use options::Options;
 use passes::Passes;
 use state::State;
@@ -73,6 +75,7 @@ impl Ecr {
             Upstream::new(registry.address()).map_err(|error| Error::Client(error.into()))?;
         let (storage, served) = storage::listen().await?;
         let state = Arc::new(State {
+            events: Events::open(account.clone(), faults.clone()),
             account,
             iam,
             faults,
@@ -113,18 +116,45 @@ impl Ecr {
     /// A lifecycle rule deletes the image of a tag, with all of its tags.
     pub fn expire_image(&self, repository: &str, tag: &str) {
         self.state.with(repository, |contents| {
-            let digest = contents.tagged(tag).map(str::to_owned);
-            digest.and_then(|digest| contents.delete(&digest))
+            if let Some(image) = contents.find(tag).cloned() {
+                let tags = contents.delete(&image.digest).and_then(Result::ok);
+                for tag in tags.unwrap_or_default() {
+                    let events = &self.state.events;
+                    events.report(Action::Delete, repository, &image, Some(&tag));
+                }
+            }
         });
     }
 
     /// A lifecycle rule archives the image of a tag: the API rejects it. The registry host does not emulate this.
     pub fn archive_image(&self, repository: &str, tag: &str) {
         self.state.with(repository, |contents| {
-            if let Some(digest) = contents.tagged(tag).map(str::to_owned) {
-                contents.archive(&digest);
+            if let Some(image) = contents.find(tag).cloned() {
+                contents.archive(&image.digest);
+                let events = &self.state.events;
+                events.report(Action::Archive, repository, &image, None);
             }
         });
+    }
+
+    /// Replication from another region brings what is pushed to this repository from now on.
+    pub fn replicate(&self, repository: &str) {
+        self.state.events.replicate(repository);
+    }
+
+    /// Holds back events for EventBridge from now on.
+    pub fn hold_events(&self) {
+        self.state.events.hold();
+    }
+
+    /// Sends the events that were held back as they are arranged, in another order or more than once, and holds back no more.
+    pub fn release_events(&self, arrange: impl FnOnce(Vec<Event>) -> Vec<Event>) {
+        self.state.events.release(arrange);
+    }
+
+    /// The events that were sent to EventBridge.
+    pub fn events(&self) -> Vec<Event> {
+        self.state.events.sent()
     }
 
     /// For `AWS_ENDPOINT_URL_ECR`.

@@ -264,6 +264,11 @@ impl TemplateAccount {
 }
 
 impl Account for TemplateAccount {
+    fn repositories(&self) -> Later<'_, Vec<String>> {
+        let names = lock(&self.repositories).keys().cloned().collect();
+        Box::pin(async { names })
+    }
+
     fn repository<'a>(&'a self, name: &'a str) -> Later<'a, Option<Repository>> {
         let repository = lock(&self.repositories).get(name).cloned();
         Box::pin(async { repository })

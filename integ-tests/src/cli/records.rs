@@ -3,7 +3,7 @@
 use std::{future, io, sync::Arc};
 
 use hyper::StatusCode;
-use local_cloud::control_plane::LocalCloud;
+use local_cloud::{account::Account, control_plane::LocalCloud};
 use serde_json::{Value, json};
 use soci_testing::http::{Reply, Server};
 use tokio::sync::Notify;
@@ -105,7 +105,7 @@ fn builds(cloud: &LocalCloud) -> Value {
 
 /// Each repository's tags.
 async fn images(cloud: &LocalCloud) -> Value {
-    let repositories = cloud.account().repositories().await.unwrap_or_default();
+    let repositories = cloud.account().repositories().await;
     let tags = |name: String| {
         let tags: Vec<_> = cloud.cloud().ecr().tags(&name).into_keys().collect();
         (name, json!(tags.join(", ")))

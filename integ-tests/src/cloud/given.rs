@@ -137,6 +137,10 @@ pub fn zip(files: &[(&str, u32, &[u8])]) -> io::Result<Bytes> {
 }
 
 impl Account for Given {
+    fn repositories(&self) -> Later<'_, Vec<String>> {
+        Box::pin(async { self.repositories.keys().cloned().collect() })
+    }
+
     fn repository<'a>(&'a self, name: &'a str) -> Later<'a, Option<Repository>> {
         Box::pin(async { self.repositories.get(name).cloned() })
     }

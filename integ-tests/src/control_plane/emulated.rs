@@ -14,10 +14,11 @@ use super::{
     query::{Query, members, text as xml_text},
     stacks::Stacks,
 };
-use crate::account::{Account, Later, Project, REGION, Repository};
+use crate::account::{Account, Event, Later, Project, REGION, Repository};
 
 const CODEBUILD: &str = "CodeBuild_20161006";
 const ECR: &str = "AmazonEC2ContainerRegistry_V20150921";
+const EVENTS: &str = "AWSEvents";
 const LOGS: &str = "Logs_20140328";
 
 /// The emulator, asked as the account.
@@ -73,17 +74,6 @@ impl Emulated {
         let body = json!({ "repositoryName": name, "imageTagMutability": mutability });
         self.call("ecr", ECR, "CreateRepository", &body).await?;
         Ok(())
-    }
-
-    /// Names of all ECR repositories that are there.
-    ///
-    /// # Errors
-    /// The emulator does not answer.
-    pub async fn repositories(&self) -> Result<Vec<String>, Error> {
-        let found = self
-            .call("ecr", ECR, "DescribeRepositories", &json!({}))
-            .await?;
-        Ok(names(&found["repositories"], "repositoryName"))
     }
 
     /// Every line in every CloudWatch log group, with the group's name before it.
@@ -160,21 +150,54 @@ impl Emulated {
     /// There is no such function.
     pub async fn set_function_timeout(&self, name: &str, seconds: u16) -> Result<(), Error> {
         let path = format!("2015-03-31/functions/{name}/configuration");
-        let request = self
-            .client
-            .put(format!("{}/{path}", self.address))
-            .header(AUTHORIZATION, credential("lambda"))
-            .body(json!({ "Timeout": seconds }).to_string());
-        let answer = request
-            .send()
-            .await
-            .and_then(reqwest::Response::error_for_status);
-        answer.map(drop).map_err(Error::refused(path))
+        let body = json!({ "Timeout": seconds }).to_string();
+        self.put("lambda", &path, body).await
     }
 
-    async fn call(
+    /// Makes a bucket with one object in it.
+    ///
+    /// # Errors
+    /// The emulator does not answer.
+    pub async fn put_object(&self, bucket: &str, key: &str, bytes: Bytes) -> Result<(), Error> {
+        self.put("s3", bucket, Bytes::new()).await?;
+        self.put("s3", &format!("{bucket}/{key}"), bytes).await
+    }
+
+    /// Sends an event of a service to the default event bus.
+    ///
+    /// # Errors
+    /// EventBridge rejects it. That the emulator has ended is no error: then nothing has rules any more.
+    pub async fn put_event(&self, event: &Event) -> Result<(), String> {
+        let service = event.source.trim_start_matches("aws.");
+        let entry = json!({
+            "Source": event.source,
+            "DetailType": event.detail_type,
+            "Resources": event.resources,
+            "Detail": event.detail.to_string(),
+        });
+        let sender = credential_of(&format!("{service}.amazonaws.com"), "events");
+        let body = json!({ "Entries": [entry] });
+        let answer = self.call_as(sender, EVENTS, "PutEvents", &body).await;
+        match answer {
+            Ok(answer) if answer["FailedEntryCount"] != 0 => Err(answer.to_string()),
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) async fn call(
         &self,
         service: &str,
+        target: &str,
+        operation: &str,
+        body: &Value,
+    ) -> Result<Value, Error> {
+        self.call_as(credential(service), target, operation, body)
+            .await
+    }
+
+    async fn call_as(
+        &self,
+        credential: String,
         target: &str,
         operation: &str,
         body: &Value,
@@ -183,7 +206,7 @@ impl Emulated {
             .client
             .post(&self.address)
             .header("X-Amz-Target", format!("{target}.{operation}"))
-            .header(AUTHORIZATION, credential(service))
+            .header(AUTHORIZATION, credential)
             .header(CONTENT_TYPE, "application/x-amz-json-1.1")
             .body(body.to_string());
         let answer = request
@@ -196,7 +219,7 @@ impl Emulated {
     }
 
     /// The body at a path; nothing where there is nothing.
-    async fn get(&self, service: &str, path: &str) -> Result<Option<Bytes>, Error> {
+    pub(super) async fn get(&self, service: &str, path: &str) -> Result<Option<Bytes>, Error> {
         let request = self
             .client
             .get(format!("{}/{path}", self.address))
@@ -206,6 +229,25 @@ impl Emulated {
             return Ok(None);
         }
         answer.bytes().await.map(Some).map_err(Error::refused(path))
+    }
+
+    /// Puts something at a path.
+    pub(super) async fn put(
+        &self,
+        service: &str,
+        path: &str,
+        body: impl Into<reqwest::Body>,
+    ) -> Result<(), Error> {
+        let request = self
+            .client
+            .put(format!("{}/{path}", self.address))
+            .header(AUTHORIZATION, credential(service))
+            .body(body);
+        let answer = request
+            .send()
+            .await
+            .and_then(reqwest::Response::error_for_status);
+        answer.map(drop).map_err(Error::refused(path))
     }
 
     /// Remembers a project that the emulator makes or changes.
@@ -224,6 +266,21 @@ impl Emulated {
 }
 
 impl Account for Emulated {
+    fn take_event<'a>(&'a self, event: &'a Event) -> Later<'a, Result<(), String>> {
+        Box::pin(self.put_event(event))
+    }
+
+    fn repositories(&self) -> Later<'_, Vec<String>> {
+        Box::pin(async {
+            let all = json!({});
+            let found = self.call("ecr", ECR, "DescribeRepositories", &all).await;
+            let found = found.unwrap_or_default();
+            let mut names = names(&found["repositories"], "repositoryName");
+            names.sort();
+            names
+        })
+    }
+
     fn repository<'a>(&'a self, name: &'a str) -> Later<'a, Option<Repository>> {
         Box::pin(async move {
             let body = json!({ "repositoryNames": [name] });
@@ -268,8 +325,11 @@ impl Account for Emulated {
 
 /// The emulator reads of a signature only which service is meant.
 pub(super) fn credential(service: &str) -> String {
-    let deployer = super::DEPLOYER;
-    let scope = format!("Credential={deployer}/20260101/{REGION}/{service}/aws4_request");
+    credential_of(super::DEPLOYER, service)
+}
+
+fn credential_of(key: &str, service: &str) -> String {
+    let scope = format!("Credential={key}/20260101/{REGION}/{service}/aws4_request");
     format!("AWS4-HMAC-SHA256 {scope}, SignedHeaders=host, Signature=0")
 }
 

@@ -16,12 +16,16 @@ use super::{
 use crate::account::{ACCOUNT_ID, REGION};
 
 /// The scripts that run inside it and replace parts of it.
-const MODULES: [(&str, &str); 7] = [
+const MODULES: [(&str, &str); 11] = [
     ("launch.py", include_str!("launch.py")),
     ("bootstraps.py", include_str!("bootstraps.py")),
+    ("events.py", include_str!("events.py")),
     ("invocations.py", include_str!("invocations.py")),
     ("limits.py", include_str!("limits.py")),
     ("projects.py", include_str!("projects.py")),
+    ("provisioning.py", include_str!("provisioning.py")),
+    ("queues.py", include_str!("queues.py")),
+    ("rights.py", include_str!("rights.py")),
     ("sessions.py", include_str!("sessions.py")),
     ("stack_resources.py", include_str!("stack_resources.py")),
 ];
@@ -29,6 +33,15 @@ const MODULES: [(&str, &str); 7] = [
 const READY_WITHIN: Duration = Duration::from_secs(60);
 const STOPPED_WITHIN: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(50);
+
+/// Who the emulator asks.
+#[derive(Clone, Copy, Debug)]
+pub struct Hooks {
+    /// About CodeBuild projects.
+    pub projects: SocketAddr,
+    /// About rights.
+    pub rights: SocketAddr,
+}
 
 /// A running emulator.
 #[derive(Debug)]
@@ -38,15 +51,14 @@ pub struct Emulator {
 }
 
 impl Emulator {
-    /// Starts it on `port` with `folder` for its files, and waits until it answers. `projects`: who is told of its CodeBuild
-    /// projects; `functions`: environment of its functions.
+    /// Starts it on `port` with `folder` for its files, and waits until it answers. `functions`: environment of its functions.
     ///
     /// # Errors
     /// It does not start, or does not answer within a minute.
     pub async fn start(
         tools: &Tools,
         port: u16,
-        projects: SocketAddr,
+        hooks: Hooks,
         folder: &Path,
         functions: &[(String, String)],
     ) -> Result<Self, Error> {
@@ -62,7 +74,8 @@ impl Emulator {
         let mut command = Command::new("python3");
         command
             .arg(folder.join("launch.py"))
-            .arg(format!("http://{projects}"))
+            .arg(format!("http://{}", hooks.projects))
+            .arg(format!("http://{}", hooks.rights))
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("HOME", folder)

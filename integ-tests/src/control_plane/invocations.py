@@ -1,7 +1,7 @@
 """Asynchronous invocations, as Lambda makes them, of other functions and of CloudFormation.
 
 In: an event for a function. Out: it runs until it succeeds or has no attempts left, under one request id, which the caller is told; then a record
-of the failure goes to the function's on-failure destination, if its role may invoke that one. The proxy in front of Lambda checks IAM.
+of the failure goes to the function's on-failure destination, a function or a queue, if its role may invoke it or send to it.
 """
 
 import contextvars
@@ -15,9 +15,11 @@ import urllib.error
 import urllib.parse
 import urllib.request
 
-import sessions
+import provisioning
+import queues
+import rights
 from ministack.services import cloudwatch_logs, lambda_svc
-from ministack.services.cloudformation import custom_resource, provisioners, stacks
+from ministack.services.cloudformation import custom_resource, provisioners
 
 logger = logging.getLogger("invocations")
 
@@ -40,7 +42,7 @@ def play():
     lambda_svc.invoke_async_with_retry = start
     keep_request_ids()
     invoke_for_stacks()
-    ask_for_destinations()
+    provisioning.check(KIND, check_destination)
     leave_deleted_logs()
 
 
@@ -79,8 +81,11 @@ def deliver(function, event, request_id):
             break
         time.sleep(PACE * pause)
     destination = ((settings.get("DestinationConfig") or {}).get("OnFailure") or {}).get("Destination", "")
+    record = record_of(config, event, request_id, condition, attempts, result)
     if ":lambda:" in destination:
-        report(config, destination, record_of(config, event, request_id, condition, attempts, result))
+        report(config, destination, record)
+    elif ":sqs:" in destination:
+        queues.send(config, destination, record)
     elif destination:
         lambda_svc._route_async_failure(destination, config["FunctionName"], event, result)
 
@@ -106,20 +111,15 @@ def record_of(config, event, request_id, condition, attempts, result):
 
 def report(config, destination, record):
     try:
-        invoke_as(config, destination, "Event", record)
+        invoke_as(config, destination, record)
     except urllib.error.HTTPError as refusal:
         # On AWS this shows in the metric DestinationDeliveryFailures only.
         logger.warning("The failure of %s reaches nobody: %s", config["FunctionName"], refusal.read().decode())
 
 
-def invoke_as(config, target, kind, event):
+def invoke_as(config, target, event):
     """An invocation with the role of a function."""
-    session = sessions.of(config)
-    headers = {
-        "Authorization": f"AWS4-HMAC-SHA256 Credential={session['AWS_ACCESS_KEY_ID']}/-/-/lambda/aws4_request",
-        "X-Amz-Security-Token": session["AWS_SESSION_TOKEN"],
-        "X-Amz-Invocation-Type": kind,
-    }
+    headers = {**rights.signed(config, "lambda"), "X-Amz-Invocation-Type": "Event"}
     address = f"{PROXY}/2015-03-31/functions/{urllib.parse.quote(target, safe='')}/invocations"
     request = urllib.request.Request(address, json.dumps(event).encode(), headers, method="POST")
     OPENER.open(request, timeout=SECONDS_MAX).close()
@@ -194,31 +194,12 @@ def leave_deleted_logs():
     lambda_svc._emit_lambda_logs = emit_if_there
 
 
-def ask_for_destinations():
-    """Lambda takes a destination only where the function's role may invoke it."""
-    handlers = provisioners._RESOURCE_HANDLERS[KIND]
-    made, changed = handlers["create"], handlers["update"]
-
-    def ask(properties):
-        target = ((properties.get("DestinationConfig") or {}).get("OnFailure") or {}).get("Destination", "")
-        function = provisioners._lambda_function_for_cfn_ref(properties.get("FunctionName", ""))[0]
-        if function is None or ":lambda:" not in target:
-            return
-        try:
-            invoke_as(function["config"], target, "DryRun", {})
-        except urllib.error.HTTPError as refusal:
-            words = f"The function's execution role does not have permissions to call InvokeFunction on {target}"
-            raise ValueError(f"{words} ({refusal.read().decode()})") from None
-
-    def create(logical_id, properties, stack):
-        ask(properties)
-        return made(logical_id, properties, stack)
-
-    def update(name, before, properties, stack):
-        ask(properties)
-        return changed(name, before, properties, stack)
-
-    handlers.update(create=create, update=update)
-    # The proxy asks the emulator for policies, which must not wait for this.
-    has_thread = stacks._runs_on_worker_thread
-    stacks._runs_on_worker_thread = lambda kind: kind == KIND or has_thread(kind)
+def check_destination(properties):
+    """Lambda takes a destination only where the function's role may invoke it, or send to it."""
+    target = ((properties.get("DestinationConfig") or {}).get("OnFailure") or {}).get("Destination", "")
+    function = provisioners._lambda_function_for_cfn_ref(properties.get("FunctionName", ""))[0]
+    action = "sqs:SendMessage" if ":sqs:" in target else "lambda:InvokeFunction"
+    refused = rights.refusal(function["config"], action, target) if function and target else None
+    if refused:
+        words = f"The function's execution role does not have permissions to call {action.partition(':')[2]} on {target}"
+        raise ValueError(f"{words} ({refused})")

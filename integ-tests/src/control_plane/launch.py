@@ -1,6 +1,7 @@
 """Runs the emulator until standard input closes; then ends all that it started, and itself.
 
-In: standard input, which whoever wants the emulator holds open; an address that is told of projects. Out: nothing is left running, however that one ended.
+In: standard input, which whoever wants the emulator holds open; an address that is told of projects, and one that answers for IAM. Out: nothing is
+left running, however that one ended.
 The emulator's own way to stop can hang while functions are warm, so they are ended first.
 """
 
@@ -11,9 +12,12 @@ import sys
 import threading
 
 import bootstraps
+import events
 import invocations
 import limits
 import projects
+import queues
+import rights
 import sessions
 import stack_resources
 
@@ -48,8 +52,11 @@ def end_with_input():
 
 
 threading.Thread(target=end_with_input, daemon=True).start()
+rights.ask_at(sys.argv[2])
 bootstraps.refuse()
 invocations.play()
+queues.poll()
+events.carry()
 limits.set_limits()
 sessions.name()
 stack_resources.describe_as_it_is()

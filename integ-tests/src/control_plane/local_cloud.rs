@@ -8,10 +8,11 @@ use tempfile::TempDir;
 
 use super::{
     Answered, Cdk, DEPLOYER, Emulated, Emulator, Error, Stacks, Tools, cloudformation_proxy,
+    emulator::Hooks,
     images::ImageStore,
     lambda_proxy, project_hook,
     response_proxy::{self, ResponseProxy},
-    tools,
+    rights_hook, tools,
 };
 use crate::cloud::{self, Cloud};
 
@@ -44,7 +45,7 @@ pub struct LocalCloud {
     emulator: Emulator,
     _lambda_proxy: Server,
     _cloudformation_proxy: Server,
-    _project_hook: Server,
+    _hooks: [Server; 2],
     response_proxy: ResponseProxy,
     cloud: Cloud,
     account: Arc<Emulated>,
@@ -80,12 +81,17 @@ impl LocalCloud {
         let project_hook = project_hook::open(Arc::clone(&account), Arc::clone(cloud.iam()))
             .await
             .map_err(Error::cloud)?;
+        let rights_hook = rights_hook::open(Arc::clone(cloud.iam())).await;
+        let rights_hook = rights_hook.map_err(Error::cloud)?;
         let shared = shared_environment(&account, &cloud);
         let mut functions = shared.clone();
         functions.extend(of_functions);
         functions.extend(function_environment(&lambda_proxy, &cloudformation_proxy));
-        let projects = project_hook.address();
-        let emulator = Emulator::start(&tools, port, projects, folder.path(), &functions).await?;
+        let hooks = Hooks {
+            projects: project_hook.address(),
+            rights: rights_hook.address(),
+        };
+        let emulator = Emulator::start(&tools, port, hooks, folder.path(), &functions).await?;
 
         let images = ImageStore::new(folder.path())?;
         let mut environment = shared;
@@ -95,7 +101,7 @@ impl LocalCloud {
             emulator,
             _lambda_proxy: lambda_proxy,
             _cloudformation_proxy: cloudformation_proxy,
-            _project_hook: project_hook,
+            _hooks: [project_hook, rights_hook],
             response_proxy,
             cloud,
             account,

@@ -8,7 +8,8 @@ import json
 import urllib.error
 import urllib.request
 
-from ministack.services.cloudformation import provisioners, stacks
+import provisioning
+from ministack.services.cloudformation import provisioners
 
 KIND = "AWS::CodeBuild::Project"
 # Straight there, whatever proxy the environment names.
@@ -47,6 +48,4 @@ def tell(address):
         send("DELETE", name)
 
     handlers.update(create=create, update=update, delete=delete)
-    # Whoever is told asks the emulator for policies, which must not wait for this.
-    has_thread = stacks._runs_on_worker_thread
-    stacks._runs_on_worker_thread = lambda kind: kind == KIND or has_thread(kind)
+    provisioning.wait_for(KIND)

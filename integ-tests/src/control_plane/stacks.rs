@@ -1,6 +1,6 @@
-//! CloudFormation's stacks, asked as a user would. In: a stack's name. Out: its state, events, outputs, resources, template.
+//! CloudFormation's stacks, asked as a user would. In: a stack's name; a template. Out: its state, events, outputs, resources.
 
-use std::{collections::BTreeMap, fmt};
+use std::{collections::BTreeMap, fmt, time::Duration};
 
 use aws_sdk_ecr::primitives::{DateTime, DateTimeFormat};
 use roxmltree::Node;
@@ -9,6 +9,9 @@ use super::{
     Error,
     query::{Query, members, text},
 };
+
+/// Between two looks at a stack that is being made.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// The account's stacks.
 #[derive(Clone, Debug)]
@@ -34,6 +37,37 @@ pub struct Event {
 impl Stacks {
     pub(super) fn new(query: Query) -> Self {
         Self { query }
+    }
+
+    /// Makes a stack of a template without the CLI, and waits until that has ended, well or not.
+    ///
+    /// # Errors
+    /// CloudFormation rejects the template.
+    pub async fn create(
+        &self,
+        stack: &str,
+        template: &str,
+        parameters: &[(&str, &str)],
+    ) -> Result<(), Error> {
+        let mut form: Vec<_> = [
+            ("StackName", stack),
+            ("TemplateBody", template),
+            ("Capabilities.member.1", "CAPABILITY_IAM"),
+        ]
+        .map(|(name, value)| (name.to_owned(), value))
+        .into();
+        for (number, (key, value)) in (1..).zip(parameters) {
+            let member = format!("Parameters.member.{number}.Parameter");
+            form.push((format!("{member}Key"), key));
+            form.push((format!("{member}Value"), value));
+        }
+        let form = form.iter().map(|(name, value)| (name.as_str(), *value));
+        self.query.call("CreateStack", form, |_| ()).await?;
+        let is_changing = |status: String| status.ends_with("_IN_PROGRESS");
+        while self.status(stack).await.is_some_and(is_changing) {
+            tokio::time::sleep(PAUSE).await;
+        }
+        Ok(())
     }
 
     /// The stack's state (`CREATE_COMPLETE`); nothing when there is no such stack.

@@ -94,23 +94,25 @@ fn token(state: &State, call: &Call) -> Value {
 }
 
 async fn repositories(state: &State, call: &Call) -> Result<Value, Refused> {
-    let names = call.texts("repositoryNames");
+    let mut names = call.texts("repositoryNames");
+    // Without names the right to all of them is needed.
+    let all = vec!["*".to_owned()];
+    for name in if names.is_empty() { &all } else { &names } {
+        let arn = repository_arn(name);
+        let action = "ecr:DescribeRepositories";
+        state.iam.check(&call.caller, action, &arn).await?;
+    }
+    let mut next = None;
     if names.is_empty() {
-        // The account tells of a repository, not of all.
-        return Err(Refused::unplayed(
-            "DescribeRepositories without repositoryNames",
-        ));
+        let all = state.account.repositories().await;
+        let (some, token) = page::page(state, call, &all)?;
+        (names, next) = (some.to_vec(), token);
     }
     let mut found = Vec::new();
     for name in names {
-        let arn = repository_arn(&name);
-        state
-            .iam
-            .check(&call.caller, "ecr:DescribeRepositories", &arn)
-            .await?;
         let repository = known(state, &name).await?;
         found.push(json!({
-            "repositoryArn": arn,
+            "repositoryArn": repository_arn(&name),
             "registryId": ACCOUNT_ID,
             "repositoryName": name,
             "repositoryUri": format!("{}/{name}", registry_host()),
@@ -120,5 +122,5 @@ async fn repositories(state: &State, call: &Call) -> Result<Value, Refused> {
             "encryptionConfiguration": {"encryptionType": "AES256"},
         }));
     }
-    Ok(json!({"repositories": found}))
+    Ok(json!({"repositories": found, "nextToken": next}))
 }

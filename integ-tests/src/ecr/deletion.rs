@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::{
     api::images::{find, ids, image_id},
     contents::{Contents, ListedBy},
+    events::Action,
     state::State,
 };
 use crate::cloud::call::{Call, Refused};
@@ -14,10 +15,21 @@ use crate::cloud::call::{Call, Refused};
 pub(super) fn delete(state: &State, call: &Call) -> Result<Value, Refused> {
     let ids = ids(call)?;
     let (mut deleted, mut failures) = (Vec::new(), Vec::new());
-    state.with(call.text("repositoryName"), |contents| {
+    let repository = call.text("repositoryName");
+    state.with(repository, |contents| {
         for id in ids {
+            let image = find(contents, id).ok().cloned();
             match delete_one(contents, id) {
-                Ok(gone) => deleted.extend(gone),
+                Ok(gone) => {
+                    for (image, one) in image
+                        .iter()
+                        .flat_map(|image| gone.iter().map(move |one| (image, one)))
+                    {
+                        let tag = one["imageTag"].as_str();
+                        state.events.report(Action::Delete, repository, image, tag);
+                    }
+                    deleted.extend(gone);
+                }
                 Err((code, reason)) => failures
                     .push(json!({"imageId": id, "failureCode": code, "failureReason": reason})),
             }

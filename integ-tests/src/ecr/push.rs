@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 
-use super::{contents::Image, state::State, upstream};
+use super::{contents::Image, events::Action, state::State, upstream};
 use crate::{account::ACCOUNT_ID, digest::is_digest};
 
 /// ECR's limit.
@@ -86,7 +86,10 @@ impl Push<'_> {
             .put_manifest(self.name, &image.digest, &image.media_type, bytes)
             .await?;
         self.check_tag(state, tag)?;
-        state.with(self.name, |contents| contents.put(image.clone(), tag));
+        state.with(self.name, |contents| {
+            contents.put(image.clone(), tag);
+            state.events.report(Action::Push, self.name, &image, tag);
+        });
         Ok(image)
     }
 

@@ -5,7 +5,9 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use super::{contents::Contents, options::Options, passes::Passes, upstream::Upstream};
+use super::{
+    contents::Contents, events::Events, options::Options, passes::Passes, upstream::Upstream,
+};
 use crate::{
     account::{Account, Repository},
     faults::Faults,
@@ -14,6 +16,7 @@ use crate::{
 
 /// What its three servers share.
 pub(crate) struct State {
+    pub(super) events: Events,
     pub(super) account: Arc<dyn Account>,
     pub(super) iam: Arc<Iam>,
     pub(super) faults: Arc<Faults>,

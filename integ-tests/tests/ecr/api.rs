@@ -124,6 +124,25 @@ async fn cdk_finds_what_is_there_and_only_that() {
         .await;
     assert_eq!(code(absent), "RepositoryNotFoundException");
 
+    // All of them, page by page; the caller needs the right to each.
+    let page = client.describe_repositories().max_results(1);
+    let first = page.clone().send().await.unwrap();
+    let token = first.next_token().unwrap();
+    let second = page.next_token(token).send().await.unwrap();
+    let names = [first, second.clone()].map(|page| {
+        let names = page.repositories().iter();
+        names
+            .map(|one| one.repository_name().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    });
+    assert_eq!(
+        (names.concat(), second.next_token()),
+        (vec!["app".to_owned(), "fixed".to_owned()], None)
+    );
+    let reader = self::client(&cloud, ACCOUNT_ID, "Reader");
+    let refused = reader.describe_repositories().send().await;
+    assert_eq!(code(refused), "AccessDeniedException");
+
     let describe = async |id| {
         let ask = client
             .describe_images()

@@ -1,9 +1,4 @@
-//! The local cloud's functions end, fail and are told of failures as those of Lambda do, and see their stack as CloudFormation shows it.
-
-#![allow(
-    clippy::unwrap_used,
-    reason = "a test ends where something unexpected happens"
-)]
+//! Functions end and fail as those of Lambda do, other functions are told of it, and they see their stack as CloudFormation shows it.
 
 use std::{
     path::Path,

@@ -1,0 +1,11 @@
+//! The local cloud's functions: invoked by callers, by EventBridge's rules and from queues, as those of Lambda are.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test ends where something unexpected happens"
+)]
+
+mod events;
+mod invocations;
+mod queues;
+mod worker;
