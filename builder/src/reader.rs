@@ -3,17 +3,21 @@
 //! Layers without a ztoc are read whole. Memory holds the ztocs and a bounded cache of spans.
 //!
 //! ```text
-//! image ─▶ lookup ─▶ layer ─▶ tree ─▶ file ─▶ cache ─▶ spans
+//! image ─▶ lookup ─▶ layer ─▶ tree ─▶ file ─▶ contents ─▶ ahead ─▶ runs ─▶ cache ─▶ source ─▶ spans
 //!                              └───▶ outline
 //! ```
 
+mod ahead;
 mod cache;
+mod contents;
 mod error;
 mod file;
 mod layer;
 mod lookup;
 mod outline;
 mod ranges;
+mod runs;
+mod source;
 mod spans;
 
 use std::sync::{Arc, atomic::Ordering};
@@ -26,11 +30,13 @@ use soci_format::{
 };
 use soci_store::{
     load::load,
-    store::{ReadImages, Store},
+    registry::Connections,
+    store::{REQUESTS_AT_ONCE, ReadImages, Store},
 };
 
+pub use contents::Contents;
 pub use error::Error;
-pub use file::FileReader;
+pub use file::File;
 pub use layer::UnknownLayer;
 pub use lookup::{FoundIndex, PlatformImage, host_platform};
 pub use outline::{Access, LayerOutline, Outline};
@@ -57,6 +63,8 @@ pub struct Reader {
 struct Shared {
     store: Store,
     cache: Cache,
+    /// What is read ahead is read over these.
+    connections: Connections,
     /// Bytes of layers that came from the store.
     bytes_read: std::sync::atomic::AtomicU64,
     /// Bytes of whole layers that may still be kept.
@@ -71,6 +79,7 @@ impl Shared {
         Self {
             store,
             cache: Cache::new(limits.cached_bytes),
+            connections: Connections::new(REQUESTS_AT_ONCE),
             bytes_read: 0.into(),
             room: limits.held_bytes.into(),
             ztoc_room: limits.ztocs_bytes.into(),
@@ -163,11 +172,11 @@ impl Reader {
         })
     }
 
-    /// Opens the regular file at `path`, through symbolic links; nothing is fetched yet.
+    /// The regular file at `path`, through symbolic links; nothing is fetched yet.
     ///
     /// # Errors
     /// Where there is none.
-    pub fn file(&self, path: &[u8]) -> Result<FileReader, Error> {
+    pub fn file(&self, path: &[u8]) -> Result<File, Error> {
         let inode = self.tree.inode(self.find(path)?);
         if inode.kind != Kind::Regular {
             return Err(Error::NotAFile {
@@ -180,7 +189,12 @@ impl Reader {
             path: String::from_utf8_lossy(path).into_owned(),
             kind: inode.kind,
         })?;
-        FileReader::new(Arc::clone(&self.shared), Arc::clone(layer), inode.payload())
+        File::new(Arc::clone(layer), inode.payload())
+    }
+
+    /// The contents of these files, one after the other; nothing is fetched yet.
+    pub fn contents(&self, files: impl IntoIterator<Item = File>) -> Contents {
+        Contents::new(&self.shared, files.into_iter().collect())
     }
 
     /// Bytes of layers that came from the store so far.

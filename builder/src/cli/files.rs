@@ -102,11 +102,10 @@ pub(crate) async fn cat(arguments: CatArgs, access: &Access) -> Result<Output, E
         status = failed(doubt);
     }
     let mut out = tokio::io::stdout();
-    for mut file in files {
-        while let Some(piece) = file.next().await.map_err(failed)? {
-            if let Err(error) = out.write_all(&piece).await {
-                return Ok(status.after_printing(Err(error)).into());
-            }
+    let mut contents = reader.contents(files);
+    while let Some(piece) = contents.next().await.map_err(failed)? {
+        if let Err(error) = out.write_all(&piece).await {
+            return Ok(status.after_printing(Err(error)).into());
         }
     }
     let printed = out.flush().await;

@@ -1,5 +1,5 @@
 //! The cache of spans: uncompressed bytes by layer and span, the least recently used ones given up first.
-//! Whoever asks for a span that is on its way waits for it, so that nothing is fetched twice at once.
+//! Whoever fetches a span claims it before. Whoever asks for a claimed span waits for it, so that nothing is fetched twice at once.
 
 use std::{
     collections::HashMap,
@@ -8,18 +8,20 @@ use std::{
 };
 
 use bytes::Bytes;
-use tokio::sync::OnceCell;
+use tokio::sync::watch;
 
 /// A layer's number, and a span's in it.
 pub(super) type Key = (usize, usize);
 
+#[derive(Clone)]
 pub(super) struct Cache {
     budget: u64,
-    kept: Mutex<Kept>,
+    kept: Arc<Mutex<Kept>>,
 }
 
 #[derive(Default)]
 struct Kept {
+    /// Of all spans that are there, and of those that are claimed.
     bytes: u64,
     /// Counts the uses.
     clock: u64,
@@ -27,8 +29,23 @@ struct Kept {
 }
 
 struct Slot {
-    span: Arc<OnceCell<Bytes>>,
+    /// `None` until it comes. The sender is gone where it never will.
+    span: watch::Receiver<Option<Bytes>>,
+    bytes: u64,
     used: u64,
+}
+
+/// The duty to fetch a span. Dropped before it is kept, it leaves the span to whoever asks for it next.
+pub(super) struct Claim {
+    cache: Cache,
+    key: Key,
+    sender: watch::Sender<Option<Bytes>>,
+}
+
+enum Found {
+    Span(Bytes),
+    Claimed(watch::Receiver<Option<Bytes>>),
+    Absent(Claim),
 }
 
 impl Cache {
@@ -36,7 +53,7 @@ impl Cache {
     pub(super) fn new(budget: u64) -> Self {
         Self {
             budget,
-            kept: Mutex::default(),
+            kept: Arc::default(),
         }
     }
 
@@ -44,52 +61,102 @@ impl Cache {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The span `key`, which `fetch` gives where it is not there yet.
+    /// The duty to fetch the span `key` of `bytes` bytes; `None` where it is there or claimed, which counts as a use.
+    pub(super) fn claim(&self, key: Key, bytes: u64) -> Option<Claim> {
+        match self.find(key, bytes) {
+            Found::Absent(claim) => Some(claim),
+            Found::Span(_) | Found::Claimed(_) => None,
+        }
+    }
+
+    /// The span `key` of `bytes` bytes, which `fetch` gives where it is not there yet.
     pub(super) async fn get<E>(
         &self,
         key: Key,
+        bytes: u64,
         fetch: impl Future<Output = Result<Bytes, E>>,
     ) -> Result<Bytes, E> {
-        let span = self.kept().use_slot(key);
-        let mut is_fresh = false;
-        let fetched = span.get_or_try_init(|| async {
-            is_fresh = true;
-            fetch.await
-        });
-        let bytes = fetched.await?.clone();
-        if is_fresh {
-            self.kept().make_room(key, bytes.len() as u64, self.budget);
+        loop {
+            match self.find(key, bytes) {
+                Found::Span(span) => return Ok(span),
+                Found::Claimed(mut span) => {
+                    if let Ok(span) = span.wait_for(Option::is_some).await
+                        && let Some(span) = &*span
+                    {
+                        return Ok(span.clone());
+                    }
+                }
+                Found::Absent(claim) => {
+                    let span = fetch.await?;
+                    claim.keep(span.clone());
+                    return Ok(span);
+                }
+            }
         }
-        Ok(bytes)
+    }
+
+    fn find(&self, key: Key, bytes: u64) -> Found {
+        let mut kept = self.kept();
+        kept.clock += 1;
+        let used = kept.clock;
+        if let Some(slot) = kept.spans.get_mut(&key) {
+            slot.used = used;
+            let span = slot.span.borrow().clone();
+            return match span {
+                Some(span) => Found::Span(span),
+                None => Found::Claimed(slot.span.clone()),
+            };
+        }
+        kept.make_room(bytes, self.budget);
+        kept.bytes += bytes;
+        let (sender, span) = watch::channel(None);
+        kept.spans.insert(key, Slot { span, bytes, used });
+        Found::Absent(Claim {
+            cache: self.clone(),
+            key,
+            sender,
+        })
+    }
+}
+
+impl Claim {
+    /// The span's number in its layer.
+    pub(super) fn span(&self) -> usize {
+        self.key.1
+    }
+
+    /// Gives the span to the cache, and to all who wait for it.
+    pub(super) fn keep(&self, span: Bytes) {
+        self.sender.send_replace(Some(span));
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        if self.sender.borrow().is_none() {
+            self.cache.kept().remove(self.key);
+        }
     }
 }
 
 impl Kept {
-    fn use_slot(&mut self, key: Key) -> Arc<OnceCell<Bytes>> {
-        self.clock += 1;
-        let used = self.clock;
-        let slot = self.spans.entry(key).or_insert_with(|| Slot {
-            span: Arc::default(),
-            used,
-        });
-        slot.used = used;
-        Arc::clone(&slot.span)
-    }
-
-    /// Counts a span that came, and gives others up for it.
-    fn make_room(&mut self, key: Key, bytes: u64, budget: u64) {
-        self.bytes += bytes;
-        while self.bytes > budget {
+    /// Gives spans up until `bytes` more may come. Claimed ones stay.
+    fn make_room(&mut self, bytes: u64, budget: u64) {
+        while self.bytes + bytes > budget {
             let there = self.spans.iter();
             let oldest = there
-                .filter(|(other, slot)| **other != key && slot.span.initialized())
+                .filter(|(_, slot)| slot.span.borrow().is_some())
                 .min_by_key(|(_, slot)| slot.used)
                 .map(|(&oldest, _)| oldest);
-            let Some(slot) = oldest.and_then(|oldest| self.spans.remove(&oldest)) else {
-                break;
-            };
-            self.bytes -= slot.span.get().map_or(0, |span| span.len() as u64);
+            match oldest {
+                Some(oldest) => self.remove(oldest),
+                None => break,
+            }
         }
+    }
+
+    fn remove(&mut self, key: Key) {
+        self.bytes -= self.spans.remove(&key).map_or(0, |slot| slot.bytes);
     }
 }
 
@@ -106,7 +173,7 @@ mod tests {
     async fn the_least_recently_used_span_goes_first() {
         let (cache, fetched) = (Cache::new(250), AtomicUsize::new(0));
         let get = |span| {
-            cache.get((0, span), async {
+            cache.get((0, span), 100, async {
                 fetched.fetch_add(1, Ordering::Relaxed);
                 Ok::<_, Infallible>(Bytes::from(vec![0; 100]))
             })
@@ -123,7 +190,7 @@ mod tests {
         let (cache, fetched) = (Cache::new(250), AtomicUsize::new(0));
         let get = |result: Result<Bytes, ()>| {
             let fetched = &fetched;
-            cache.get((0, 0), async move {
+            cache.get((0, 0), 4, async move {
                 fetched.fetch_add(1, Ordering::Relaxed);
                 tokio::task::yield_now().await;
                 result
@@ -134,5 +201,25 @@ mod tests {
         let both = futures_util::future::join(get(Ok(span.clone())), get(Err(()))).await;
         assert_eq!(both, (Ok(span.clone()), Ok(span)));
         assert_eq!(fetched.load(Ordering::Relaxed), 2);
+    }
+
+    #[tokio::test]
+    async fn claimed_spans_count_and_stay_until_they_come_or_are_left() {
+        let cache = Cache::new(250);
+        let bytes = || cache.kept().bytes;
+        let [first, second] = [0, 1].map(|span| cache.claim((0, span), 100).unwrap());
+        assert!(cache.claim((0, 0), 100).is_none());
+        first.keep(Bytes::from_static(b"first"));
+        assert_eq!(bytes(), 200);
+        // The third takes the place of the first, which is there; the second is still to come.
+        let third = cache.claim((0, 2), 100).unwrap();
+        assert_eq!(bytes(), 200);
+        assert!(cache.claim((0, 1), 100).is_none());
+        let own = Bytes::from_static(b"own");
+        let wait = cache.get((0, 1), 100, async { Ok::<_, Infallible>(own.clone()) });
+        let leave = async { drop(second) };
+        assert_eq!(futures_util::future::join(wait, leave).await.0, Ok(own));
+        drop(third);
+        assert_eq!(bytes(), 100);
     }
 }

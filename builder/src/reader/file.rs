@@ -1,4 +1,4 @@
-//! One file: its uncompressed bytes in order, from the spans that hold them. While one is given out, the next is fetched.
+//! One file: its uncompressed bytes in order, from the spans that hold them.
 
 use std::{ops::Range, sync::Arc};
 
@@ -7,16 +7,13 @@ use soci_format::tar::HEADER_BYTES;
 use tokio::sync::mpsc;
 
 use super::{
-    Error, Shared,
+    Error,
+    ahead::ReadAhead,
     layer::{Layer, Plain},
 };
 
-/// Spans that are fetched ahead of the one being read.
-const AHEAD: usize = 2;
-
-/// Reads one file from start to end.
-pub struct FileReader {
-    shared: Arc<Shared>,
+/// A file whose place is known.
+pub struct File {
     layer: Arc<Layer>,
     /// The file's uncompressed bytes in its layer.
     payload: Range<u64>,
@@ -26,38 +23,31 @@ pub struct FileReader {
     header: Vec<u8>,
     /// The spans that are still to be read.
     spans: Range<usize>,
-    /// Spans before this one were asked for.
-    asked: usize,
     /// A large span that comes in pieces, and where its next piece starts.
     pieces: Option<(mpsc::Receiver<Result<Bytes, Error>>, u64)>,
 }
 
-impl FileReader {
-    pub(super) fn new(
-        shared: Arc<Shared>,
-        layer: Arc<Layer>,
-        payload: Range<u64>,
-    ) -> Result<Self, Error> {
+impl File {
+    pub(super) fn new(layer: Arc<Layer>, payload: Range<u64>) -> Result<Self, Error> {
         let fetched = layer.ranges().to_fetch(&layer.name(), &payload)?;
         let spans = layer.spans().holding(&fetched);
         Ok(Self {
-            shared,
             layer,
             plain: payload.clone(),
             payload,
             header: Vec::new(),
-            asked: spans.start,
             spans,
             pieces: None,
         })
     }
 
-    /// The next bytes, never an empty piece; none after the last. To be dropped after an error. Where a span is too large to be
-    /// kept, its bytes come before its digest is known, and the error instead of the end.
-    ///
-    /// # Errors
-    /// Where a span cannot be fetched, or is not what its ztoc says; and where the file has another size.
-    pub async fn next(&mut self) -> Result<Option<Bytes>, Error> {
+    /// The spans that are still to be read, in order.
+    pub(super) fn spans(&self) -> impl Iterator<Item = (&Arc<Layer>, usize)> {
+        self.spans.clone().map(|id| (&self.layer, id))
+    }
+
+    /// The next bytes, never an empty piece; none after the last. `ahead` gives each of its spans in order.
+    pub(super) async fn next(&mut self, ahead: &mut ReadAhead) -> Result<Option<Bytes>, Error> {
         loop {
             if let Some((pieces, at)) = &mut self.pieces {
                 match pieces.recv().await {
@@ -81,9 +71,8 @@ impl FileReader {
                     }),
                 };
             };
-            self.fetch_ahead(id);
             let start = self.layer.spans().list()[id].plain.start;
-            match self.layer.uncompressed_span(&self.shared, id).await? {
+            match ahead.next(&self.layer, id).await? {
                 Plain::Span(span) => {
                     if let Some(part) = self.part(&span, start)? {
                         return Ok(Some(part));
@@ -92,18 +81,6 @@ impl FileReader {
                 Plain::Pieces(pieces) => self.pieces = Some((pieces, start)),
             }
         }
-    }
-
-    /// All of the file.
-    ///
-    /// # Errors
-    /// As [`next`](Self::next).
-    pub async fn read(mut self) -> Result<Vec<u8>, Error> {
-        let mut bytes = Vec::new();
-        while let Some(piece) = self.next().await? {
-            bytes.extend_from_slice(&piece);
-        }
-        Ok(bytes)
     }
 
     /// What of `piece`, which starts at the uncompressed byte `start`, belongs to the file and was not given out.
@@ -124,17 +101,5 @@ impl FileReader {
         let part = overlap(&self.plain);
         self.plain.start += part.as_ref().map_or(0, |part| part.len() as u64);
         Ok(part)
-    }
-
-    /// Starts fetching what follows span `id`, into the cache. An error is met again, by whoever needs the span.
-    fn fetch_ahead(&mut self, id: usize) {
-        let end = self.spans.end.min(id + 1 + AHEAD);
-        for id in self.asked.max(id + 1)..end {
-            if self.layer.is_kept(&self.shared, id) {
-                let (layer, shared) = (Arc::clone(&self.layer), Arc::clone(&self.shared));
-                tokio::spawn(async move { layer.uncompressed_span(&shared, id).await.map(drop) });
-            }
-        }
-        self.asked = self.asked.max(end);
     }
 }

@@ -3,6 +3,7 @@
 
 use std::{
     io::{self, Read},
+    ops::Range,
     sync::{Arc, atomic::Ordering},
 };
 
@@ -17,7 +18,9 @@ use soci_format::{
 use soci_store::store::ReadImages;
 use tokio::{sync::mpsc, task::spawn_blocking};
 
-use super::{Error, PlatformImage, Shared, Span, Spans, ranges::Ranges};
+use super::{
+    Error, PlatformImage, Shared, Span, Spans, cache::Claim, ranges::Ranges, source::SpanSource,
+};
 
 /// Uncompressed bytes between two checkpoints of a layer that has none yet.
 const SPAN_SIZE: u64 = 4 << 20;
@@ -146,6 +149,11 @@ impl Layer {
         })
     }
 
+    /// Its number in the image, from 0.
+    pub(super) fn number(&self) -> usize {
+        self.number
+    }
+
     pub(super) fn spans(&self) -> &Spans {
         &self.spans
     }
@@ -175,14 +183,33 @@ impl Layer {
         let (layer, of) = (Arc::clone(self), Arc::clone(shared));
         let fetch = async move {
             spawn_blocking(move || {
-                let mut plain = Vec::new();
-                layer.read_span(&of, id, |bytes| plain.extend_from_slice(bytes))?;
-                Ok(Bytes::from(plain))
+                let mut source = layer.open(&of, &layer.span(id).stored)?;
+                layer.read_kept(&of, id, &mut source)
             })
             .await?
         };
-        let span = shared.cache.get((self.number, id), fetch).await;
+        let key = (self.number, id);
+        let span = shared.cache.get(key, self.span_bytes(id), fetch).await;
         span.map(Plain::Span)
+    }
+
+    /// Claims those of `spans` that are neither there nor on their way. All must be small enough to be kept.
+    pub(super) fn claim(&self, shared: &Shared, spans: Range<usize>) -> Vec<Claim> {
+        let claim = |id| shared.cache.claim((self.number, id), self.span_bytes(id));
+        spans.filter_map(claim).collect()
+    }
+
+    /// Reads spans into the cache, neighbours with one request; blocks. Ends at the first that cannot be read.
+    pub(super) fn read_claimed(&self, shared: &Shared, claims: &[Claim]) -> Result<(), Error> {
+        for claims in claims.chunk_by(|one, next| one.span() + 1 == next.span()) {
+            let (first, last) = (&claims[0], &claims[claims.len() - 1]);
+            let stored = self.span(first.span()).stored.start..self.span(last.span()).stored.end;
+            let mut source = self.open(shared, &stored)?;
+            for claim in claims {
+                claim.keep(self.read_kept(shared, claim.span(), &mut source)?);
+            }
+        }
+        Ok(())
     }
 
     fn pieces(
@@ -193,10 +220,12 @@ impl Layer {
         let (sender, receiver) = mpsc::channel(QUEUE);
         let (layer, shared) = (Arc::clone(self), Arc::clone(shared));
         spawn_blocking(move || {
-            let read = layer.read_span(&shared, id, |bytes| {
-                // Where nobody listens any more, the rest is only hashed.
+            // Where nobody listens any more, the rest is only hashed.
+            let give = |bytes: &[u8]| {
                 let _ = sender.blocking_send(Ok(Bytes::copy_from_slice(bytes)));
-            });
+            };
+            let source = layer.open(&shared, &layer.span(id).stored);
+            let read = source.and_then(|mut source| layer.read(&shared, id, &mut source, give));
             if let Err(error) = read {
                 let _ = sender.blocking_send(Err(error));
             }
@@ -204,32 +233,61 @@ impl Layer {
         receiver
     }
 
-    /// Whether a span is small enough to be kept, so that it makes sense to fetch it ahead.
-    pub(super) fn is_kept(&self, shared: &Shared, id: usize) -> bool {
+    /// The uncompressed bytes of a span.
+    pub(super) fn span_bytes(&self, id: usize) -> u64 {
         let plain = &self.span(id).plain;
-        plain.end - plain.start <= shared.store.limits().span_bytes
+        plain.end - plain.start
+    }
+
+    /// Whether a span is small enough to be kept.
+    fn is_kept(&self, shared: &Shared, id: usize) -> bool {
+        self.span_bytes(id) <= shared.store.limits().span_bytes
+    }
+
+    /// The compressed bytes `stored`.
+    fn open(&self, shared: &Shared, stored: &Range<u64>) -> Result<SpanSource<'_>, Error> {
+        if let Some(held) = &self.held {
+            let at = |at: u64| usize::try_from(at).unwrap_or(held.len()).min(held.len());
+            let held = &held[at(stored.start)..at(stored.end)];
+            return Ok(SpanSource::held(held, stored.start));
+        }
+        let reader = shared
+            .store
+            .open_layer_part(&self.descriptor, stored.clone())?;
+        Ok(SpanSource::stored(reader, stored.start))
+    }
+
+    /// Reads a span that is small enough to be kept; blocks.
+    fn read_kept(
+        &self,
+        shared: &Shared,
+        id: usize,
+        source: &mut SpanSource<'_>,
+    ) -> Result<Bytes, Error> {
+        let bytes = usize::try_from(self.span_bytes(id)).unwrap_or(0);
+        let mut plain = Vec::with_capacity(bytes);
+        self.read(shared, id, source, |bytes| plain.extend_from_slice(bytes))?;
+        Ok(Bytes::from(plain))
     }
 
     /// Reads a span; blocks.
-    fn read_span(&self, shared: &Shared, id: usize, give: impl FnMut(&[u8])) -> Result<(), Error> {
-        let failed = |source| Error::Span {
+    fn read(
+        &self,
+        shared: &Shared,
+        id: usize,
+        source: &mut SpanSource<'_>,
+        give: impl FnMut(&[u8]),
+    ) -> Result<(), Error> {
+        source.begin(&self.span(id).stored);
+        let read = self.spans.read(id, source, give);
+        shared
+            .bytes_read
+            .fetch_add(source.newly_read(), Ordering::Relaxed);
+        read.map_err(|source| Error::Span {
             layer: self.name(),
             span: id,
             source,
-        };
-        let stored = self.span(id).stored.clone();
-        if let Some(held) = &self.held {
-            let at = |at: u64| usize::try_from(at).unwrap_or(held.len()).min(held.len());
-            let mut source = &held[at(stored.start)..at(stored.end)];
-            return self.spans.read(id, &mut source, give).map_err(failed);
-        }
-        let mut source = shared.store.open_layer_part(&self.descriptor, stored)?;
-        let counter = source.bytes_read();
-        let read = self.spans.read(id, &mut source, give);
-        shared
-            .bytes_read
-            .fetch_add(counter.load(Ordering::Relaxed), Ordering::Relaxed);
-        read.map_err(failed)
+        })
     }
 }
 

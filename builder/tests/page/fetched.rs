@@ -1,9 +1,12 @@
 //! The bytes and requests that are predicted are those that a reader then causes.
 
-use std::collections::HashMap;
+use std::{
+    collections::{BTreeSet, HashMap},
+    ops::Range,
+};
 
 use soci_builder::{
-    reader::{Access, Outline, Reader},
+    reader::{Access, Outline, Reader, Span},
     start::{Fetched, Start, Traffic},
 };
 use soci_format::{digest::Digest, limits::Limits, oci::Reference, tar::Kind};
@@ -82,6 +85,27 @@ impl Before {
         }
     }
 
+    /// The parts of `blob` that were asked for since.
+    fn ranges_since(&self, registry: &FakeRegistry, blob: &Digest) -> Vec<Range<u64>> {
+        let requests = &registry.requests_to(Route::ReadBlob)[self.requests..];
+        let of_blob = requests
+            .iter()
+            .filter(|request| request.path.contains(&blob.hex()));
+        of_blob
+            .map(|request| {
+                let range = request.header("range").unwrap();
+                let (first, last) = range
+                    .strip_prefix("bytes=")
+                    .unwrap()
+                    .split_once('-')
+                    .unwrap();
+                // Without a last byte it goes to the end.
+                let end = last.parse().map_or(u64::MAX, |last: u64| last + 1);
+                first.parse().unwrap()..end
+            })
+            .collect()
+    }
+
     /// What came since, of these blobs.
     fn since(&self, registry: &FakeRegistry, blobs: &[Digest]) -> Traffic {
         let requests = &registry.requests_to(Route::ReadBlob)[self.requests..];
@@ -99,8 +123,26 @@ impl Before {
     }
 }
 
+/// The spans that were asked for, each in one range only. A range holds whole spans.
+fn spans_in(ranges: &[Range<u64>], spans: &[Span]) -> BTreeSet<usize> {
+    let mut found = BTreeSet::new();
+    let last = spans.last().unwrap().stored.end;
+    for range in ranges {
+        let end = range.end.min(last);
+        let starts_at = |span: &Span| span.stored.start == range.start;
+        let first = spans.iter().position(starts_at).unwrap();
+        let within = |span: &&Span| span.stored.end <= end;
+        let count = spans[first..].iter().take_while(within).count();
+        assert_eq!(spans[first + count - 1].stored.end, end, "{ranges:?}");
+        for span in first..first + count {
+            assert!(found.insert(span), "span {span} twice: {ranges:?}");
+        }
+    }
+    found
+}
+
 #[tokio::test]
-async fn what_is_predicted_is_what_is_fetched() {
+async fn the_spans_that_are_predicted_are_those_that_are_fetched() {
     let registry = FakeRegistry::start();
     let layers = layers();
     let image = Image::of(&layers).push(&registry, "v1");
@@ -139,7 +181,7 @@ async fn what_is_predicted_is_what_is_fetched() {
             .collect();
         assert!(paths.len() > 20);
         let mut random = fastrand::Rng::with_seed(7);
-        let mut spans = 0;
+        let (mut spans, mut requests) = (0, 0);
         for round in 0..30 {
             let count = if round == 0 {
                 0
@@ -154,16 +196,27 @@ async fn what_is_predicted_is_what_is_fetched() {
             for path in &chosen {
                 let node = reader.find(path).unwrap();
                 if reader.tree().inode(node).kind == Kind::Regular {
-                    reader.file(path).unwrap().read().await.unwrap();
+                    let file = reader.file(path).unwrap();
+                    reader.contents([file]).read().await.unwrap();
                 }
             }
             let since = |blobs: &[Digest]| before.since(&registry, blobs);
-            assert_eq!(start.lazy.spans, since(&by_spans), "{chosen:?}");
+            for (layer, needed) in outline.layers.iter().zip(&start.spans) {
+                if let Access::Spans { spans, .. } = &layer.access {
+                    let ranges = before.ranges_since(&registry, &layer.descriptor.digest);
+                    assert_eq!(spans_in(&ranges, spans.list()), *needed, "{chosen:?}");
+                }
+            }
             assert_eq!(start.lazy.ztocs, since(&ztocs));
             assert_eq!(start.lazy.layers, since(&whole));
             spans += start.lazy.spans.requests;
+            requests += since(&by_spans).requests;
         }
-        assert!(spans > 100, "{spans}");
+        // Of a file in several spans, one request gets some.
+        assert!(
+            spans > 100 && requests < spans,
+            "{requests} requests, {spans} spans"
+        );
     }
 }
 

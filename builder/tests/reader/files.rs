@@ -16,7 +16,7 @@ use soci_testing::{
 };
 use tempfile::TempDir;
 
-use crate::{indexed, open, read};
+use crate::{indexed, open, read, read_file};
 
 /// What a name leads to: its kind, its permissions and its contents.
 type Files = BTreeMap<PathBuf, (&'static str, u32, Vec<u8>)>;
@@ -69,7 +69,7 @@ async fn through_the_index(reader: &Reader) -> Files {
     for (path, node) in tree.all(tree.find(b"/", true).unwrap()) {
         let inode = tree.inode(node);
         let contents = match inode.kind {
-            Kind::Regular => reader.file(&path).unwrap().read().await.unwrap(),
+            Kind::Regular => read_file(reader, &path).await.unwrap(),
             Kind::Symlink => inode.link_name.clone(),
             _ => Vec::new(),
         };
@@ -183,8 +183,7 @@ async fn layers_without_a_ztoc_are_read_whole_and_once() {
     // An image without any index is read all the same.
     let reader = open(&image).await.unwrap();
     assert!(reader.image.index.is_none());
-    let file = reader.file(b"etc/small").unwrap();
-    assert_eq!(file.read().await.unwrap(), b"text");
+    assert_eq!(read_file(&reader, b"etc/small").await.unwrap(), b"text");
     let all: usize = layers.iter().map(|layer| layer.size).sum();
     assert_eq!(reader.bytes_read(), all as u64);
 }

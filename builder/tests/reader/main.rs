@@ -31,5 +31,10 @@ async fn open_within(limits: Limits, image: &str) -> Result<Reader, reader::Erro
 }
 
 async fn read(image: &str, path: &str) -> Result<Vec<u8>, reader::Error> {
-    open(image).await?.file(path.as_bytes())?.read().await
+    read_file(&open(image).await?, path.as_bytes()).await
+}
+
+async fn read_file(reader: &Reader, path: &[u8]) -> Result<Vec<u8>, reader::Error> {
+    let file = reader.file(path)?;
+    reader.contents([file]).read().await
 }
