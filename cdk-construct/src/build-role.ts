@@ -9,11 +9,11 @@ import { attachedPolicy } from './attached-policy';
 import { acceptFindings } from './nag';
 import { policiesOf } from './resources-of';
 import { Right } from './rights-policy';
-import { RoleRights } from './role-rights';
+import { RoleRights, Target } from './role-rights';
 import { allow } from './statement';
 
 /** Reads images and pushes indexes. */
-const PUSH: Right = {
+export const PUSH: Right = {
   name: 'push',
   actions: [
     'ecr:BatchCheckLayerAvailability',
@@ -54,7 +54,7 @@ export class BuildRole {
     this.given = given;
     this.role = given ?? new Role(scope, 'Role', { assumedBy: new ServicePrincipal(service) });
     const logs = allow(['logs:CreateLogStream', 'logs:PutLogEvents'], logGroup.logGroupArn);
-    const policy = this.allow([logs, ...statements]);
+    const policy = this.add([logs, ...statements]);
     this.policy = policy === undefined ? [] : [policy];
     acceptFindings(policy?.node.defaultChild, [{ id: 'AwsSolutions-IAM5', appliesTo: ['Resource::*'], reason }]);
     this.rights = new RoleRights(scope, 'Rights', { role: this.role });
@@ -63,7 +63,17 @@ export class BuildRole {
 
   /** Grants builds permission to read images in the repository and push indexes to it. */
   public useRepository(repository: IRepository): void {
-    this.rights.allow(PUSH, { arn: repository.repositoryArn, owner: repository.stack });
+    this.allow(PUSH, { arn: repository.repositoryArn, owner: repository.stack });
+  }
+
+  /** A permission on one of many resources. */
+  public allow(right: Right, target: Target): void {
+    this.rights.allow(right, target);
+  }
+
+  /** Says why permissions that were added until now have wildcards in their resources. */
+  public acceptWildcards(reason: string): void {
+    this.rights.acceptWildcards(reason);
   }
 
   /** Additional permissions, in a separate policy. */
@@ -72,7 +82,7 @@ export class BuildRole {
   }
 
   /** In the default policy of our own role, or in a separate policy. */
-  private allow(statements: PolicyStatement[]): IConstruct | undefined {
+  private add(statements: PolicyStatement[]): IConstruct | undefined {
     if (this.given !== undefined) {
       // The default policy would be in the role's stack and could not refer to resources of this stack.
       return this.attach('Policy', statements);

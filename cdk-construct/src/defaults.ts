@@ -3,7 +3,7 @@
 
 import { IConstruct } from 'constructs';
 import { SociIndexBuildDefaultsProps } from './build-options';
-import { PROVIDER_ID, SETTINGS, settingsOf } from './defaults-of';
+import { SETTINGS, settingsOf, TAKEN } from './defaults-of';
 
 /**
  * Settings that an organization requires for every function, build and log group.
@@ -22,7 +22,7 @@ export class SociIndexBuildDefaults {
    * Sets them. Must be called before the first index is defined in the scope.
    */
   public set(props: SociIndexBuildDefaultsProps): void {
-    const made = this.scope.node.findAll().find(({ node }) => node.id === PROVIDER_ID);
+    const made = this.scope.node.findAll().find((each) => TAKEN in each);
     if (made !== undefined) {
       throw new Error(
         `SociIndexBuildDefaults must be set before the first index is defined, but ${made.node.path} already exists`,

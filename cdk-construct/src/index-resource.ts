@@ -1,6 +1,6 @@
 // The custom resource: properties for the provider, attributes from it. The properties are already validated.
 
-import { CfnResource, RemovalPolicy, Size, Token, Tokenization } from 'aws-cdk-lib';
+import { CfnResource, RemovalPolicy, Token } from 'aws-cdk-lib';
 import { IRepository } from 'aws-cdk-lib/aws-ecr';
 import { Platform } from 'aws-cdk-lib/aws-ecr-assets';
 import { ContainerDefinition, ContainerImage, ContainerImageConfig } from 'aws-cdk-lib/aws-ecs';
@@ -11,6 +11,7 @@ import { BuilderFunction } from './builder-function';
 import { BuilderProject } from './builder-project';
 import { withDefaults } from './defaults-of';
 import { waitForAsset } from './image-asset';
+import { indexProperties } from './index-properties';
 import { InputImage } from './input-image';
 import { ProviderFunction } from './provider-function';
 import { checkTaskOfIndex } from './task-checks';
@@ -75,12 +76,7 @@ export class IndexResource {
         InputImageTag: request.input.tag,
         InputImageDigest: request.input.digest,
         OutputImageTag: request.outputImageTag,
-        Platforms: options.platforms?.map(({ platform }) => platform),
-        MinLayerSize: bytesOf(options.minLayerSize),
-        SpanSize: bytesOf(options.spanSize),
-        PrefetchFiles: options.prefetchFiles?.length ? options.prefetchFiles : undefined,
-        WhenTooSmall: options.whenTooSmall,
-        WhenUnsupported: options.whenUnsupported,
+        ...indexProperties(options),
         RemovalPolicy: isDestroyed ? 'destroy' : undefined,
         WaitForIndex: options.waitForIndex === false ? 'false' : undefined,
       },
@@ -127,8 +123,4 @@ class DigestImage extends ContainerImage {
     this.repository.grantPull(task.obtainExecutionRole());
     return { imageName: `${this.repository.repositoryUri}@${this.digest}` };
   }
-}
-
-function bytesOf(size?: Size): string | undefined {
-  return size && Tokenization.stringifyNumber(size.toBytes());
 }

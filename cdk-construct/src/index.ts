@@ -5,3 +5,5 @@ export * from './build-options';
 export * from './soci-index-build';
 export * from './soci-index-v2-build';
 export * from './defaults';
+export * from './on-push-props';
+export * from './soci-index-on-push';

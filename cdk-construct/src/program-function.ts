@@ -22,6 +22,7 @@ export interface ProgramFunctionProps {
   readonly timeout: Duration;
   readonly role: IRole;
   readonly logGroup: ILogGroup;
+  readonly reservedConcurrentExecutions?: number;
   readonly vpc?: IVpc;
   readonly subnetSelection?: SubnetSelection;
   readonly securityGroups?: ISecurityGroup[];

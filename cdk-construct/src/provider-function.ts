@@ -7,7 +7,7 @@ import { IRepository } from 'aws-cdk-lib/aws-ecr';
 import { Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import { Construct, IDependable } from 'constructs';
 import { attachedPolicy } from './attached-policy';
-import { defaultsOf, PROVIDER_ID } from './defaults-of';
+import { defaultsOf } from './defaults-of';
 import { logGroupIn } from './log-group';
 import { acceptFindings } from './nag';
 import { NETWORK_FINDING, networkOf, networkStatement, programFunction, ProgramFunctionProps } from './program-function';
@@ -15,6 +15,9 @@ import { policiesOf } from './resources-of';
 import { Right } from './rights-policy';
 import { RoleRights, Target } from './role-rights';
 import { allow } from './statement';
+
+/** Part of the logical ids of deployed stacks; must not change. */
+const ID = 'SociIndexBuildProvider';
 
 /** Also allows ListImageReferrers (ECR's API reference). */
 const READ: Right = {
@@ -30,7 +33,7 @@ export class ProviderFunction extends Construct {
   /** Returns the function of the scope's stack; creates it if needed. */
   public static of(scope: Construct): ProviderFunction {
     const stack = Stack.of(scope);
-    return (stack.node.tryFindChild(PROVIDER_ID) as ProviderFunction | undefined) ?? new ProviderFunction(stack, PROVIDER_ID);
+    return (stack.node.tryFindChild(ID) as ProviderFunction | undefined) ?? new ProviderFunction(stack, ID);
   }
 
   public readonly functionArn: string;

@@ -12,6 +12,8 @@ export interface Right {
 }
 
 export class RightsPolicy {
+  /** The resources of all statements. */
+  public readonly arns: string[] = [];
   private readonly statements = new Map<string, PolicyStatement>();
   private readonly keys: string[] = [];
   private characters = '{"Version":"2012-10-17","Statement":[]}'.length;
@@ -28,6 +30,7 @@ export class RightsPolicy {
   public add(right: Right, arn: string, length: number, key: string): void {
     this.characters += this.startOf(right) + length;
     this.keys.push(key);
+    this.arns.push(arn);
     const statement = this.statements.get(right.name);
     if (statement !== undefined) {
       statement.addResources(arn);

@@ -6,6 +6,7 @@ import { CfnResource, Lazy, Stack } from 'aws-cdk-lib';
 import { CfnPolicy, IRole, ManagedPolicy, Policy } from 'aws-cdk-lib/aws-iam';
 import { Construct } from 'constructs';
 import { addCheck } from './lookups';
+import { acceptFindings, resourceFinding } from './nag';
 import { charactersOf, INLINE_CHARACTERS_MAX, inlineCharactersOf, MANAGED_CHARACTERS_MAX } from './policy-size';
 import { Right, RightsPolicy } from './rights-policy';
 import { shortHash } from './short-hash';
@@ -79,6 +80,16 @@ export class RoleRights extends Construct {
       this.parts.push(part);
     }
     part.add(right, target.arn, length, key);
+  }
+
+  /** Suppresses the findings of cdk-nag for resources with wildcards. */
+  public acceptWildcards(reason: string): void {
+    for (const { policy, arns } of this.parts) {
+      const wildcards = new Set(arns.filter((arn) => arn.includes('*')).map((arn) => resourceFinding(this.stack, arn)));
+      if (wildcards.size > 0) {
+        acceptFindings(policy.node.defaultChild, [{ id: 'AwsSolutions-IAM5', appliesTo: [...wildcards], reason }]);
+      }
+    }
   }
 
   /** Whether the permission was already added. */

@@ -21,6 +21,19 @@ export function checkBuild(scope: Construct, options: SociIndexOptions): void {
   checkPlaces(scope, options);
 }
 
+/** Where a function runs, as whom, and where it logs to. */
+export type Place = Pick<
+  SociIndexOptions,
+  'vpc' | 'subnetSelection' | 'securityGroups' | 'encryptionKey' | 'role' | 'logGroup' | 'logRetention'
+>;
+
+/** Validates a place that is no option of an index. */
+export function checkPlace(scope: Construct, place: Place): void {
+  checkLog(place);
+  checkNetwork(place);
+  checkPlaces(scope, place);
+}
+
 /** Validates what does not depend on the stack. If `builder` is not set, the stack's defaults may choose either: rejects only what neither supports. */
 export function checkBuildOptions(options: SociIndexOptions): void {
   // Not every language enforces the enum.
@@ -60,7 +73,12 @@ export function checkRepository(scope: Construct, { env, repositoryArn }: IRepos
 }
 
 /** Warnings for what may work but cannot be verified here. */
-export function buildWarnings({ builder, vpc, subnetSelection }: SociIndexOptions): string[] {
+export function buildWarnings(options: SociIndexOptions): string[] {
+  return networkWarnings(options, options.builder === SociBuilder.FUNCTION ? FUNCTION_ENDPOINTS : ENDPOINTS);
+}
+
+/** In: the endpoints that are needed without internet access. */
+export function networkWarnings({ vpc, subnetSelection }: Place, endpoints: string): string[] {
   const selected = vpc?.selectSubnets(subnetSelection);
   if (vpc === undefined || selected === undefined || selected.isPendingLookup) {
     return [];
@@ -69,7 +87,6 @@ export function buildWarnings({ builder, vpc, subnetSelection }: SociIndexOption
   if (isolated.length === 0) {
     return [];
   }
-  const endpoints = builder === SociBuilder.FUNCTION ? FUNCTION_ENDPOINTS : ENDPOINTS;
   return [
     `The build runs in subnets without internet access (${pathsOf(isolated)}). Without VPC interface endpoints ` +
       `for ${endpoints}, it hangs until it times out. Add endpoints that are not defined on the VPC construct ` +
@@ -77,7 +94,7 @@ export function buildWarnings({ builder, vpc, subnetSelection }: SociIndexOption
   ];
 }
 
-function checkLog({ logGroup, logRetention }: SociIndexOptions): void {
+function checkLog({ logGroup, logRetention }: Place): void {
   if (logGroup !== undefined && logRetention !== undefined) {
     throw new Error(
       `'logRetention' cannot be combined with 'logGroup', got ${logRetention} and the log group ` +
@@ -86,7 +103,7 @@ function checkLog({ logGroup, logRetention }: SociIndexOptions): void {
   }
 }
 
-function checkNetwork({ vpc, subnetSelection, securityGroups }: SociIndexOptions): void {
+function checkNetwork({ vpc, subnetSelection, securityGroups }: Place): void {
   if (vpc === undefined) {
     if (subnetSelection !== undefined) {
       throw new Error(`'subnetSelection' requires 'vpc', got only ${quoted(Object.keys(subnetSelection).join(', '))}`);
@@ -112,15 +129,15 @@ function checkSubnets({ subnets, hasPublic, isPendingLookup }: SelectedSubnets, 
   }
   if (hasPublic) {
     throw new Error(
-      `'vpc' must use private subnets, got public ones (${pathsOf(subnets)}): CodeBuild builds get no public IP address, ` +
-        `so the build would hang until it times out. Select private subnets with a NAT gateway or VPC endpoints`,
+      `'vpc' must use private subnets, got public ones (${pathsOf(subnets)}): neither CodeBuild nor Lambda assigns a public IP address, ` +
+        `so it would hang until it times out. Select private subnets with a NAT gateway or VPC endpoints`,
     );
   }
 }
 
 /** CodeBuild and Lambda require these in their own region or account. */
-function checkPlaces(scope: Construct, options: SociIndexOptions): void {
-  const { vpc, securityGroups = [], logGroup, encryptionKey, role } = options;
+function checkPlaces(scope: Construct, place: Place): void {
+  const { vpc, securityGroups = [], logGroup, encryptionKey, role } = place;
   const { account, region } = Stack.of(scope);
   const check = (property: string, what: string, own: string, other = own): void => {
     if (!Token.isUnresolved(own) && !Token.isUnresolved(other) && own !== other) {

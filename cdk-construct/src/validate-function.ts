@@ -15,6 +15,8 @@ const MEMORY_SIZE_MAX = 10_240;
 export const DEFAULT_FUNCTION_TIMEOUT = Duration.minutes(14);
 const TIMEOUT_MAX_MINUTES = DEFAULT_FUNCTION_TIMEOUT.toMinutes();
 
+type FunctionSize = Pick<SociIndexOptions, 'memorySize' | 'timeout'>;
+
 /** What only a build in CodeBuild has. */
 const OF_CODE_BUILD = ['computeType', 'lambdaComputeType', 'queuedTimeout'] as const;
 
@@ -28,8 +30,13 @@ export function checkFunction(options: SociIndexOptions): void {
       );
     }
   }
-  checkMemorySize(options.memorySize);
-  checkTimeout(options.timeout);
+  checkFunctionSize(options, "set 'builder' to CODE_BUILD");
+}
+
+/** Memory and time. In: what to do about builds that take longer. */
+export function checkFunctionSize({ memorySize, timeout }: FunctionSize, forLonger: string): void {
+  checkMemorySize(memorySize);
+  checkTimeout(timeout, forLonger);
 }
 
 /** What only a function has. */
@@ -54,21 +61,21 @@ function checkMemorySize(megabytes?: number): void {
   }
 }
 
-function checkTimeout(timeout?: Duration): void {
+function checkTimeout(timeout: Duration | undefined, forLonger: string): void {
   if (timeout === undefined) {
     return;
   }
   // One minute is added to it, and nothing can be added to a token.
   if (timeout.isUnresolved()) {
     throw new Error(
-      `'timeout' must be known at synth with 'builder' FUNCTION, got a token: use 1 to ${TIMEOUT_MAX_MINUTES} minutes, or set 'builder' to CODE_BUILD`,
+      `'timeout' must be known at synth for a function, got a token: use 1 to ${TIMEOUT_MAX_MINUTES} minutes, or ${forLonger}`,
     );
   }
   const minutes = timeout.toMinutes({ integral: false });
   if (!Number.isInteger(minutes) || minutes < 1 || minutes > TIMEOUT_MAX_MINUTES) {
     throw new Error(
-      `'timeout' must be 1 to ${TIMEOUT_MAX_MINUTES} whole minutes with 'builder' FUNCTION, because Lambda's limit is 15, ` +
-        `got ${minutes} minutes: for longer builds set 'builder' to CODE_BUILD`,
+      `'timeout' must be 1 to ${TIMEOUT_MAX_MINUTES} whole minutes for a function, because Lambda's limit is 15, ` +
+        `got ${minutes} minutes: for longer builds ${forLonger}`,
     );
   }
 }

@@ -3,6 +3,7 @@
 
 import { Duration, RemovalPolicy, Size, Token } from 'aws-cdk-lib';
 import { SociIndexOptions } from './build-options';
+import { IndexContent } from './index-properties';
 
 /** The maximum length of a tag. */
 export const TAG_MAX = 128;
@@ -39,17 +40,23 @@ export function checkDigest(property: string, digest: string): void {
   }
 }
 
-/** Validates the options that all constructs share and that define the index. */
+/** Validates the options that the constructs of a deployment share and that define the index. */
 export function checkOptions(options: SociIndexOptions): void {
-  checkPlatforms(options);
-  checkSize('minLayerSize', 0, options.minLayerSize);
-  checkSize('spanSize', 1, options.spanSize);
-  checkPrefetchFiles(options.prefetchFiles);
+  checkContent(options);
+  checkPrefetchSize(options.prefetchFiles);
   checkRemovalPolicy(options.removalPolicy);
   checkWaiting(options);
 }
 
-function checkPlatforms({ platforms }: SociIndexOptions): void {
+/** Validates what defines an index, wherever it is built. */
+export function checkContent(options: IndexContent): void {
+  checkPlatforms(options);
+  checkSize('minLayerSize', 0, options.minLayerSize);
+  checkSize('spanSize', 1, options.spanSize);
+  checkPrefetchFiles(options.prefetchFiles);
+}
+
+function checkPlatforms({ platforms }: IndexContent): void {
   if (platforms === undefined) {
     return;
   }
@@ -88,6 +95,9 @@ function checkPrefetchFiles(paths: string[] = []): void {
       throw new Error(`'prefetchFiles' must contain non-empty, single-line paths, got ${quoted(path)}`);
     }
   }
+}
+
+function checkPrefetchSize(paths: string[] = []): void {
   const length = paths.map(encodedLength).reduce((sum, one) => sum + one, 0);
   if (length > PREFETCH_FILES_MAX) {
     throw new Error(

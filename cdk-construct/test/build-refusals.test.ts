@@ -67,12 +67,12 @@ const refused: [string, Options, string][] = [
   ...[0, 15, 1.5].map((minutes): [string, Options, string] => [
     `a function for ${minutes} minutes`,
     { builder: FUNCTION, timeout: Duration.seconds(60 * minutes) },
-    `'timeout' must be 1 to 14 whole minutes with 'builder' FUNCTION, because Lambda's limit is 15, got ${minutes} minutes`,
+    `'timeout' must be 1 to 14 whole minutes for a function, because Lambda's limit is 15, got ${minutes} minutes`,
   ]),
   [
     'a time that is known at deployment for a function',
     (stack) => ({ builder: FUNCTION, timeout: Duration.minutes(new CfnParameter(stack, 'Minutes', { type: 'Number' }).valueAsNumber) }),
-    `'timeout' must be known at synth with 'builder' FUNCTION, got a token: use 1 to 14 minutes, or set 'builder' to CODE_BUILD`,
+    `'timeout' must be known at synth for a function, got a token: use 1 to 14 minutes, or set 'builder' to CODE_BUILD`,
   ],
   [
     'a function in public subnets',

@@ -79,7 +79,7 @@ test('refused: after the first index, and in public subnets', () => {
   const late = new Stack(new App(), 'Stack');
   index(late);
   expect(() => { SociIndexBuildDefaults.of(late).set({}); }).toThrow(
-    'SociIndexBuildDefaults must be set before the first index is defined, but Stack/SociIndexBuildProvider already exists',
+    'SociIndexBuildDefaults must be set before the first index is defined, but Stack/Index already exists',
   );
 
   const open = new Stack(new App(), 'Stack');

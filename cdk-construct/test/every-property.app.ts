@@ -2,15 +2,15 @@
 
 import { App, Stack } from 'aws-cdk-lib';
 import { Construct } from 'constructs';
-import { SociImage, SociIndexBuild, SociIndexV2Build } from 'soci-index-build';
-import { OPTIONS, Row, V1, V2, V2_OPTIONS } from './every-property';
+import { SociImage, SociIndexBuild, SociIndexOnPush, SociIndexV2Build } from 'soci-index-build';
+import { ON_PUSH, OPTIONS, Row, V1, V2, V2_OPTIONS } from './every-property';
 import { task } from './task-images';
 import { repositoryIn } from './template';
 
 const REGIONS = ['us-east-1', 'cn-north-1', 'us-gov-west-1'];
 
 /** Properties that exclude one of the others. */
-const APART = ['imageDigest', 'inputImageDigest', 'lambdaComputeType', 'logRetention', 'waitForIndex'];
+const APART = ['imageDigest', 'inputImageDigest', 'lambdaComputeType', 'logRetention', 'version', 'waitForIndex'];
 
 const OF_FUNCTION = ['builder', 'memorySize'];
 /** Not for a function, or with another value. */
@@ -43,6 +43,8 @@ function define(stack: Stack, isChosen: Choice): void {
   new SociIndexBuild(stack, 'V1Index', { repository, imageTag: 'v1', ...v1 });
   const image = given(scope('Image'), { ...OPTIONS, ...V2_OPTIONS }, isChosen);
   task(stack, 'Task', SociImage.fromEcrRepository(repository, 'v1', image));
+  const onPush = given(scope('OnPush'), ON_PUSH, isChosen);
+  new SociIndexOnPush(stack, 'OnPushIndexes', { filters: ['app'], ...onPush });
 }
 
 const app = new App();

@@ -9,14 +9,17 @@ import { Platform } from 'aws-cdk-lib/aws-ecr-assets';
 import { Role } from 'aws-cdk-lib/aws-iam';
 import { Key } from 'aws-cdk-lib/aws-kms';
 import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
+import { Topic } from 'aws-cdk-lib/aws-sns';
 import { Construct } from 'constructs';
 import {
   LambdaComputeType,
   SociBuilder,
   SociIndexBuildProps,
+  SociIndexOnPushProps,
   SociIndexOptions,
   SociIndexV2BuildOptions,
   SociIndexV2BuildProps,
+  SociIndexVersion,
   WhenNotIndexed,
 } from 'soci-index-build';
 import { INDEX, repositoryIn } from './template';
@@ -61,6 +64,7 @@ const LAMBDA = { Type: 'LINUX_LAMBDA_CONTAINER', ComputeType: 'BUILD_LAMBDA_2GB'
 /** Of the stack's own partition, account and region. */
 const arnOf = (scope: Construct, service: string, resource: string, region?: string): string =>
   Arn.format({ service, resource, resourceName: UUID, region }, Stack.of(scope));
+const topicIn = (scope: Construct): string => Arn.format({ service: 'sns', resource: 'alarms' }, Stack.of(scope));
 const ARN = Match.objectLike({ 'Fn::Join': ['', Match.arrayWith([Match.stringLikeRegexp(`/${UUID}$`)])] });
 const DIGEST = `sha256:${'0'.repeat(64)}`;
 
@@ -128,4 +132,72 @@ export const V1: Table<SociIndexBuildProps, SociIndexOptions> = {
   repository: inIndex((scope) => ({ repository: repositoryIn(scope, 'other') }), { RepositoryUri: OTHER }),
   imageTag: inIndex({ imageTag: 'v2' }, { InputImageTag: 'v2' }),
   imageDigest: inIndex({ imageTag: undefined, imageDigest: DIGEST }, { InputImageDigest: DIGEST }),
+};
+
+const FUNCTION = 'AWS::Lambda::Function';
+
+const inFunction = <Props>(given: Given<Props>, properties: object): Row<Props> => ({ given, type: FUNCTION, properties });
+
+/** In the JSON that the function reads. */
+const inSettings = <Props>(given: Given<Props>, text: string): Row<Props> =>
+  inFunction(given, { Environment: { Variables: { SOCI_ON_PUSH: Match.stringLikeRegexp(text.replace(/[[\]*]/g, '\\$&')) } } });
+
+const inPattern = <Props>(given: Given<Props>, detail: object): Row<Props> => ({
+  given,
+  type: 'AWS::Events::Rule',
+  properties: { EventPattern: { detail } },
+});
+
+const inFailures = <Props>(given: Given<Props>, properties: object): Row<Props> => ({
+  given,
+  type: 'AWS::Lambda::EventInvokeConfig',
+  properties,
+});
+
+export const ON_PUSH: Table<SociIndexOnPushProps> = {
+  filters: inPattern({ filters: ['team/*:v*'] }, { 'repository-name': [{ prefix: 'team/' }], 'image-tag': [{ prefix: 'v' }] }),
+  repositories: inPattern((scope) => ({ repositories: [repositoryIn(scope, 'other')] }), {
+    'repository-name': Match.arrayWith(['other']),
+  }),
+  version: inSettings({ version: SociIndexVersion.V1 }, '"IndexVersion":"v1"'),
+  outputSuffix: inSettings({ outputSuffix: '.fast' }, '"OutputSuffix":".fast"'),
+  platforms: inSettings({ platforms: [Platform.LINUX_AMD64] }, '"Platforms":["linux/amd64"]'),
+  minLayerSize: inSettings({ minLayerSize: Size.bytes(0) }, '"MinLayerSize":"0"'),
+  spanSize: inSettings({ spanSize: Size.mebibytes(1) }, '"SpanSize":"1048576"'),
+  prefetchFiles: inSettings({ prefetchFiles: ['/app'] }, '"PrefetchFiles":["/app"]'),
+  whenTooSmall: inSettings({ whenTooSmall: WhenNotIndexed.FAIL }, '"WhenTooSmall":"fail"'),
+  whenUnsupported: inSettings({ whenUnsupported: WhenNotIndexed.USE_ORIGINAL }, '"WhenUnsupported":"use-original"'),
+  memorySize: inFunction({ memorySize: 3_008 }, { MemorySize: 3_008 }),
+  timeout: inFunction({ timeout: Duration.minutes(7) }, { Timeout: 8 * 60 }),
+  vpc: inFunction((scope) => ({ vpc: vpcIn(scope) }), { VpcConfig: { SubnetIds: SUBNETS } }),
+  subnetSelection: inFunction((scope) => ({ vpc: vpcIn(scope), subnetSelection: { availabilityZones: ['b'] } }), {
+    VpcConfig: { SubnetIds: [SUBNETS[1]] },
+  }),
+  securityGroups: inFunction(
+    (scope) => ({ vpc: vpcIn(scope), securityGroups: [SecurityGroup.fromSecurityGroupId(scope, 'Group', GROUP)] }),
+    { VpcConfig: { SecurityGroupIds: [GROUP] } },
+  ),
+  encryptionKey: {
+    given: (scope) => ({ encryptionKey: Key.fromKeyArn(scope, 'Key', arnOf(scope, 'kms', 'key')) }),
+    type: 'AWS::SQS::Queue',
+    properties: { KmsMasterKeyId: ARN },
+  },
+  role: inFunction((scope) => ({ role: Role.fromRoleArn(scope, 'Role', arnOf(scope, 'iam', 'role', '')) }), { Role: ARN }),
+  logGroup: inFunction((scope) => ({ logGroup: LogGroup.fromLogGroupName(scope, 'Log', 'pushes') }), {
+    LoggingConfig: { LogGroup: 'pushes' },
+  }),
+  logRetention: {
+    given: { logRetention: RetentionDays.ONE_YEAR },
+    type: 'AWS::Logs::LogGroup',
+    properties: { RetentionInDays: 365 },
+  },
+  maxConcurrency: inFunction({ maxConcurrency: 10 }, { ReservedConcurrentExecutions: 10 }),
+  retryAttempts: inFailures({ retryAttempts: 0 }, { MaximumRetryAttempts: 0 }),
+  maxEventAge: inFailures({ maxEventAge: Duration.hours(1) }, { MaximumEventAgeInSeconds: 3_600 }),
+  alarmTopic: {
+    given: (scope) => ({ alarmTopic: Topic.fromTopicArn(scope, 'Topic', topicIn(scope)) }),
+    type: 'AWS::CloudWatch::Alarm',
+    properties: { AlarmActions: [Match.objectLike({ 'Fn::Join': ['', Match.arrayWith([Match.stringLikeRegexp(':alarms$')])] })] },
+  },
+  dashboard: { given: { dashboard: true }, type: 'AWS::CloudWatch::Dashboard', properties: {} },
 };

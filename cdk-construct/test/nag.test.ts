@@ -6,8 +6,16 @@ import { Annotations, Match, Template } from 'aws-cdk-lib/assertions';
 import { AwsSolutionsChecks, NagSuppressions } from 'cdk-nag';
 import { everything } from './everything';
 
+const REPOSITORIES = 'arn:<AWS::Partition>:ecr:<AWS::Region>:<AWS::AccountId>:repository';
+
 /** Every reason for a finding that is left as it is: by resource, the rule and what it is about. */
 const ACCEPTED = [
+  ['OnPushQueue', 'AwsSolutions-SQS3', undefined],
+  ['OnPushRoleDefaultPolicy', 'AwsSolutions-IAM5', ['Resource::*']],
+  ['OnPushRightsPolicy', 'AwsSolutions-IAM5', [`Resource::${REPOSITORIES}/team/*`, `Resource::${REPOSITORIES}/*`]],
+  ['OnPushInVpcQueue', 'AwsSolutions-SQS3', undefined],
+  ['OnPushInVpcRoleDefaultPolicy', 'AwsSolutions-IAM5', ['Resource::*']],
+  ['OnPushInVpcRightsPolicy', 'AwsSolutions-IAM5', [`Resource::${REPOSITORIES}/*`]],
   ['SociIndexBuildFunctionRoleDefaultPolicy', 'AwsSolutions-IAM5', ['Resource::*']],
   ['SociIndexBuildFunctionRoleDefaultPolicy', 'AwsSolutions-IAM5', ['Resource::*']],
   ['SociIndexBuildProject', 'AwsSolutions-CB4', undefined],

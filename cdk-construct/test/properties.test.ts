@@ -6,11 +6,13 @@ import {
   SociImage,
   SociIndexBuild,
   SociIndexBuildProps,
+  SociIndexOnPush,
+  SociIndexOnPushProps,
   SociIndexV2Build,
   SociIndexV2BuildOptions,
   SociIndexV2BuildProps,
 } from '../src';
-import { OPTIONS, Row, V1, V2, V2_OPTIONS } from './every-property';
+import { ON_PUSH, OPTIONS, Row, V1, V2, V2_OPTIONS } from './every-property';
 import { task } from './task-images';
 import { repositoryIn, templateOf } from './template';
 
@@ -49,5 +51,11 @@ test.each(Object.entries({ ...OPTIONS, ...V1 }))('SociIndexBuild: %s', (_, row) 
 test.each(Object.entries({ ...OPTIONS, ...V2_OPTIONS }))('SociImage: %s', (_, row) => {
   expectToReach<SociIndexV2BuildOptions>(row, (stack, props) => {
     task(stack, 'Task', SociImage.fromEcrRepository(repositoryIn(stack), 'v1', props));
+  });
+});
+
+test.each(Object.entries(ON_PUSH))('SociIndexOnPush: %s', (_, row) => {
+  expectToReach<SociIndexOnPushProps>(row, (stack, props) => {
+    new SociIndexOnPush(stack, 'Indexes', { filters: ['app'], ...props });
   });
 });

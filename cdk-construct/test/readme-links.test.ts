@@ -12,6 +12,7 @@ const DOCUMENTS = [
   'cdk-construct/README.md',
   'cdk-construct/CONTRIBUTING.md',
   'cdk-construct/MIGRATION.md',
+  'cdk-construct/ON-PUSH.md',
   'cdk-construct/TROUBLESHOOTING.md',
   'provider/README.md',
   'builder/README.md',
