@@ -1,8 +1,8 @@
 """What EventBridge does and the emulator leaves out: it takes events of AWS's own services, invokes a rule's function as Lambda does events, if
-the function's policy lets this rule, and rejects a rule whose pattern is invalid.
+the function's policy lets this rule, sends the event to the target's dead-letter queue otherwise, and rejects a rule whose pattern is invalid.
 
-In: `PutEvents`; a service signs with its own name (`ecr.amazonaws.com`) as access key. Out: invocations. The patterns are the emulator's: it
-has all of EventBridge's operators.
+In: `PutEvents`; a service signs with its own name (`ecr.amazonaws.com`) as access key. Out: invocations; messages. The patterns are the
+emulator's: it has all of EventBridge's operators.
 """
 
 import contextvars
@@ -12,8 +12,9 @@ import logging
 
 import invocations
 import provisioning
+import queues
 from ministack.core.router import extract_access_key_id
-from ministack.services import eventbridge, lambda_svc
+from ministack.services import eventbridge, lambda_svc, sqs
 
 logger = logging.getLogger("events")
 
@@ -23,7 +24,8 @@ SERVICE = ".amazonaws.com"
 PATTERN_CHARACTERS_MAX = 2048
 
 SENDER = contextvars.ContextVar("sender", default="")
-RULE = contextvars.ContextVar("rule", default=None)
+# The ARN of a rule, and one of its targets.
+DELIVERY = contextvars.ContextVar("delivery", default=None)
 
 
 def carry():
@@ -56,11 +58,11 @@ def invoke_functions():
     target = eventbridge._invoke_target
 
     def of_rule(spec, event, rule, view=None):
-        held = RULE.set(rule)
+        held = DELIVERY.set((rule["Arn"], spec))
         try:
             target(spec, event, rule, view)
         finally:
-            RULE.reset(held)
+            DELIVERY.reset(held)
 
     eventbridge._invoke_target = of_rule
     eventbridge._dispatch_to_lambda = invoke
@@ -68,29 +70,41 @@ def invoke_functions():
 
 def invoke(arn, payload):
     function, config, name = lambda_svc._get_func_record_for_ref(arn)
-    rule = RULE.get()["Arn"]
-    # On AWS both show in the rule's metric FailedInvocations only.
+    rule, _ = DELIVERY.get()
     if not function:
-        logger.warning("%s invokes nothing: function %s not found", rule, name)
-    elif not lets(function["policy"], rule):
-        logger.warning("%s invokes nothing: no statement of the policy of %s lets it", rule, name)
+        give_up("NO_RESOURCE", f"function {name} not found", payload)
+    elif not lets(function["policy"], "lambda:InvokeFunction", rule):
+        give_up("NO_PERMISSIONS", f"no statement of the policy of {name} lets it", payload)
     else:
         invocations.start(lambda_svc._execution_record_for_config(function, config), json.loads(payload))
 
 
-def lets(policy, rule):
-    return any(statement_lets(statement, rule) for statement in policy["Statement"])
+def give_up(code, words, payload):
+    """To the target's dead-letter queue. On AWS a loss shows in the rule's metrics only: FailedInvocations, InvocationsFailedToBeSentToDLQ."""
+    rule, target = DELIVERY.get()
+    logger.warning("%s invokes nothing: %s", rule, words)
+    arn = (target.get("DeadLetterConfig") or {}).get("Arn", "")
+    queue = sqs._queue_by_arn(arn)
+    if not queue or not lets(json.loads(queue["attributes"].get("Policy") or "{}"), "sqs:SendMessage", rule):
+        return
+    attributes = {"RULE_ARN": rule, "TARGET_ARN": target["Arn"], "ERROR_CODE": code, "ERROR_MESSAGE": words}
+    queues.put(arn, payload, attributes)
 
 
-def statement_lets(statement, rule):
-    conditions = statement.get("Condition") or {}
-    source = (conditions.get("ArnLike") or {}).get("AWS:SourceArn", "*")
-    account = (conditions.get("StringEquals") or {}).get("AWS:SourceAccount", rule.split(":")[4])
+def lets(policy, action, rule):
+    return any(statement_lets(statement, action, rule) for statement in policy.get("Statement", []))
+
+
+def statement_lets(statement, action, rule):
+    actions = statement["Action"]
+    found = {"aws:sourcearn": rule, "aws:sourceaccount": rule.split(":")[4]}
+    conditions = [each for test in (statement.get("Condition") or {}).values() for each in test.items()]
     return (
-        statement["Principal"] == {"Service": f"events{SERVICE}"}
-        and fnmatch.fnmatchcase("lambda:InvokeFunction", statement["Action"])
-        and fnmatch.fnmatchcase(rule, source)
-        and account == rule.split(":")[4]
+        statement["Effect"] == "Allow"
+        and statement["Principal"] == {"Service": f"events{SERVICE}"}
+        and any(fnmatch.fnmatchcase(action, each) for each in ([actions] if isinstance(actions, str) else actions))
+        # Equal or like; what else a condition may ask is not known here.
+        and all(fnmatch.fnmatchcase(found.get(key.lower(), ""), value) for key, value in conditions)
     )
 
 

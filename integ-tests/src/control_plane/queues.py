@@ -31,8 +31,13 @@ def send(config, queue, record):
     if refused:
         logger.warning("The failure of %s reaches nobody: %s", config["FunctionName"], refused)
         return
+    put(queue, json.dumps(record), {})
+
+
+def put(queue, body, attributes):
     url = sqs._queue_url(queue.rpartition(":")[2])
-    sqs._act_send_message({"QueueUrl": url, "MessageBody": json.dumps(record)}, url)
+    attributes = {name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()}
+    sqs._act_send_message({"QueueUrl": url, "MessageBody": body, "MessageAttributes": attributes}, url)
     lambda_svc.esm_wake.set()
 
 

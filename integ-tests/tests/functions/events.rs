@@ -41,6 +41,8 @@ async fn a_push_reaches_the_function_of_the_rules_that_it_matches() {
     let mut silent = Plan::of(json!({"action-type": ["PUSH"]}));
     silent.rule_may_invoke = false;
     workers.deploy("Silent", &silent).await;
+    silent.rule_may_send = true;
+    workers.deploy("Letters", &silent).await;
     let replicas = json!({"action-type": ["REPLICATE"], "result": ["SUCCESS"]});
     workers.deploy("Replicas", &Plan::of(replicas)).await;
     for name in ["team/a", "app", "replica"] {
@@ -112,6 +114,14 @@ async fn a_push_reaches_the_function_of_the_rules_that_it_matches() {
     let words = "no statement of the policy of Silent-Worker lets it";
     assert!(workers.cloud.emulator_log().contains(words));
     assert_eq!(workers.got("Silent", 0, is_event).await, []);
+    let account = workers.cloud.account();
+    assert_eq!(
+        account.queue_counts("Silent-Failures").await.unwrap(),
+        (0, 0)
+    );
+    let letters = account.queued("Letters-Failures").await.unwrap();
+    assert_eq!(letters.len(), 6, "one of each push: {letters:#?}");
+    assert!(letters.iter().all(is_event));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -26,6 +26,8 @@ pub(crate) struct Plan {
     pub(crate) at_queue: Vec<&'static str>,
     /// Whether the function's policy lets the rule invoke it.
     pub(crate) rule_may_invoke: bool,
+    /// Whether the queue's policy lets EventBridge send what it cannot deliver.
+    pub(crate) rule_may_send: bool,
     pub(crate) hidden_seconds: u32,
 }
 
@@ -43,6 +45,7 @@ impl Plan {
             pattern: json!({ "source": ["aws.ecr"], "detail": detail }),
             at_queue: AT_QUEUE.into(),
             rule_may_invoke: true,
+            rule_may_send: false,
             hidden_seconds: TIMEOUT,
         }
     }
@@ -90,9 +93,25 @@ impl Plan {
             }},
             "Rule": {"Type": "AWS::Events::Rule", "Properties": {
                 "EventPattern": self.pattern,
-                "Targets": [{"Id": "Worker", "Arn": {"Fn::GetAtt": ["Worker", "Arn"]}}],
+                "Targets": [{
+                    "Id": "Worker",
+                    "Arn": {"Fn::GetAtt": ["Worker", "Arn"]},
+                    "DeadLetterConfig": {"Arn": {"Fn::GetAtt": ["Failures", "Arn"]}},
+                }],
             }},
         });
+        if self.rule_may_send {
+            resources["Letters"] = json!({"Type": "AWS::SQS::QueuePolicy", "Properties": {
+                "Queues": [{"Ref": "Failures"}],
+                "PolicyDocument": {"Statement": [{
+                    "Effect": "Allow",
+                    "Principal": {"Service": "events.amazonaws.com"},
+                    "Action": "sqs:SendMessage",
+                    "Resource": queue,
+                    "Condition": {"ArnEquals": {"aws:SourceArn": {"Fn::GetAtt": ["Rule", "Arn"]}}},
+                }]},
+            }});
+        }
         if self.rule_may_invoke {
             resources["Permission"] = json!({"Type": "AWS::Lambda::Permission", "Properties": {
                 "FunctionName": {"Ref": "Worker"},
