@@ -7,11 +7,12 @@ import { CfnEventInvokeConfig } from 'aws-cdk-lib/aws-lambda';
 import { Construct, IDependable } from 'constructs';
 import { programArchitecture } from './assets';
 import { SociIndexOptions } from './build-options';
-import { BuildRole, passwordStatement } from './build-role';
 import { Builder } from './builder';
 import { EnvironmentSettings, keyOf, placesOf } from './environment-key';
+import { functionRole } from './function-role';
 import { logGroupIn } from './log-group';
-import { NETWORK_FINDING, networkOf, networkStatement, programFunction, ProgramFunctionProps } from './program-function';
+import { networkOf, programFunction, ProgramFunctionProps } from './program-function';
+import { ProgramRole } from './program-role';
 import { ProviderFunction } from './provider-function';
 import { Right } from './rights-policy';
 import { allow } from './statement';
@@ -45,7 +46,7 @@ export class BuilderFunction extends Construct implements Builder {
   public readonly arn: string;
   public readonly right = INVOKE;
   public readonly essentials: IDependable[];
-  private readonly role: BuildRole;
+  private readonly role: ProgramRole;
 
   private constructor(scope: Construct, id: string, options: SociIndexOptions) {
     super(scope, id);
@@ -53,21 +54,16 @@ export class BuilderFunction extends Construct implements Builder {
     const { vpc, subnetSelection, securityGroups, memorySize, timeout } = options;
     const provider = ProviderFunction.of(this);
     const logGroup = options.logGroup ?? logGroupIn(this, options);
-    this.role = new BuildRole(this, {
+    this.role = functionRole(this, {
       given: options.role,
-      service: 'lambda.amazonaws.com',
       logGroup,
+      vpc,
       statements: [
-        passwordStatement(),
         // Lambda hands a failed event to the provider with this role.
         allow(['lambda:InvokeFunction'], provider.functionArn),
         // A newer request of the same resource ends the build of an older one.
         allow(['cloudformation:DescribeStackResource'], Stack.of(this).stackId),
-        ...(vpc === undefined ? [] : [networkStatement()]),
       ],
-      reason:
-        'The only right on * is ecr:GetAuthorizationToken, for which IAM knows no resource' +
-        (vpc === undefined ? '' : `, and in a VPC those for network interfaces: ${NETWORK_FINDING.reason}`),
     });
 
     const settings: ProgramFunctionProps = {

@@ -11,10 +11,10 @@ import { Construct, IDependable } from 'constructs';
 import { builderZip, programArchitecture } from './assets';
 import { machineOf, projectKeyOf } from './build-environment';
 import { SociIndexOptions } from './build-options';
-import { BuildRole, passwordStatement } from './build-role';
 import { Builder } from './builder';
 import { logGroupIn } from './log-group';
 import { acceptFindings, resourceFinding } from './nag';
+import { passwordStatement, ProgramRole } from './program-role';
 import { anyInterfaceOf, keyStatements, networkStatements, programStatements } from './project-rights';
 import { connectionsOf, rulesOf } from './resources-of';
 import { Right } from './rights-policy';
@@ -77,7 +77,7 @@ export class BuilderProject extends Construct implements Builder {
   public readonly arn: string;
   public readonly right = BUILD;
   public readonly essentials: IDependable[];
-  private readonly role: BuildRole;
+  private readonly role: ProgramRole;
 
   private constructor(scope: Construct, id: string, options: SociIndexOptions) {
     super(scope, id);
@@ -87,7 +87,7 @@ export class BuilderProject extends Construct implements Builder {
     const program = new Asset(this, 'Program', { path: builderZip() });
     const logGroup = options.logGroup ?? logGroupIn(this, options);
 
-    this.role = new BuildRole(this, {
+    this.role = new ProgramRole(this, {
       given: options.role,
       service: 'codebuild.amazonaws.com',
       logGroup,

@@ -7,3 +7,4 @@ export * from './soci-index-v2-build';
 export * from './defaults';
 export * from './on-push-props';
 export * from './soci-index-on-push';
+export * from './soci-start-times';

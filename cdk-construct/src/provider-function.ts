@@ -11,6 +11,7 @@ import { defaultsOf } from './defaults-of';
 import { logGroupIn } from './log-group';
 import { acceptFindings } from './nag';
 import { NETWORK_FINDING, networkOf, networkStatement, programFunction, ProgramFunctionProps } from './program-function';
+import { READ, READ_AND_DELETE } from './repository-rights';
 import { policiesOf } from './resources-of';
 import { Right } from './rights-policy';
 import { RoleRights, Target } from './role-rights';
@@ -18,16 +19,6 @@ import { allow } from './statement';
 
 /** Part of the logical ids of deployed stacks; must not change. */
 const ID = 'SociIndexBuildProvider';
-
-/** Also allows ListImageReferrers (ECR's API reference). */
-const READ: Right = {
-  name: 'read',
-  actions: ['ecr:BatchCheckLayerAvailability', 'ecr:BatchGetImage', 'ecr:GetDownloadUrlForLayer'],
-};
-const READ_AND_DELETE: Right = {
-  name: 'delete',
-  actions: [...READ.actions, 'ecr:BatchDeleteImage', 'ecr:DescribeImages'],
-};
 
 export class ProviderFunction extends Construct {
   /** Returns the function of the scope's stack; creates it if needed. */

@@ -7,18 +7,19 @@ import { LambdaFunction } from 'aws-cdk-lib/aws-events-targets';
 import { CfnEventInvokeConfig, Function, IFunction } from 'aws-cdk-lib/aws-lambda';
 import { IQueue, Queue } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
-import { BuildRole, passwordStatement, PUSH } from './build-role';
 import { withDefaults } from './defaults-of';
 import { alarmOn, failureQueueIn, queueStatements, redriveOf } from './failure-queue';
+import { functionRole } from './function-role';
 import { logGroupIn } from './log-group';
 import { checkValues } from './lookups';
 import { onPushDashboard } from './on-push-dashboard';
 import { checkEnvironment, onPushEnvironment } from './on-push-environment';
 import { SociIndexOnPushProps, SociIndexVersion } from './on-push-props';
-import { NETWORK_FINDING, networkOf, networkStatement, programFunction, ProgramFunctionProps } from './program-function';
+import { networkOf, programFunction, ProgramFunctionProps } from './program-function';
+import { ProgramRole } from './program-role';
 import { ANYTHING, filterOf, filterTexts } from './push-filters';
 import { pushPattern } from './push-pattern';
-import { Right } from './rights-policy';
+import { LIST_AND_PUSH, LIST_REPOSITORIES } from './repository-rights';
 import { allow } from './statement';
 import { networkWarnings } from './validate-build';
 import { DEFAULT_FUNCTION_TIMEOUT, DEFAULT_MEMORY_SIZE } from './validate-function';
@@ -31,12 +32,6 @@ const DEFAULT_OUTPUT_SUFFIX = '-soci';
 const TO_REPORT = Duration.minutes(1);
 
 const ENDPOINTS = 'ecr.api, ecr.dkr and lambda, and a gateway endpoint for s3';
-
-/** The tags of a repository's images, for a backfill, in addition to reading and pushing. */
-const INDEX: Right = { name: 'index', actions: [...PUSH.actions, 'ecr:DescribeImages'] };
-
-/** The names of repositories, for a backfill of several. */
-const LIST: Right = { name: 'list', actions: ['ecr:DescribeRepositories'] };
 
 /**
  * Indexes images when they are pushed, by whatever means, and images that replication brings. For images that
@@ -89,18 +84,11 @@ export class SociIndexOnPush extends Construct {
     const timeout = (settings.timeout ?? DEFAULT_FUNCTION_TIMEOUT).plus(TO_REPORT);
     const logGroup = settings.logGroup ?? logGroupIn(this, settings);
     const queue = failureQueueIn(this, timeout, encryptionKey);
-    const role = new BuildRole(this, {
+    const role = functionRole(this, {
       given: settings.role,
-      service: 'lambda.amazonaws.com',
       logGroup,
-      statements: [
-        passwordStatement(),
-        ...queueStatements(queue, encryptionKey),
-        ...(vpc === undefined ? [] : [networkStatement()]),
-      ],
-      reason:
-        'The only right on * is ecr:GetAuthorizationToken, for which IAM knows no resource' +
-        (vpc === undefined ? '' : `, and in a VPC those for network interfaces: ${NETWORK_FINDING.reason}`),
+      vpc,
+      statements: queueStatements(queue, encryptionKey),
     });
     allowRepositories(stack, role, settings);
 
@@ -158,18 +146,18 @@ export class SociIndexOnPush extends Construct {
 }
 
 /** Exactly what the filters name; a pattern of a filter is a pattern of IAM, too. */
-function allowRepositories(stack: Stack, role: BuildRole, { filters = [], repositories = [] }: SociIndexOnPushProps): void {
+function allowRepositories(stack: Stack, role: ProgramRole, { filters = [], repositories = [] }: SociIndexOnPushProps): void {
   const arnOf = (resourceName: string): string => stack.formatArn({ service: 'ecr', resource: 'repository', resourceName });
   const names = [...new Set(filters.map((filter) => filterOf(filter).repository))];
   for (const name of names) {
-    role.allow(INDEX, { arn: arnOf(name), owner: stack });
+    role.allow(LIST_AND_PUSH, { arn: arnOf(name), owner: stack });
   }
   for (const repository of repositories) {
-    role.allow(INDEX, { arn: repository.repositoryArn, owner: repository.stack });
+    role.allow(LIST_AND_PUSH, { arn: repository.repositoryArn, owner: repository.stack });
   }
   if (names.some((name) => name.includes(ANYTHING))) {
-    // Their names can only be listed together with all others.
-    role.allow(LIST, { arn: arnOf(ANYTHING), owner: stack });
+    // For a backfill; names can only be listed together with all others.
+    role.allow(LIST_REPOSITORIES, { arn: arnOf(ANYTHING), owner: stack });
   }
   role.acceptWildcards('They are the patterns of the filters; and repositories can only be listed all together');
 }

@@ -2,8 +2,8 @@
 
 import { App, Stack } from 'aws-cdk-lib';
 import { Construct } from 'constructs';
-import { SociImage, SociIndexBuild, SociIndexOnPush, SociIndexV2Build } from 'soci-index-build';
-import { ON_PUSH, OPTIONS, Row, V1, V2, V2_OPTIONS } from './every-property';
+import { SociImage, SociIndexBuild, SociIndexOnPush, SociIndexV2Build, SociStartTimes } from 'soci-index-build';
+import { ON_PUSH, OPTIONS, Row, START_TIMES, V1, V2, V2_OPTIONS } from './every-property';
 import { task } from './task-images';
 import { repositoryIn } from './template';
 
@@ -45,6 +45,7 @@ function define(stack: Stack, isChosen: Choice): void {
   task(stack, 'Task', SociImage.fromEcrRepository(repository, 'v1', image));
   const onPush = given(scope('OnPush'), ON_PUSH, isChosen);
   new SociIndexOnPush(stack, 'OnPushIndexes', { filters: ['app'], ...onPush });
+  new SociStartTimes(stack, 'StartTimes', given(scope('Starts'), START_TIMES, isChosen));
 }
 
 const app = new App();

@@ -6,6 +6,7 @@ import { Match } from 'aws-cdk-lib/assertions';
 import { ComputeType } from 'aws-cdk-lib/aws-codebuild';
 import { IVpc, SecurityGroup, Vpc } from 'aws-cdk-lib/aws-ec2';
 import { Platform } from 'aws-cdk-lib/aws-ecr-assets';
+import { Cluster } from 'aws-cdk-lib/aws-ecs';
 import { Role } from 'aws-cdk-lib/aws-iam';
 import { Key } from 'aws-cdk-lib/aws-kms';
 import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
@@ -20,6 +21,7 @@ import {
   SociIndexV2BuildOptions,
   SociIndexV2BuildProps,
   SociIndexVersion,
+  SociStartTimesProps,
   WhenNotIndexed,
 } from 'soci-index-build';
 import { INDEX, repositoryIn } from './template';
@@ -154,6 +156,22 @@ const inFailures = <Props>(given: Given<Props>, properties: object): Row<Props> 
   properties,
 });
 
+/** Where a function runs and what it logs to. */
+const FUNCTION_PLACE = {
+  vpc: inFunction((scope) => ({ vpc: vpcIn(scope) }), { VpcConfig: { SubnetIds: SUBNETS } }),
+  subnetSelection: inFunction((scope) => ({ vpc: vpcIn(scope), subnetSelection: { availabilityZones: ['b'] } }), {
+    VpcConfig: { SubnetIds: [SUBNETS[1]] },
+  }),
+  securityGroups: inFunction(
+    (scope) => ({ vpc: vpcIn(scope), securityGroups: [SecurityGroup.fromSecurityGroupId(scope, 'Group', GROUP)] }),
+    { VpcConfig: { SecurityGroupIds: [GROUP] } },
+  ),
+  logGroup: inFunction((scope) => ({ logGroup: LogGroup.fromLogGroupName(scope, 'Log', 'images') }), {
+    LoggingConfig: { LogGroup: 'images' },
+  }),
+  logRetention: OPTIONS.logRetention,
+} satisfies Partial<Table<SociIndexOnPushProps & SociStartTimesProps>>;
+
 export const ON_PUSH: Table<SociIndexOnPushProps> = {
   filters: inPattern({ filters: ['team/*:v*'] }, { 'repository-name': [{ prefix: 'team/' }], 'image-tag': [{ prefix: 'v' }] }),
   repositories: inPattern((scope) => ({ repositories: [repositoryIn(scope, 'other')] }), {
@@ -169,28 +187,13 @@ export const ON_PUSH: Table<SociIndexOnPushProps> = {
   whenUnsupported: inSettings({ whenUnsupported: WhenNotIndexed.USE_ORIGINAL }, '"WhenUnsupported":"use-original"'),
   memorySize: inFunction({ memorySize: 3_008 }, { MemorySize: 3_008 }),
   timeout: inFunction({ timeout: Duration.minutes(7) }, { Timeout: 8 * 60 }),
-  vpc: inFunction((scope) => ({ vpc: vpcIn(scope) }), { VpcConfig: { SubnetIds: SUBNETS } }),
-  subnetSelection: inFunction((scope) => ({ vpc: vpcIn(scope), subnetSelection: { availabilityZones: ['b'] } }), {
-    VpcConfig: { SubnetIds: [SUBNETS[1]] },
-  }),
-  securityGroups: inFunction(
-    (scope) => ({ vpc: vpcIn(scope), securityGroups: [SecurityGroup.fromSecurityGroupId(scope, 'Group', GROUP)] }),
-    { VpcConfig: { SecurityGroupIds: [GROUP] } },
-  ),
+  ...FUNCTION_PLACE,
   encryptionKey: {
     given: (scope) => ({ encryptionKey: Key.fromKeyArn(scope, 'Key', arnOf(scope, 'kms', 'key')) }),
     type: 'AWS::SQS::Queue',
     properties: { KmsMasterKeyId: ARN },
   },
   role: inFunction((scope) => ({ role: Role.fromRoleArn(scope, 'Role', arnOf(scope, 'iam', 'role', '')) }), { Role: ARN }),
-  logGroup: inFunction((scope) => ({ logGroup: LogGroup.fromLogGroupName(scope, 'Log', 'pushes') }), {
-    LoggingConfig: { LogGroup: 'pushes' },
-  }),
-  logRetention: {
-    given: { logRetention: RetentionDays.ONE_YEAR },
-    type: 'AWS::Logs::LogGroup',
-    properties: { RetentionInDays: 365 },
-  },
   maxConcurrency: inFunction({ maxConcurrency: 10 }, { ReservedConcurrentExecutions: 10 }),
   retryAttempts: inFailures({ retryAttempts: 0 }, { MaximumRetryAttempts: 0 }),
   maxEventAge: inFailures({ maxEventAge: Duration.hours(1) }, { MaximumEventAgeInSeconds: 3_600 }),
@@ -200,4 +203,23 @@ export const ON_PUSH: Table<SociIndexOnPushProps> = {
     properties: { AlarmActions: [Match.objectLike({ 'Fn::Join': ['', Match.arrayWith([Match.stringLikeRegexp(':alarms$')])] })] },
   },
   dashboard: { given: { dashboard: true }, type: 'AWS::CloudWatch::Dashboard', properties: {} },
+};
+
+export const START_TIMES: Table<SociStartTimesProps> = {
+  cluster: inPattern(
+    (scope) => ({ cluster: Cluster.fromClusterArn(scope, 'Cluster', arnOf(scope, 'ecs', 'cluster')) }),
+    { clusterArn: [ARN] },
+  ),
+  repositories: {
+    given: (scope) => ({ repositories: [repositoryIn(scope, 'other')] }),
+    type: 'AWS::IAM::Policy',
+    properties: { PolicyDocument: { Statement: [Match.objectLike({ Resource: OTHER })] } },
+  },
+  dashboard: { given: { dashboard: true }, type: 'AWS::CloudWatch::Dashboard', properties: {} },
+  ...FUNCTION_PLACE,
+  encryptionKey: {
+    given: (scope) => ({ encryptionKey: Key.fromKeyArn(scope, 'Key', arnOf(scope, 'kms', 'key')) }),
+    type: 'AWS::Logs::LogGroup',
+    properties: { KmsKeyId: ARN },
+  },
 };

@@ -4,7 +4,7 @@ import { App, RemovalPolicy, Stack, StackProps } from 'aws-cdk-lib';
 import { SubnetType, Vpc } from 'aws-cdk-lib/aws-ec2';
 import { Repository } from 'aws-cdk-lib/aws-ecr';
 import { Key } from 'aws-cdk-lib/aws-kms';
-import { SociBuilder, SociIndexBuild, SociIndexOnPush, SociIndexV2Build } from '../src';
+import { SociBuilder, SociIndexBuild, SociIndexOnPush, SociIndexV2Build, SociStartTimes } from '../src';
 
 /** A stack with all that the constructs can make. */
 export function everything(props: StackProps = {}): Stack {
@@ -23,6 +23,8 @@ export function everything(props: StackProps = {}): Stack {
   new SociIndexV2Build(stack, 'InFunctionInVpc', { repository, inputImageTag: 'v4', builder, vpc, encryptionKey });
   new SociIndexOnPush(stack, 'OnPush', { filters: ['team/*:v*', 'app'], dashboard: true });
   new SociIndexOnPush(stack, 'OnPushInVpc', { filters: ['*'], vpc, encryptionKey, dashboard: true });
+  new SociStartTimes(stack, 'Starts', { dashboard: true });
+  new SociStartTimes(stack, 'StartsInVpc', { repositories: [repository], vpc, encryptionKey });
   for (let at = 0; at < 43; at++) {
     const other = Repository.fromRepositoryName(stack, `Repository${at}`, `${at}`.padStart(256, 'n'));
     new SociIndexV2Build(stack, `Other${at}`, { repository: other, inputImageTag: 'v1' });

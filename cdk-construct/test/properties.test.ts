@@ -11,8 +11,10 @@ import {
   SociIndexV2Build,
   SociIndexV2BuildOptions,
   SociIndexV2BuildProps,
+  SociStartTimes,
+  SociStartTimesProps,
 } from '../src';
-import { ON_PUSH, OPTIONS, Row, V1, V2, V2_OPTIONS } from './every-property';
+import { ON_PUSH, OPTIONS, Row, START_TIMES, V1, V2, V2_OPTIONS } from './every-property';
 import { task } from './task-images';
 import { repositoryIn, templateOf } from './template';
 
@@ -57,5 +59,11 @@ test.each(Object.entries({ ...OPTIONS, ...V2_OPTIONS }))('SociImage: %s', (_, ro
 test.each(Object.entries(ON_PUSH))('SociIndexOnPush: %s', (_, row) => {
   expectToReach<SociIndexOnPushProps>(row, (stack, props) => {
     new SociIndexOnPush(stack, 'Indexes', { filters: ['app'], ...props });
+  });
+});
+
+test.each(Object.entries(START_TIMES))('SociStartTimes: %s', (_, row) => {
+  expectToReach<SociStartTimesProps>(row, (stack, props) => {
+    new SociStartTimes(stack, 'Starts', props);
   });
 });

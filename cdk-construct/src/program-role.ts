@@ -1,5 +1,5 @@
-// The role of builds and its permissions: our own role, or a given one. In: the service principal, and permissions in addition to
-// those on repositories. Out: the role, and what must exist before a build.
+// The role of a program and its permissions: our own role, or a given one. In: the service principal, and permissions in addition to
+// those on repositories. Out: the role, and what must exist before the program runs.
 
 import { IRepository } from 'aws-cdk-lib/aws-ecr';
 import { IRole, Policy, PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
@@ -7,29 +7,16 @@ import { ILogGroup } from 'aws-cdk-lib/aws-logs';
 import { Construct, IConstruct, IDependable } from 'constructs';
 import { attachedPolicy } from './attached-policy';
 import { acceptFindings } from './nag';
+import { PUSH } from './repository-rights';
 import { policiesOf } from './resources-of';
 import { Right } from './rights-policy';
 import { RoleRights, Target } from './role-rights';
 import { allow } from './statement';
 
-/** Reads images and pushes indexes. */
-export const PUSH: Right = {
-  name: 'push',
-  actions: [
-    'ecr:BatchCheckLayerAvailability',
-    'ecr:BatchGetImage',
-    'ecr:CompleteLayerUpload',
-    'ecr:GetDownloadUrlForLayer',
-    'ecr:InitiateLayerUpload',
-    'ecr:PutImage',
-    'ecr:UploadLayerPart',
-  ],
-};
-
-export interface BuildRoleProps {
+export interface ProgramRoleProps {
   /** The user's role, if given. */
   readonly given?: IRole;
-  /** The service that runs builds. */
+  /** The service that runs the program. */
   readonly service: string;
   readonly logGroup: ILogGroup;
   /** Additional permissions, in the order of the policy. */
@@ -38,18 +25,18 @@ export interface BuildRoleProps {
   readonly reason: string;
 }
 
-export class BuildRole {
+export class ProgramRole {
   public readonly role: IRole;
   /** Resources that check the role's permissions at creation must depend on this. */
   public readonly policy: IDependable[];
-  /** What every index must depend on. Empty for an immutable role. */
+  /** What must exist before the program runs, and until after. Empty for an immutable role. */
   public readonly essentials: IDependable[];
   private readonly given: IRole | undefined;
   private readonly rights: RoleRights;
 
   constructor(
     private readonly scope: Construct,
-    { given, service, logGroup, statements, reason }: BuildRoleProps,
+    { given, service, logGroup, statements, reason }: ProgramRoleProps,
   ) {
     this.given = given;
     this.role = given ?? new Role(scope, 'Role', { assumedBy: new ServicePrincipal(service) });
@@ -61,7 +48,7 @@ export class BuildRole {
     this.essentials = [policiesOf(scope), ...(given === undefined || this.rights.isAttached ? [] : [policiesOf(given)])];
   }
 
-  /** Grants builds permission to read images in the repository and push indexes to it. */
+  /** Grants permission to read images in the repository and push indexes to it. */
   public useRepository(repository: IRepository): void {
     this.allow(PUSH, { arn: repository.repositoryArn, owner: repository.stack });
   }
