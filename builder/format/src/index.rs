@@ -27,7 +27,7 @@ pub const LAYER_MEDIA_TYPE: &str = "com.amazon.soci.image-layer-mediaType";
 /// On a ztoc: uncompressed bytes between two checkpoints.
 pub const SPAN_SIZE: &str = "com.amazon.soci.span-size";
 /// On a ztoc: `true` where the layer has no extended attributes to look up.
-pub const DISABLE_XATTRS: &str = "com.amazon.soci.disable-xattrs";
+pub(crate) const DISABLE_XATTRS: &str = "com.amazon.soci.disable-xattrs";
 /// On a SOCI index: what built it.
 pub const BUILD_TOOL: &str = "com.amazon.soci.build-tool-identifier";
 /// On an image's manifest: its SOCI index, version 2.

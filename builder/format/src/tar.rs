@@ -87,13 +87,13 @@ impl TarReader {
     /// Passes over global PAX headers (`git archive` writes one), as runtimes do. A table of contents has no entry for one, so an
     /// archive with one can be read, but not be indexed.
     #[must_use]
-    pub fn passing_over_globals(mut self) -> Self {
+    pub(crate) fn passing_over_globals(mut self) -> Self {
         self.passes_over_globals = true;
         self
     }
 
     /// Whether the end marker has come.
-    pub fn has_ended(&self) -> bool {
+    pub(crate) fn has_ended(&self) -> bool {
         matches!(self.state, State::Ended { .. })
     }
 
@@ -293,7 +293,7 @@ pub fn regular_size(header: &[u8]) -> Option<u64> {
 }
 
 /// Whether a block is a header that an archive can start with.
-pub fn is_header(block: &[u8]) -> bool {
+pub(crate) fn is_header(block: &[u8]) -> bool {
     block
         .try_into()
         .is_ok_and(|block| Header::parse(block).is_ok())

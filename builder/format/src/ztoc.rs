@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Version of the format.
-pub const VERSION: &str = "0.9";
+pub(crate) const VERSION: &str = "0.9";
 /// Bytes of another version that an error shows.
 const VERSION_SHOWN: usize = 32;
 /// What a ztoc says built it, unless an option says otherwise: one image has one digest, whichever tool indexed it.

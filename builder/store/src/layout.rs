@@ -235,7 +235,7 @@ impl Layout {
     }
 
     /// Opens the bytes `range` of a layer, which must lie within it.
-    pub fn open_blob_part(
+    pub(crate) fn open_blob_part(
         &self,
         descriptor: &Descriptor,
         range: Range<u64>,

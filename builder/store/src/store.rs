@@ -14,7 +14,8 @@ use soci_format::{
     oci::{Descriptor, InvalidManifest, Reference, StoredManifest},
 };
 
-pub use absent::{missing_after_retry, none_if_corrupt, none_if_denied};
+pub(crate) use absent::missing_after_retry;
+pub use absent::{none_if_corrupt, none_if_denied};
 pub use read::{REQUESTS_AT_ONCE, ReadImages, parsed};
 pub use reader::LayerReader;
 pub use transaction::Transaction;

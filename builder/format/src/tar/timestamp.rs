@@ -45,7 +45,7 @@ impl Timestamp {
 
     /// The time in RFC 3339, in UTC, with the digits after the point that it needs; empty where the year has not
     /// four digits.
-    pub fn to_rfc3339(&self) -> String {
+    pub(crate) fn to_rfc3339(self) -> String {
         self.to_string()
     }
 }

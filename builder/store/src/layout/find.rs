@@ -37,7 +37,7 @@ impl Layout {
     }
 
     /// The manifest of this digest, by whatever it is named.
-    pub fn find_blob(&self, digest: &Digest) -> Result<Option<Found>, Error> {
+    pub(crate) fn find_blob(&self, digest: &Digest) -> Result<Option<Found>, Error> {
         let size = self.blob_size(digest)?;
         Ok(size.map(|size| Found {
             descriptor: Descriptor::new("", *digest, size),

@@ -152,7 +152,7 @@ impl Repository {
     }
 
     /// Streams the bytes `range` of a blob, which must lie within it; nothing is sent before the first bytes are asked for.
-    pub fn blob_part(&self, descriptor: &Descriptor, range: Range<u64>) -> BlobStream {
+    pub(crate) fn blob_part(&self, descriptor: &Descriptor, range: Range<u64>) -> BlobStream {
         let call = self.call(Method::GET, "blobs", &descriptor.digest.to_string());
         BlobStream::new(self.registry.clone(), call, descriptor.size, range)
     }

@@ -29,7 +29,7 @@ pub struct Environment {
 
 impl Environment {
     /// What this process was started with.
-    pub fn of_process() -> Self {
+    pub(crate) fn of_process() -> Self {
         let text = |name| env::var(name).ok().filter(|value| !value.is_empty());
         Self {
             username: text("SOCI_REGISTRY_USERNAME"),

@@ -37,7 +37,7 @@ pub fn parse_error_body(body: &[u8]) -> (String, String) {
 }
 
 /// One line of bounded length, whatever the registry sent.
-pub fn bounded_line(text: &str) -> String {
+pub(crate) fn bounded_line(text: &str) -> String {
     let line = one_line(text);
     let start: String = line.chars().take(MESSAGE_MAX).collect();
     let more = if start.len() < line.len() { "…" } else { "" };

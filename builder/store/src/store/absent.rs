@@ -10,7 +10,9 @@ use crate::layout;
 ///
 /// # Errors
 /// Those of the store.
-pub async fn missing_after_retry<T, Answer>(ask: impl Fn() -> Answer) -> Result<Option<T>, Error>
+pub(crate) async fn missing_after_retry<T, Answer>(
+    ask: impl Fn() -> Answer,
+) -> Result<Option<T>, Error>
 where
     Answer: Future<Output = Result<Option<T>, Error>>,
 {
