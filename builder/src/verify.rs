@@ -53,7 +53,6 @@ pub struct Report {
 pub struct PlatformReport {
     pub platform: String,
     pub manifest_digest: Digest,
-    /// Its problems.
     pub problems: Vec<String>,
     pub indexes: Vec<IndexReport>,
     /// Its layers, bottom first.
@@ -82,7 +81,6 @@ pub struct LayerReport {
     pub spans: usize,
     /// Entries of its archive that were compared.
     pub files: usize,
-    /// Its problems.
     pub problems: Vec<String>,
 }
 

@@ -15,7 +15,6 @@ use soci_testing::{
     program::Program,
 };
 
-/// Bytes of the one file.
 const FILE_BYTES: usize = 1 << 30;
 /// Zeros in one gzip member; the layer repeats it.
 const MEMBER_BYTES: usize = 16 << 20;

@@ -73,7 +73,6 @@ impl Pulled {
         Self { files, root }
     }
 
-    /// A manifest, by its digest.
     fn manifest(&self, digest: &Digest) -> Value {
         serde_json::from_slice(&self.files[digest]).unwrap()
     }

@@ -21,7 +21,6 @@ pub(super) struct Files {
     pub(super) largest: Vec<FileRow>,
 }
 
-/// A file.
 pub(super) struct FileRow {
     pub(super) path: String,
     pub(super) size: String,

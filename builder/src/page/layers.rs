@@ -24,7 +24,6 @@ pub(super) struct Layers {
     pub(super) spans_per_square: usize,
 }
 
-/// A layer.
 pub(super) struct LayerView {
     /// From 1, as errors count.
     pub(super) number: usize,

@@ -89,7 +89,6 @@ pub enum Error {
         /// Why.
         source: io::Error,
     },
-    /// A span.
     #[error("cannot read span {span} of {layer}")]
     Span {
         layer: String,

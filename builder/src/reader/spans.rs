@@ -19,7 +19,6 @@ use soci_format::{
 /// Bytes read at once from a span that is not compressed.
 const PIECE: usize = 64 << 10;
 
-/// One span.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Span {
     /// Where it lies in the layer as stored. The byte that two spans share belongs to both.
@@ -52,7 +51,6 @@ pub enum UnusableSpans {
     /// One of them.
     #[error("its span {0} does not lie within the layer")]
     Outside(usize),
-    /// The checkpoints.
     #[error("its checkpoints are malformed")]
     Checkpoints(#[from] inflate::checkpoint::ZinfoError),
 }

@@ -42,7 +42,6 @@ const PIECE_BYTES: usize = 1 << 17;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A file of it.
     #[error("cannot {what} {} of {}", .file, .layout.display())]
     File {
         /// What was tried.
@@ -56,7 +55,6 @@ pub enum Error {
     /// No layout there.
     #[error("{} is not an OCI layout: {why}", .layout.display())]
     NotALayout {
-        /// The path.
         layout: PathBuf,
         /// What is missing or wrong.
         why: String,
@@ -186,7 +184,6 @@ impl Layout {
         Ok(Some(bytes))
     }
 
-    /// A manifest by its digest.
     pub fn manifest(&self, digest: &Digest) -> Result<Option<Bytes>, Error> {
         match self.blob_size(digest)? {
             Some(size) if size > Limits::MANIFEST_BYTES => Err(self.not_a_layout(&format!(

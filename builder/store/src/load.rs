@@ -20,10 +20,8 @@ use walk::{Walk, platform_of};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The store.
     #[error(transparent)]
     Store(#[from] store::Error),
-    /// Not an image.
     #[error("not a container image: its config has media type {0:?}")]
     NotAnImage(String),
     /// An index without images.

@@ -28,7 +28,6 @@ use crate::{
 /// An image's home.
 #[derive(Clone)]
 pub enum Store {
-    /// A repository in a registry.
     Registry(Repository),
     /// An OCI layout, directory or archive.
     Layout(Arc<Layout>),
@@ -38,10 +37,8 @@ pub enum Store {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A registry.
     #[error(transparent)]
     Registry(#[from] registry::Error),
-    /// A layout.
     #[error(transparent)]
     Layout(#[from] layout::Error),
     /// Nothing there by that name.
@@ -70,7 +67,6 @@ pub enum Error {
         /// What is wrong with it.
         source: InvalidManifest,
     },
-    /// An immutable tag.
     #[error(
         "the tag {tag} is immutable here and already names {found}, not {wanted}; choose another output tag"
     )]

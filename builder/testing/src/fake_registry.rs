@@ -45,15 +45,12 @@ pub struct FakeRegistry {
 pub struct Recorded {
     /// What it was for.
     pub route: Route,
-    /// Its method.
     pub method: Method,
     /// Its path, without the query.
     pub path: String,
     /// Its query, empty where there was none.
     pub query: String,
-    /// Its headers.
     pub headers: HeaderMap,
-    /// Its body.
     pub body: Bytes,
 }
 
@@ -90,7 +87,6 @@ pub(crate) struct State {
 pub struct Settings {
     /// Keeps lists of referrers, and says so with `OCI-Subject`.
     pub referrers_api: bool,
-    /// Referrers on a page.
     pub referrers_page: usize,
     /// Filters referrers by type, as it may.
     pub referrers_filter: bool,
@@ -117,7 +113,6 @@ pub struct Settings {
 /// What each connection to the storage gives, however many there are.
 #[derive(Clone, Copy, Debug)]
 pub struct Line {
-    /// Bytes in a second.
     pub bytes_per_second: u64,
     /// From a request to the first byte of its response.
     pub first_byte: Duration,
@@ -273,7 +268,6 @@ impl FakeRegistry {
         Some((digest, bytes.clone()))
     }
 
-    /// The manifest with a digest.
     pub fn manifest(&self, repository: &str, digest: &Digest) -> Option<Bytes> {
         let key = (repository.to_owned(), *digest);
         let state = self.state();
@@ -304,7 +298,6 @@ impl FakeRegistry {
         self.state().requests.clone()
     }
 
-    /// The requests to one route.
     pub fn requests_to(&self, route: Route) -> Vec<Recorded> {
         let mut requests = self.requests();
         requests.retain(|request| request.route == route);

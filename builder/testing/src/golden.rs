@@ -6,11 +6,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// A layer.
 pub struct Layer {
     /// The name of its case.
     pub name: String,
-    /// Its file.
     pub file: PathBuf,
     /// The file's bytes: a tar archive, most often in gzip.
     pub stored: Vec<u8>,
@@ -59,7 +57,6 @@ pub fn layers() -> Vec<Layer> {
     cases("layers").into_iter().map(read).collect()
 }
 
-/// The layer of one case.
 pub fn layer(case: &str) -> Layer {
     let mut layers = layers().into_iter();
     layers.find(|layer| layer.name == case).unwrap()
@@ -75,7 +72,6 @@ pub fn image(case: &str) -> PathBuf {
     folder().join("images").join(case)
 }
 
-/// What is expected of a case.
 pub fn expected(case: &Path) -> serde_json::Value {
     serde_json::from_slice(&fs::read(case.join("expected.json")).unwrap()).unwrap()
 }

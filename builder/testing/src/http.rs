@@ -33,7 +33,6 @@ const ACCEPT_AGAIN: Duration = Duration::from_millis(10);
 
 /// What a handler says of a request.
 pub enum Reply {
-    /// This response.
     Response(Response<Bytes>),
     /// None: the connection is cut.
     Cut,

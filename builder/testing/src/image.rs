@@ -140,12 +140,10 @@ impl Image {
         self
     }
 
-    /// Its digest.
     pub fn digest(&self) -> Digest {
         Digest::of(&self.manifests.last().unwrap().1)
     }
 
-    /// Its blobs.
     pub fn blobs(&self) -> &[(Digest, Bytes)] {
         &self.blobs
     }

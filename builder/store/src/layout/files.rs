@@ -27,7 +27,6 @@ impl Layout {
         }
     }
 
-    /// Opens the directory `path`.
     pub fn open_directory(path: &Path) -> Result<Self, Error> {
         let place = Place::Directory(path.to_owned());
         let not_a_layout = |why| {

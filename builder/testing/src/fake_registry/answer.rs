@@ -156,7 +156,6 @@ pub(super) fn empty(status: u16) -> Answer {
     of(status, Bytes::new())
 }
 
-/// An answer.
 pub(super) fn of(status: u16, body: impl Into<Bytes>) -> Answer {
     let mut answer = Response::new(Scripted::from(body.into()));
     *answer.status_mut() = status.try_into().unwrap();

@@ -15,7 +15,6 @@ pub enum Route {
     ReadManifest,
     /// PUT of a manifest.
     PushManifest,
-    /// HEAD of a blob.
     HeadBlob,
     /// GET of a blob at the registry.
     ReadBlob,
@@ -66,11 +65,9 @@ impl Route {
 pub enum Fault {
     /// An error in the specification's form instead of the answer.
     Status {
-        /// The status.
         status: u16,
         /// The error code.
         code: &'static str,
-        /// The message.
         message: String,
         /// Seconds for `Retry-After`.
         retry_after: Option<u64>,

@@ -8,7 +8,6 @@ use soci_format::digest::Digest;
 
 use super::Types;
 
-/// The type of a gzip layer.
 pub const GZIP: &str = Types::Oci.layer();
 const PLAIN: &str = "application/vnd.oci.image.layer.v1.tar";
 const ZSTD: &str = "application/vnd.oci.image.layer.v1.tar+zstd";
@@ -16,7 +15,6 @@ const ZSTD: &str = "application/vnd.oci.image.layer.v1.tar+zstd";
 /// A layer, and what the manifest says of it.
 #[derive(Clone)]
 pub struct Layer {
-    /// Its type.
     pub media_type: &'static str,
     /// Digest of its archive without compression, where it is one; of its bytes elsewhere.
     pub diff_id: Digest,
@@ -71,7 +69,6 @@ impl Layer {
     }
 }
 
-/// Bytes in gzip.
 pub fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
     encoder.write_all(bytes).unwrap();

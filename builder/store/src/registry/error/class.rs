@@ -19,7 +19,6 @@ pub(in crate::registry) enum RetryClass {
 }
 
 impl Error {
-    /// Not found.
     pub fn is_not_found(&self) -> bool {
         self.status()
             .is_some_and(|found| found.status == StatusCode::NOT_FOUND)

@@ -70,7 +70,6 @@ impl Places for [u8] {
     }
 }
 
-/// The members of an archive.
 pub(super) fn members(archive: &(impl Places + ?Sized)) -> Result<Members, NoMembers> {
     Members::of(archive.length()?, &mut |bytes, at| archive.fill(bytes, at))
 }
