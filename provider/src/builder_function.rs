@@ -3,14 +3,12 @@
 //! provider, which responds.
 //!
 //! ```text
-//! continuation ─▶ index (soci-index) ─▶ verdict ─▶ response ─▶ delivery
-//!                    ├─ progress: log lines, layers and bytes read
+//! continuation ─▶ index (indexer) ─▶ verdict ─▶ response ─▶ delivery
 //!                    └─ newer_request ─▶ stack_resource: is this still the newest request?
 //! ```
 
 mod index;
 mod newer_request;
-mod progress;
 mod stack_resource;
 
 use std::{
@@ -19,9 +17,8 @@ use std::{
 };
 
 use serde_json::Value;
-use soci_format::limits::Limits;
-use soci_index::run::chain;
-use soci_store::registry::{Client, Environment, Mirror, Options, RetryPolicy};
+use soci_index::{progress::BeforeTag, run::chain};
+use soci_store::registry::Mirror;
 use tokio::time::sleep_until;
 
 pub use stack_resource::StackResources;
@@ -32,6 +29,7 @@ use crate::{
     error::Error,
     event::{Incoming, RequestContext},
     failed_invocation::build_id,
+    indexer::{Indexer, RunProgress, unless_stopped},
     log::Log,
     properties,
     response::Response,
@@ -40,16 +38,11 @@ use crate::{
 };
 use index::Task;
 use newer_request::NewerRequest;
-use progress::RunProgress;
-
-/// Memory for the program, its connections and the buffers of eight layers; the rest is for what is collected of an image.
-const PROGRAM_BYTES: u64 = 96 << 20;
 
 /// What every invocation of the builder function shares.
 pub struct BuilderFunction {
     app: Arc<App>,
-    client: Client,
-    limits: Limits,
+    indexer: Indexer,
     stack_resources: StackResources,
     /// Its log group and stream.
     log_place: Option<String>,
@@ -74,25 +67,9 @@ impl BuilderFunction {
         stack_resources: StackResources,
         log_place: Option<String>,
     ) -> Self {
-        let retry = RetryPolicy::default();
-        let options = Options {
-            mirrors,
-            retry: RetryPolicy {
-                initial_backoff: app.pace.of(retry.initial_backoff),
-                max_backoff: app.pace.of(retry.max_backoff),
-                ..retry
-            },
-            ..Options::default()
-        };
-        // The function's own role is the only one that it has credentials of.
-        let environment = Environment {
-            aws: Some(app.config.clone()),
-            ..Environment::default()
-        };
         Self {
+            indexer: Indexer::new(&app, memory_bytes, mirrors),
             app,
-            client: Client::with_environment(options, environment),
-            limits: Limits::within_memory(memory_bytes.saturating_sub(PROGRAM_BYTES)),
             stack_resources,
             log_place,
         }
@@ -153,30 +130,31 @@ async fn guard(
 ) -> Result<IndexResult, Error> {
     let pace = function.app.pace;
     let newer = NewerRequest::new(function.stack_resources.clone(), task, pace);
-    let progress = Arc::new(RunProgress::new(task.log.clone(), newer.clone()));
-    let mut work = {
+    let before_tag = {
+        let newer = newer.clone();
+        move || -> BeforeTag<'static> {
+            let newer = newer.clone();
+            Box::pin(async move { newer.look().await.map_or(Ok(()), |why| Err(why.into())) })
+        }
+    };
+    let progress = Arc::new(RunProgress::new(task.log.clone(), before_tag));
+    let work = {
         let (function, task, progress) = (function.clone(), task.clone(), progress.clone());
-        tokio::spawn(async move { index::index(&function, &task, &progress).await })
+        async move { index::index(&function, &task, &progress).await }
     };
     let end = schedule.hand_over.min(instant(task.resumed.respond_by));
-    let outcome = tokio::select! {
-        // A completed run wins over whatever else happened at the same time.
-        biased;
-        ended = &mut work => return ended.unwrap_or_else(|died| Err(Error::panicked(died))),
-        why = newer.watch() => Err(Error::Superseded(why)),
-        () = progress.log_periodically(pace) => Err(Error::Panic("the progress log ended".to_owned())),
-        () = sleep_until(end) => Err(Error::NotFinished {
-            image: task.image(),
-            minutes: time.as_secs() / 60,
-            so_far: progress.so_far(),
-        }),
+    let stop = async {
+        tokio::select! {
+            why = newer.watch() => Error::Superseded(why),
+            () = progress.log_periodically(pace) => Error::Panic("the progress log ended".to_owned()),
+            () = sleep_until(end) => Error::NotFinished {
+                image: task.image(),
+                minutes: time.as_secs() / 60,
+                so_far: progress.so_far(),
+            },
+        }
     };
-    work.abort();
-    // It must have ended before the response: it must not push a tag afterwards.
-    match work.await {
-        Ok(Ok(done)) => Ok(done),
-        _ => outcome,
-    }
+    unless_stopped(work, stop).await
 }
 
 fn failure(function: &BuilderFunction, context: &RequestContext, error: &Error) -> Response {

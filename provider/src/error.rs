@@ -138,20 +138,26 @@ pub enum Error {
     Panic(String),
 }
 
-impl Error {
-    /// From a task that panicked.
-    #[must_use]
-    pub fn panicked(error: JoinError) -> Self {
-        let Ok(panic) = error.try_into_panic() else {
-            return Self::Panic("the task was cancelled".to_owned());
-        };
-        let text = |panic: &(dyn Any + Send)| {
-            let fixed = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-            fixed.or_else(|| panic.downcast_ref::<String>().cloned())
-        };
-        Self::Panic(text(&*panic).unwrap_or_else(|| "panic without a message".to_owned()))
+impl From<JoinError> for Error {
+    fn from(error: JoinError) -> Self {
+        Self::Panic(panic_message(error))
     }
+}
 
+/// What a task died of.
+#[must_use]
+pub fn panic_message(error: JoinError) -> String {
+    let Ok(panic) = error.try_into_panic() else {
+        return "the task was cancelled".to_owned();
+    };
+    let text = |panic: &(dyn Any + Send)| {
+        let fixed = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+        fixed.or_else(|| panic.downcast_ref::<String>().cloned())
+    };
+    text(&*panic).unwrap_or_else(|| "panic without a message".to_owned())
+}
+
+impl Error {
     /// The link to the build's log, if there is one.
     #[must_use]
     pub fn log_link(&self) -> Option<&str> {

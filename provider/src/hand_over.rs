@@ -1,7 +1,8 @@
-//! Asynchronous invocations: of this function, when it is about to time out, and of the builder function. Both get the event and what
-//! is known of it.
+//! Asynchronous invocations: of this function, when it is about to time out, and of other functions. A continuation has the event and
+//! what is known of it.
 
 use aws_sdk_lambda::{operation::RequestId, primitives::Blob, types::InvocationType};
+use serde_json::Value;
 
 use crate::{
     app::App,
@@ -23,7 +24,28 @@ pub async fn hand_over(
     retry_window: &RetryWindow,
     log: &Log,
 ) -> Result<String, CallError> {
-    let payload = event.continuation(resumed).to_string();
+    invoke(
+        app,
+        function,
+        &event.continuation(resumed),
+        retry_window,
+        log,
+    )
+    .await
+}
+
+/// Invokes `function` asynchronously, and returns the invocation's request id.
+///
+/// # Errors
+/// If Lambda does not accept it.
+pub async fn invoke(
+    app: &App,
+    function: &str,
+    payload: &Value,
+    retry_window: &RetryWindow,
+    log: &Log,
+) -> Result<String, CallError> {
+    let payload = payload.to_string();
     with_retries(retry_window, log, || async {
         let invoked = app
             .lambda

@@ -164,7 +164,7 @@ async fn guard(
             return Next::Respond(Response::deleted(context, &note));
         }
         Ok(Ok(Err(error))) => error,
-        Ok(Err(error)) => Error::panicked(error),
+        Ok(Err(error)) => error.into(),
         Err(_) => {
             task.abort();
             // The task must have ended before its state is read.

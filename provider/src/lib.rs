@@ -25,6 +25,7 @@ pub mod failed_invocation;
 pub mod hand_over;
 pub mod handler;
 pub mod image;
+pub mod indexer;
 pub mod job;
 pub mod log;
 pub mod orphaned_index;

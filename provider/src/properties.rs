@@ -1,17 +1,16 @@
 //! The resource's properties. In: strings and lists of strings from CloudFormation. Out: validated values, the builder's
 //! request and the equivalent command-line arguments. Errors contain the property's name and value.
 
-mod fields;
+pub(crate) mod fields;
+mod options;
 
 use serde_json::Value;
-use soci_format::{
-    digest::Digest,
-    index::{IndexOptions, InvalidVersion, Version},
-    oci::{Platform, Reference, RegistryImage},
-};
-use soci_index::run::{FallbackAction, Request};
+use soci_format::{digest::Digest, index::Version, oci::RegistryImage};
+use soci_index::run::Request;
 
 pub use fields::InvalidProperty;
+pub use options::BuildOptions;
+pub(crate) use options::version;
 
 use crate::{arguments, event::RawProperties, repository::Repository};
 use fields::{Fields, missing, refused, valid_tag};
@@ -54,12 +53,7 @@ pub struct Properties {
     pub output_tag: Option<String>,
     /// Whether the response waits for the build to end.
     pub waits: bool,
-    platforms: Vec<Platform>,
-    min_layer_size: Option<u64>,
-    span_size: Option<u64>,
-    prefetch_files: Vec<String>,
-    when_too_small: Option<FallbackAction>,
-    when_unsupported: Option<FallbackAction>,
+    options: BuildOptions,
 }
 
 impl Properties {
@@ -69,10 +63,7 @@ impl Properties {
     /// The first invalid property.
     pub fn parse(raw: &RawProperties) -> Result<Self, InvalidProperty> {
         let fields = Fields(raw);
-        let version = fields.required("IndexVersion")?;
-        let version = version.parse().map_err(|invalid: InvalidVersion| {
-            refused("IndexVersion", version, &invalid.to_string())
-        })?;
+        let version = version(&fields)?.ok_or_else(|| missing("IndexVersion"))?;
         let input = match (
             fields.text("InputImageTag")?,
             fields.text("InputImageDigest")?,
@@ -143,12 +134,7 @@ impl Properties {
             input,
             output_tag,
             waits,
-            platforms: fields.platforms()?,
-            min_layer_size: fields.bytes("MinLayerSize", 0)?,
-            span_size: fields.bytes("SpanSize", 1)?,
-            prefetch_files: fields.prefetch_files()?,
-            when_too_small: fields.fallback("WhenTooSmall")?,
-            when_unsupported: fields.fallback("WhenUnsupported")?,
+            options: BuildOptions::parse(&fields)?,
         };
         properties.check_length()?;
         Ok(properties)
@@ -164,7 +150,7 @@ impl Properties {
             return Ok(());
         }
         // All other properties have limits of their own.
-        let property = if self.prefetch_files.is_empty() {
+        let property = if self.options.prefetch_files.is_empty() {
             "Platforms"
         } else {
             "PrefetchFiles"
@@ -200,32 +186,19 @@ impl Properties {
     /// The request for the builder's library.
     #[must_use]
     pub fn request(&self) -> Request {
-        let uri = self.repository.to_string();
-        let host = uri.split('/').next().unwrap_or_default().to_owned();
         let (tag, digest) = match &self.input {
             Input::Tag(tag) => (Some(tag.clone()), None),
             Input::Digest(digest) => (None, Some(*digest)),
         };
-        let image = Reference::Registry(RegistryImage {
-            host,
+        let image = RegistryImage {
+            host: self.repository.host().to_owned(),
             repository: self.repository.name.clone(),
             tag,
             digest,
-        });
-        let (default, options) = (Request::new(image), IndexOptions::default());
+        };
         Request {
-            version: self.version,
             output_tag: self.output_tag.clone(),
-            platforms: self.platforms.clone(),
-            options: IndexOptions {
-                min_layer_size: self.min_layer_size.unwrap_or(options.min_layer_size),
-                span_size: self.span_size.unwrap_or(options.span_size),
-                prefetch_files: self.prefetch_files.clone(),
-                ..options
-            },
-            when_too_small: self.when_too_small.unwrap_or(default.when_too_small),
-            when_unsupported: self.when_unsupported.unwrap_or(default.when_unsupported),
-            ..default
+            ..self.options.request(image, self.version)
         }
     }
 
@@ -237,30 +210,11 @@ impl Properties {
             self.image(),
             format!("--index-version={}", self.version),
         ];
-        let mut add = |option: &str, value: Option<String>| {
-            arguments.extend(value.map(|value| format!("--{option}={value}")));
-        };
-        add("output-tag", self.output_tag.clone());
-        for platform in &self.platforms {
-            add("platform", Some(platform.to_string()));
-        }
-        add(
-            "min-layer-size",
-            self.min_layer_size.map(|size| size.to_string()),
-        );
-        add("span-size", self.span_size.map(|size| size.to_string()));
-        for file in &self.prefetch_files {
-            add("prefetch-file", Some(file.clone()));
-        }
-        add("reuse-from", reuse_from.map(str::to_owned));
-        add(
-            "when-too-small",
-            self.when_too_small.map(|action| action.to_string()),
-        );
-        add(
-            "when-unsupported",
-            self.when_unsupported.map(|action| action.to_string()),
-        );
+        let tag = |option: &str, tag: Option<&str>| tag.map(|tag| format!("--{option}={tag}"));
+        arguments.extend(tag("output-tag", self.output_tag.as_deref()));
+        arguments.extend(self.options.contents_arguments());
+        arguments.extend(tag("reuse-from", reuse_from));
+        arguments.extend(self.options.fallback_arguments());
         arguments.extend(["--json".to_owned(), "--brief".to_owned()]);
         arguments
     }

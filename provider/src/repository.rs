@@ -42,6 +42,12 @@ impl Repository {
             name: name.to_owned(),
         })
     }
+
+    /// The registry's host.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        self.uri.split('/').next().unwrap_or_default()
+    }
 }
 
 impl fmt::Display for Repository {

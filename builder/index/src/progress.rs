@@ -30,14 +30,17 @@ pub trait Progress: Send + Sync {
         let _ = text;
     }
     /// Asked once, when everything is pushed and nothing names it yet: neither the tag nor a referrer. `Err` says why the run must stop
-    /// there; existing tags are left as they are then.
+    /// there; existing tags are left as they are then, and the run ends with [`Error::Stopped`](crate::run::Error::Stopped) and that reason.
     fn before_tag(&self) -> BeforeTag<'_> {
         Box::pin(ready(Ok(())))
     }
 }
 
 /// The reply to [`Progress::before_tag`].
-pub type BeforeTag<'a> = Pin<Box<dyn Future<Output = Result<(), String>> + Send + 'a>>;
+pub type BeforeTag<'a> = Pin<Box<dyn Future<Output = Result<(), StopReason>> + Send + 'a>>;
+
+/// Why a run must stop: a text, or an error of the listener's own that it finds again by its type.
+pub type StopReason = Box<dyn std::error::Error + Send + Sync>;
 
 /// Listens to nothing.
 pub struct Silent;

@@ -24,8 +24,11 @@ pub enum Error {
     Store(#[from] store::Error),
     #[error("not a container image: its config has media type {0:?}")]
     NotAnImage(String),
-    /// An index without images.
+    /// An index that lists no image.
     #[error("no platform found: {0}")]
+    NoImages(&'static str),
+    /// An index of whose images something is missing.
+    #[error("no platform found: no image is complete here: {0}")]
     NoPlatform(String),
     /// A config that is too large.
     #[error(
@@ -91,13 +94,11 @@ fn with_platforms(image: Image) -> Result<Image, Error> {
         return Ok(image);
     }
     let missing: Vec<_> = image.missing().iter().map(Missing::to_string).collect();
-    Err(Error::NoPlatform(
-        match (&missing[..], image.entries.len()) {
-            ([], 0) => "the image index is empty".to_owned(),
-            ([], _) => "the image index lists no container image".to_owned(),
-            _ => format!("no image is complete here: {}", missing.join("; ")),
-        },
-    ))
+    Err(match (&missing[..], image.entries.len()) {
+        ([], 0) => Error::NoImages("the image index is empty"),
+        ([], _) => Error::NoImages("the image index lists no container image"),
+        _ => Error::NoPlatform(missing.join("; ")),
+    })
 }
 
 /// Leaves out the images of which something is missing that a container needs.

@@ -1,16 +1,15 @@
-//! Builds one request's index. In: its properties. Out: the content of the response. Retries while access is denied: IAM changes may
-//! not have propagated.
+//! Builds one request's index. In: its properties. Out: the content of the response.
 
 use std::{sync::Arc, time::SystemTime};
 
 use soci_index::run;
 use tokio::time::Instant;
 
-use super::{BuilderFunction, progress::RunProgress};
+use super::BuilderFunction;
 use crate::{
-    call::{RetryClass, Retryable, with_retries},
     error::Error,
     event::{Event, Kind, Resumed},
+    indexer::RunProgress,
     log::Log,
     pace::RetryWindow,
     properties::Properties,
@@ -55,35 +54,18 @@ pub(super) async fn index(
     let properties = Properties::parse(new)?;
     let mut request = properties.request();
     request.reuse_from = old.and_then(|old| properties.reuse_from(old));
-    request.limits = function.limits;
     let pace = function.app.pace;
     let least = Instant::now() + pace.of(RESUMED_RETRY_PERIOD);
     let retry_window = RetryWindow::new(pace, instant(task.resumed.retry_until).max(least));
-    let run = || run::index(&request, &function.client, progress.clone());
-    match with_retries(&retry_window, &task.log, run).await {
-        Ok(report) => {
-            task.log.info(format_args!(
-                "{}: {:?}, {:.1} s",
-                properties.image(),
-                report.outcome,
-                report.seconds
-            ));
-            verdict::from_report(&properties, report, Some(&task.build_id))
-        }
-        Err(run::Error::Stopped(why)) => Err(Error::Superseded(why)),
+    let run = function
+        .indexer
+        .index(request, &retry_window, &task.log, progress);
+    match run.await {
+        Ok(report) => verdict::from_report(&properties, report, Some(&task.build_id)),
+        Err(run::Error::Stopped(why)) => Err(Error::Superseded(why.to_string())),
         Err(error) => Err(Error::Index {
             image: properties.image(),
             source: Box::new(error),
         }),
-    }
-}
-
-impl Retryable for run::Error {
-    /// The registry client has retried whatever else may pass.
-    fn retry_class(&self) -> RetryClass {
-        match self.is_access_denied() {
-            true => RetryClass::AccessDenied,
-            false => RetryClass::Permanent,
-        }
     }
 }

@@ -12,15 +12,15 @@ use crate::{event::RawProperties, repository::Repository};
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("property {property} {problem}")]
 pub struct InvalidProperty {
-    pub(super) property: &'static str,
-    pub(super) problem: String,
+    pub(crate) property: &'static str,
+    pub(crate) problem: String,
 }
 
 /// Properties by name.
-pub(super) struct Fields<'a>(pub(super) &'a RawProperties);
+pub(crate) struct Fields<'a>(pub(crate) &'a RawProperties);
 
 impl<'a> Fields<'a> {
-    pub(super) fn text(&self, property: &'static str) -> Result<Option<&'a str>, InvalidProperty> {
+    pub(crate) fn text(&self, property: &'static str) -> Result<Option<&'a str>, InvalidProperty> {
         match self.0.get(property) {
             None => Ok(None),
             Some(Value::String(text)) => single_line(property, text).map(Some),
@@ -28,13 +28,13 @@ impl<'a> Fields<'a> {
         }
     }
 
-    pub(super) fn required(&self, property: &'static str) -> Result<&'a str, InvalidProperty> {
+    pub(crate) fn required(&self, property: &'static str) -> Result<&'a str, InvalidProperty> {
         let text = self.text(property)?;
         text.filter(|text| !text.is_empty())
             .ok_or_else(|| missing(property))
     }
 
-    pub(super) fn list(&self, property: &'static str) -> Result<Vec<&'a str>, InvalidProperty> {
+    pub(crate) fn list(&self, property: &'static str) -> Result<Vec<&'a str>, InvalidProperty> {
         match self.0.get(property) {
             None => Ok(Vec::new()),
             Some(Value::Array(items)) => items
@@ -48,7 +48,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    pub(super) fn repository(&self) -> Result<Repository, InvalidProperty> {
+    pub(crate) fn repository(&self) -> Result<Repository, InvalidProperty> {
         let uri = self.required("RepositoryUri")?;
         Repository::parse(uri).ok_or_else(|| {
             refused(
@@ -60,7 +60,7 @@ impl<'a> Fields<'a> {
     }
 
     /// What builds: exactly one of two properties.
-    pub(super) fn builder(&self) -> Result<Builder, InvalidProperty> {
+    pub(crate) fn builder(&self) -> Result<Builder, InvalidProperty> {
         const FUNCTION: &str = "BuilderFunction";
         let text = |property| {
             self.text(property)
@@ -93,7 +93,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    pub(super) fn platforms(&self) -> Result<Vec<Platform>, InvalidProperty> {
+    pub(crate) fn platforms(&self) -> Result<Vec<Platform>, InvalidProperty> {
         let list = self.list("Platforms")?;
         let platform = |text: &str| {
             text.parse()
@@ -102,7 +102,7 @@ impl<'a> Fields<'a> {
         list.into_iter().map(platform).collect()
     }
 
-    pub(super) fn prefetch_files(&self) -> Result<Vec<String>, InvalidProperty> {
+    pub(crate) fn prefetch_files(&self) -> Result<Vec<String>, InvalidProperty> {
         let list = self.list("PrefetchFiles")?;
         let file = |text: &str| match text {
             "" => Err(refused("PrefetchFiles", text, "expected a path")),
@@ -112,7 +112,7 @@ impl<'a> Fields<'a> {
     }
 
     /// A number of bytes; the format stores it as a signed 64-bit integer.
-    pub(super) fn bytes(
+    pub(crate) fn bytes(
         &self,
         property: &'static str,
         least: u64,
@@ -133,7 +133,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    pub(super) fn flag(
+    pub(crate) fn flag(
         &self,
         property: &'static str,
         default: bool,
@@ -146,7 +146,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    pub(super) fn fallback(
+    pub(crate) fn fallback(
         &self,
         property: &'static str,
     ) -> Result<Option<FallbackAction>, InvalidProperty> {
@@ -159,7 +159,7 @@ impl<'a> Fields<'a> {
     }
 }
 
-pub(super) fn valid_tag(property: &'static str, text: &str) -> Result<String, InvalidProperty> {
+pub(crate) fn valid_tag(property: &'static str, text: &str) -> Result<String, InvalidProperty> {
     if is_tag(text) {
         Ok(text.to_owned())
     } else {
@@ -177,14 +177,14 @@ fn single_line<'a>(property: &'static str, text: &'a str) -> Result<&'a str, Inv
     }
 }
 
-pub(super) fn missing(property: &'static str) -> InvalidProperty {
+pub(crate) fn missing(property: &'static str) -> InvalidProperty {
     InvalidProperty {
         property,
         problem: "is missing".to_owned(),
     }
 }
 
-pub(super) fn refused(property: &'static str, value: &str, rule: &str) -> InvalidProperty {
+pub(crate) fn refused(property: &'static str, value: &str, rule: &str) -> InvalidProperty {
     /// Enough to recognize the value.
     const SHOWN_CHARS: usize = 200;
     let shown: String = value.chars().take(SHOWN_CHARS).collect();

@@ -1,6 +1,7 @@
 //! One test per refusal, and one for each way out.
 
 use serde_json::json;
+use soci_index::run::FallbackAction;
 
 use super::*;
 

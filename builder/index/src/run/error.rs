@@ -8,7 +8,7 @@ use soci_format::{
 };
 use soci_store::{layout, load, registry, store};
 
-use crate::report::NotPrefetched;
+use crate::{progress::StopReason, report::NotPrefetched};
 
 /// Why a run failed.
 #[derive(Debug, thiserror::Error)]
@@ -91,7 +91,7 @@ pub enum Error {
     },
     /// The caller stopped the run.
     #[error("stopped before the output tag was put: {0}; existing tags were not changed")]
-    Stopped(String),
+    Stopped(StopReason),
     /// A worker thread died.
     #[error("internal error, please report it: a worker thread panicked")]
     Worker(#[from] tokio::task::JoinError),

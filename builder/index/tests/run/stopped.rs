@@ -40,7 +40,7 @@ impl Progress for Stopping {
         panic!("{text}");
     }
     fn before_tag(&self) -> BeforeTag<'_> {
-        Box::pin(async { Err("a newer request came".to_owned()) })
+        Box::pin(async { Err("a newer request came".into()) })
     }
 }
 

@@ -17,16 +17,15 @@ use soci_index::{
 };
 use tokio::time::sleep;
 
-use super::newer_request::NewerRequest;
 use crate::{log::Log, pace::Pace};
 
 /// How often progress is logged.
 const LINE_PERIOD: Duration = Duration::from_secs(10);
 
 /// Listens to a run.
-pub(super) struct RunProgress {
+pub struct RunProgress {
     log: Log,
-    newer: NewerRequest,
+    before_tag: Box<dyn Fn() -> BeforeTag<'static> + Send + Sync>,
     layers: Mutex<Vec<Layer>>,
 }
 
@@ -38,16 +37,22 @@ struct Layer {
 }
 
 impl RunProgress {
-    pub(super) fn new(log: Log, newer: NewerRequest) -> Self {
+    /// `before_tag` is asked before the output tag is put; its error stops the run.
+    #[must_use]
+    pub fn new(
+        log: Log,
+        before_tag: impl Fn() -> BeforeTag<'static> + Send + Sync + 'static,
+    ) -> Self {
         Self {
             log,
-            newer,
+            before_tag: Box::new(before_tag),
             layers: Mutex::default(),
         }
     }
 
     /// `2 of 7 layers, 1.2 GiB of 5.0 GiB read`
-    pub(super) fn so_far(&self) -> String {
+    #[must_use]
+    pub fn so_far(&self) -> String {
         let layers = self.layers();
         if layers.is_empty() {
             return "no layer read".to_owned();
@@ -67,7 +72,7 @@ impl RunProgress {
     }
 
     /// Logs it every 10 s; never ends.
-    pub(super) async fn log_periodically(&self, pace: Pace) {
+    pub async fn log_periodically(&self, pace: Pace) {
         loop {
             sleep(pace.of(LINE_PERIOD)).await;
             self.log.info(self.so_far());
@@ -117,6 +122,6 @@ impl Progress for RunProgress {
     }
 
     fn before_tag(&self) -> BeforeTag<'_> {
-        Box::pin(async { self.newer.look().await.map_or(Ok(()), Err) })
+        (self.before_tag)()
     }
 }
