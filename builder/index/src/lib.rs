@@ -4,7 +4,8 @@
 //! run ─▶ load ─▶ plan ─▶ layers ─▶ publish ─▶ report
 //! ```
 //!
-//! The entry points are [`run::index`], which builds and pushes, and [`run::already_there`], which only looks.
+//! The entry points are [`run::index`], which builds and pushes, [`run::already_there`], which only looks, and [`lookup::version_of`], which says
+//! what index an image has.
 //!
 //! ```no_run
 //! use std::sync::Arc;
@@ -23,6 +24,7 @@
 
 #![warn(missing_docs)]
 
+pub mod lookup;
 pub mod progress;
 pub mod report;
 pub mod run;
