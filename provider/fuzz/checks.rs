@@ -6,10 +6,12 @@ use soci_provider::{
     arguments,
     build::{End, EndedBuild},
     event::{Incoming, Kind, Resumed},
+    on_push::{self, Pushed, Settings},
     properties::{self, Properties},
     response::Response,
     verdict,
 };
+use soci_tasks::Task;
 
 /// A signature that must never be shown.
 const SECRET: &str = "c0ffee";
@@ -75,6 +77,52 @@ fn again(incoming: &Incoming, resumed: &Resumed) {
     let again = Incoming::parse(continuation.clone()).expect("it was written by us");
     assert_eq!(again.resumed.as_ref(), Some(resumed));
     assert_eq!(again.event.continuation(resumed), continuation);
+}
+
+/// A backfill survives a hand-over; an image has a name that ECR could have; settings and tasks are values or errors.
+pub(crate) fn push(bytes: &[u8]) {
+    let Ok(payload) = serde_json::from_slice::<Value>(bytes) else {
+        return;
+    };
+    let _ = Task::parse(&payload["detail"]);
+    let _ = Settings::parse(std::str::from_utf8(bytes).ok());
+    if let Ok(incoming) = on_push::Incoming::parse(payload) {
+        taken(&incoming);
+    }
+}
+
+fn taken(incoming: &on_push::Incoming) {
+    use on_push::Incoming::{Backfill, Image, Other, Redrive};
+    match incoming {
+        Image(image) => {
+            let Some(tag) = &image.tag else { return };
+            let payload = Pushed::backfill_image(&image.repository, tag, &image.digest);
+            let Ok(Image(again)) = on_push::Incoming::parse(payload) else {
+                panic!("it was written by us")
+            };
+            assert_eq!(
+                (&again.repository, &again.tag),
+                (&image.repository, &image.tag)
+            );
+            assert_eq!(again.digest, image.digest);
+        }
+        Backfill(backfill) => {
+            let resumed = on_push::Resumed {
+                begun: 1,
+                repository: "a".to_owned(),
+                tag: None,
+                images: 2,
+            };
+            let payload = backfill.continuation(resumed.clone());
+            let Ok(Backfill(again)) = on_push::Incoming::parse(payload) else {
+                panic!("it was written by us")
+            };
+            assert_eq!(again.resumed, Some(resumed));
+            assert_eq!(again.tags, backfill.tags);
+        }
+        Redrive(all) => all.iter().for_each(taken),
+        Other(other) => assert!(!other.why.is_empty()),
+    }
 }
 
 /// Whatever a build returns, there is a verdict: green only with an image to use.

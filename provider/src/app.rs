@@ -27,7 +27,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 pub struct App {
     /// What the clients are made of.
     pub config: SdkConfig,
-    ecr: aws_sdk_ecr::Client,
+    /// ECR, in the function's own region.
+    pub ecr: aws_sdk_ecr::Client,
     codebuild: aws_sdk_codebuild::Client,
     /// For the hand-over.
     pub lambda: aws_sdk_lambda::Client,

@@ -9,6 +9,9 @@
 //!                    └──────────────┘
 //! ```
 //!
+//! on_push: a third function: ECR's event in, the index and a record of it out. It shares indexer (the builder's library), call, pace, log.
+//! start_times: a fourth: ECS's event in, metrics out.
+//!
 //! Data flows from left to right; no module depends on one to its right.
 
 pub mod app;
@@ -28,6 +31,8 @@ pub mod image;
 pub mod indexer;
 pub mod job;
 pub mod log;
+pub mod metrics;
+pub mod on_push;
 pub mod orphaned_index;
 pub mod pace;
 pub mod physical_id;
@@ -39,6 +44,7 @@ pub mod response;
 pub mod response_url;
 pub mod schedule;
 pub mod start;
+pub mod start_times;
 pub mod stops;
 pub mod verdict;
 pub mod work;

@@ -68,6 +68,20 @@ fn event() {
 }
 
 #[test]
+fn push() {
+    vary(
+        checks::push,
+        5_000,
+        &WORDS,
+        &[
+            "tests/on_push_events",
+            "tests/start_times_events",
+            "tests/data/fuzz/push",
+        ],
+    );
+}
+
+#[test]
 fn result() {
     vary(
         checks::result,

@@ -17,7 +17,8 @@ use super::{Cloud, INVOCATION};
 /// The builder function, as the properties name it.
 pub const BUILDER: &str = "arn:aws:lambda:us-east-1:123456789012:function:index-builder";
 const NAME: &str = "index-builder";
-const HOST: &str = "123456789012.dkr.ecr.us-east-1.amazonaws.com";
+/// The registry.
+pub const HOST: &str = "123456789012.dkr.ecr.us-east-1.amazonaws.com";
 const MEMORY: u64 = 2 << 30;
 
 /// An invocation of the builder function that waits.

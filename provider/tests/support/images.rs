@@ -1,5 +1,7 @@
 //! Images and their indexes as ECR has them, and the calls of ECR that read and delete them.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use serde_json::{Value, json};
 use soci_format::{
@@ -11,7 +13,7 @@ use soci_format::{
 };
 use soci_testing::image::Layer;
 
-use super::State;
+use super::{State, functions::HOST};
 
 /// A manifest.
 #[derive(Clone)]
@@ -24,6 +26,8 @@ pub struct Image {
 }
 
 const CONFIG: &[u8] = br#"{"architecture":"amd64","os":"linux"}"#;
+/// The only repository that has images.
+pub const REPOSITORY: &str = "team/app";
 const SPAN: u64 = 4 << 20;
 
 /// The layer of `single()`.
@@ -70,6 +74,42 @@ pub fn real(layers: &[u8]) -> Image {
 /// One of its layers.
 pub fn real_layer(number: u8) -> Layer {
     Layer::noise(number.into(), 3_000)
+}
+
+/// An image of several platforms: an image index, and an image of real layers for each.
+pub fn multi_platform() -> Image {
+    let children =
+        [("amd64", 1), ("arm64", 2)].map(|(architecture, number)| (architecture, real(&[number])));
+    let manifests = children.iter().map(|(architecture, child)| {
+        let mut descriptor = json!(child.descriptor);
+        descriptor["platform"] = json!({"os": "linux", "architecture": architecture});
+        descriptor
+    });
+    let text = json!({
+        "schemaVersion": 2, "mediaType": media_type::OCI_INDEX, "manifests": manifests.collect::<Vec<_>>(),
+    });
+    Image {
+        children: children.map(|(_, child)| child).to_vec(),
+        ..Image::new(
+            media_type::OCI_INDEX,
+            text.to_string().into_bytes(),
+            Vec::new(),
+        )
+    }
+}
+
+/// An artifact with a config of this type, which is no image.
+pub fn artifact(config: &str) -> Image {
+    let text = json!({
+        "schemaVersion": 2, "mediaType": media_type::OCI_MANIFEST,
+        "config": Descriptor::of(config, b"{}"), "layers": [Descriptor::of("application/octet-stream", b"x")],
+    });
+    let blobs = vec![b"{}".to_vec(), b"x".to_vec()];
+    Image::new(
+        media_type::OCI_MANIFEST,
+        text.to_string().into_bytes(),
+        blobs,
+    )
 }
 
 /// The image index that the builder makes of `single()`.
@@ -121,7 +161,7 @@ pub fn indexed() -> Image {
 }
 
 impl Image {
-    pub(super) fn new(media_type: &str, bytes: Vec<u8>, blobs: Vec<Vec<u8>>) -> Self {
+    pub fn new(media_type: &str, bytes: Vec<u8>, blobs: Vec<Vec<u8>>) -> Self {
         Self {
             descriptor: Descriptor::of(media_type, &bytes),
             text: String::from_utf8(bytes).unwrap(),
@@ -151,30 +191,46 @@ impl Image {
 
 impl State {
     pub(super) fn ecr(&mut self, operation: &str, asked: &Value) -> (u16, Bytes) {
+        let refusal = |code| (400, json!({"__type": code}).to_string().into());
+        if operation == "GetAuthorizationToken" {
+            let endpoint = format!("https://{HOST}");
+            let token = json!({"authorizationToken": "QVdTOnB3", "expiresAt": 4e9, "proxyEndpoint": endpoint});
+            return (
+                200,
+                json!({"authorizationData": [token]}).to_string().into(),
+            );
+        }
         assert_eq!(asked["registryId"], "123456789012");
-        assert_eq!(asked["repositoryName"], "team/app");
+        if operation == "DescribeRepositories" {
+            let names: Vec<Value> = self
+                .repositories
+                .iter()
+                .map(|name| json!({"repositoryName": name}))
+                .collect();
+            return (200, page("repositories", &names, asked).to_string().into());
+        }
+        if operation == "DescribeImages" && asked["repositoryName"] != REPOSITORY {
+            return refusal("RepositoryNotFoundException");
+        }
+        assert_eq!(asked["repositoryName"], REPOSITORY);
         let answer = match operation {
             "BatchGetImage" => {
-                let id = &asked["imageIds"][0];
-                self.asked.push(name_of(id).to_owned());
-                if self.archived.contains(name_of(id)) {
-                    let failure = json!({"imageId": id, "failureCode": "ImageInaccessible", "failureReason": "archived"});
-                    return (
-                        200,
-                        json!({"images": [], "failures": [failure]})
-                            .to_string()
-                            .into(),
-                    );
-                }
-                match self.images.get(name_of(id)) {
-                    Some(image) => json!({"images": [{
-                        "imageId": {"imageDigest": image.digest()}, "imageManifest": image.text,
-                        "imageManifestMediaType": image.descriptor.media_type,
-                    }]}),
-                    None => {
-                        json!({"images": [], "failures": [{"imageId": id, "failureCode": "ImageNotFound"}]})
+                let (mut images, mut failures) = (Vec::new(), Vec::new());
+                for id in asked["imageIds"].as_array().unwrap() {
+                    self.asked.push(name_of(id).to_owned());
+                    let failure = |code| json!({"imageId": id, "failureCode": code, "failureReason": "so it is"});
+                    if self.archived.contains(name_of(id)) {
+                        failures.push(failure("ImageInaccessible"));
+                    } else if let Some(image) = self.images.get(name_of(id)) {
+                        images.push(json!({
+                            "imageId": {"imageDigest": image.digest(), "imageTag": id["imageTag"]},
+                            "imageManifest": image.text, "imageManifestMediaType": image.descriptor.media_type,
+                        }));
+                    } else {
+                        failures.push(failure("ImageNotFound"));
                     }
                 }
+                json!({"images": images, "failures": failures})
             }
             "GetDownloadUrlForLayer" => {
                 json!({"downloadUrl": format!("http://{}/blob/{}", self.address.unwrap(), asked["layerDigest"].as_str().unwrap())})
@@ -192,18 +248,24 @@ impl State {
                 };
                 json!({"layers": layers})
             }
-            "DescribeImages" => {
-                let digest = name_of(&asked["imageIds"][0]);
-                if !self.images.contains_key(digest) {
-                    return (
-                        400,
-                        json!({"__type": "ImageNotFoundException"})
-                            .to_string()
-                            .into(),
-                    );
-                }
-                json!({"imageDetails": [{"imageDigest": digest, "imageTags": self.tags_of(digest)}]})
+            "ListImageReferrers" => {
+                let subject = asked["subjectId"]["imageDigest"].as_str().unwrap();
+                let referrers = self.referrers.get(subject).map(
+                    |of| json!({"digest": of.digest, "mediaType": of.media_type, "size": of.size}),
+                );
+                json!({"referrers": Vec::from_iter(referrers)})
             }
+            "DescribeImages" if asked["imageIds"].is_null() => {
+                let tagged = self.images.iter().filter(|(name, _)| !name.contains(':'));
+                let tagged: BTreeMap<String, &Image> =
+                    tagged.map(|(_, image)| (image.digest(), image)).collect();
+                let details: Vec<Value> = tagged.values().map(|image| self.detail(image)).collect();
+                page("imageDetails", &details, asked)
+            }
+            "DescribeImages" => match self.images.get(name_of(&asked["imageIds"][0])) {
+                Some(image) => json!({"imageDetails": [self.detail(image)]}),
+                None => return refusal("ImageNotFoundException"),
+            },
             "BatchDeleteImage" => {
                 let ids = asked["imageIds"].as_array().unwrap();
                 let failures: Vec<_> = ids.iter().filter_map(|id| self.delete(id)).collect();
@@ -236,6 +298,19 @@ impl State {
         None
     }
 
+    fn detail(&self, image: &Image) -> Value {
+        let digest = image.digest();
+        let manifest: Value = serde_json::from_str(&image.text).unwrap();
+        let pushed_at = self.pushed_at.get(&digest).copied().unwrap_or(1.7e9);
+        json!({
+            "registryId": "123456789012", "repositoryName": REPOSITORY, "imageDigest": digest,
+            "imageTags": self.tags_of(&digest), "imagePushedAt": pushed_at,
+            "imageManifestMediaType": image.descriptor.media_type, "artifactMediaType": manifest["config"]["mediaType"],
+            "subjectManifestDigest": manifest["subject"]["digest"],
+            "imageStatus": if self.archived.contains(&digest) { "ARCHIVED" } else { "ACTIVE" },
+        })
+    }
+
     fn tags_of(&self, digest: &str) -> Vec<String> {
         let tags = self
             .images
@@ -243,6 +318,17 @@ impl State {
             .filter(|(name, image)| !name.contains(':') && image.digest() == digest);
         tags.map(|(name, _)| name.clone()).collect()
     }
+}
+
+/// A page of a list: three entries, however many are asked for.
+fn page(name: &str, all: &[Value], asked: &Value) -> Value {
+    const SIZE: usize = 3;
+    let start: usize = asked["nextToken"]
+        .as_str()
+        .map_or(0, |token| token.parse().unwrap());
+    let end = all.len().min(start + SIZE);
+    let next = (end < all.len()).then(|| end.to_string());
+    json!({name: all[start..end], "nextToken": next})
 }
 
 fn name_of(id: &Value) -> &str {

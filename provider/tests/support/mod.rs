@@ -9,6 +9,7 @@
 
 pub mod functions;
 pub mod images;
+pub mod on_push;
 mod registry;
 pub mod schedule;
 
@@ -27,6 +28,7 @@ use aws_sdk_ecr::{
 use bytes::Bytes;
 use hyper::{Request, Response, StatusCode};
 use serde_json::{Value, json};
+use soci_format::oci::Descriptor;
 use soci_provider::{app::App, delivery::Undelivered, handler::handle, pace::Pace};
 use soci_testing::http::{Reply, Server};
 
@@ -92,8 +94,16 @@ pub struct State {
     pub resource: Option<(&'static str, SystemTime)>,
     /// Operations and blobs that are never answered.
     pub held: BTreeSet<String>,
-    /// What was uploaded before its digest.
-    pub uploaded: Vec<u8>,
+    /// What was uploaded before its digest, by upload.
+    pub uploaded: BTreeMap<String, Vec<u8>>,
+    /// Whether a tag that names an image cannot be put again.
+    pub are_tags_immutable: bool,
+    /// The names of all repositories.
+    pub repositories: Vec<String>,
+    /// What refers to an image, by its digest.
+    pub referrers: BTreeMap<String, Descriptor>,
+    /// When images were pushed, by digest, in seconds since 1970; the others long ago.
+    pub pushed_at: BTreeMap<String, f64>,
     /// Bytes of blobs that the registry sent.
     pub bytes_served: usize,
 }
@@ -115,6 +125,10 @@ impl Cloud {
         let cloud = Self { server, shared };
         cloud.state().address = Some(cloud.server.address());
         images::single().add_to(&mut cloud.state(), "v1");
+        cloud
+            .state()
+            .repositories
+            .push(images::REPOSITORY.to_owned());
         cloud
     }
 

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use hyper::{Method, Response, header::HeaderValue};
+use serde_json::json;
 use soci_format::digest::Digest;
 
 use super::{State, images::Image};
@@ -39,6 +40,17 @@ impl State {
                 }
                 None => reply(404, r#"{"errors":[{"code":"MANIFEST_UNKNOWN"}]}"#),
             },
+            "PutManifest"
+                if self.are_tags_immutable
+                    && !name.contains(':')
+                    && self.images.contains_key(name) =>
+            {
+                let text = "The image tag already exists and cannot be overwritten because the tag is immutable.";
+                reply(
+                    400,
+                    json!({"errors": [{"code": "TAG_INVALID", "message": text}]}).to_string(),
+                )
+            }
             "PutManifest" => {
                 let image = Image::new(media_type, body.to_vec(), Vec::new());
                 let mut response = reply(201, "");
@@ -56,17 +68,18 @@ impl State {
             },
             "StartUpload" => {
                 let mut response = reply(202, "");
-                header(&mut response, "location", "/v2/team/app/blobs/uploads/1");
+                let location = format!("/v2/team/app/blobs/uploads/{}", self.calls.len());
+                header(&mut response, "location", &location);
                 response
             }
             // All of it with the digest, or first the bytes and then that.
             "PutUpload" => {
                 let Some((_, digest)) = query.split_once("digest=") else {
-                    self.uploaded = body.to_vec();
+                    self.uploaded.insert(name.to_owned(), body.to_vec());
                     return reply(202, "");
                 };
                 let bytes = match body.is_empty() {
-                    true => std::mem::take(&mut self.uploaded),
+                    true => self.uploaded.remove(name).unwrap_or_default(),
                     false => body.to_vec(),
                 };
                 let digest = digest.replace("%3A", ":");
@@ -76,6 +89,8 @@ impl State {
                 self.blobs.insert(digest, bytes);
                 reply(201, "")
             }
+            // Its list of referrers is a tag, as in most registries.
+            "GetReferrers" => reply(404, r#"{"errors":[{"code":"UNSUPPORTED"}]}"#),
             other => panic!("{other} is not expected"),
         }
     }

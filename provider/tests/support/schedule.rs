@@ -24,9 +24,9 @@ const SCHEDULES: u64 = 1_000;
 /// Most of a schedule is waiting.
 const SIDE_BY_SIDE: usize = 16;
 /// Lambda runs the provider's events twice more where they failed, and the builder function's never.
-const TRIES: usize = 3;
+pub const TRIES: usize = 3;
 /// Longer than any invocation of a schedule takes.
-const ENDLESS: Duration = Duration::from_secs(120);
+pub const ENDLESS: Duration = Duration::from_secs(120);
 
 /// What a kind of schedule does differently.
 #[derive(Clone, Copy)]
@@ -115,7 +115,7 @@ impl Schedule {
         let cloud = servers.block_on(Cloud::start());
         prepare(&mut cloud.state(), &mut rng);
         for _ in 0..rng.usize(0..4) {
-            let (operation, status, code) = refusal(kind, &mut rng);
+            let (operation, status, code) = refusal(kind.refused, kind.denied, &mut rng);
             cloud.refuse(operation, rng.usize(1..12), status, code);
         }
         Self {
@@ -354,20 +354,24 @@ fn build(kind: Kind, cloud: &Cloud, waiting: &Waiting, mut rng: Rng) -> Ended {
 }
 
 /// A process of its own: what it has begun ends with it.
-fn process<T>(work: impl Future<Output = T>) -> T {
+pub fn process<T>(work: impl Future<Output = T>) -> T {
     let process = Builder::new_current_thread().enable_all().build().unwrap();
     process.block_on(work)
 }
 
 /// A call that is refused, and how.
-fn refusal(kind: Kind, rng: &mut Rng) -> (&'static str, u16, &'static str) {
+pub fn refusal(
+    refused: &[&'static str],
+    denied: u16,
+    rng: &mut Rng,
+) -> (&'static str, u16, &'static str) {
     let codes = [
         (400, "ThrottlingException"),
-        (kind.denied, "AccessDeniedException"),
+        (denied, "AccessDeniedException"),
         (500, "InternalFailure"),
         (503, "SlowDown"),
     ];
-    let operation = kind.refused[rng.usize(..kind.refused.len())];
+    let operation = refused[rng.usize(..refused.len())];
     match operation {
         // Anything else of S3 means that nobody takes the answer any more.
         "answer" => (operation, 503, "SlowDown"),
