@@ -4,6 +4,7 @@
 mod archives;
 mod disk;
 mod layouts;
+mod parts;
 mod patience;
 mod refusals;
 mod repairs;
