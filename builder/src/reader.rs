@@ -46,7 +46,7 @@ use cache::Cache;
 use layer::Layer;
 
 /// Layers that are prepared at once.
-const LAYERS_AT_ONCE: usize = 4;
+const LAYERS_AT_ONCE: usize = REQUESTS_AT_ONCE;
 
 /// An image that can be read.
 pub struct Reader {

@@ -19,8 +19,9 @@ use super::{
 
 /// Of the bytes that are kept, the share that is read ahead, as a divisor. The rest is for what was read and is needed again.
 const AHEAD_SHARE: u64 = 2;
-/// Of the bytes that are read ahead, the share of one request: so many keep the line full while the first is inflated.
-const RUN_SHARE: u64 = 4;
+/// Of the bytes that are read ahead, the share of one request: two spans of 4 MiB and a bit, which is what most are. Fewer requests at
+/// once leave the line idle while one is inflated.
+const RUN_SHARE: u64 = 3;
 
 pub(super) struct ReadAhead {
     shared: Arc<Shared>,

@@ -1,4 +1,5 @@
-//! The cache of spans: uncompressed bytes by layer and span, the least recently used ones given up first.
+//! The cache of spans: uncompressed bytes by layer and span, the least recently used ones given up first, and last those that were
+//! read ahead and not yet asked for.
 //! Whoever fetches a span claims it before. Whoever asks for a claimed span waits for it, so that nothing is fetched twice at once.
 
 use std::{
@@ -32,6 +33,8 @@ struct Slot {
     /// `None` until it comes. The sender is gone where it never will.
     span: watch::Receiver<Option<Bytes>>,
     bytes: u64,
+    /// Whether it was claimed since it was asked for last.
+    is_ahead: bool,
     used: u64,
 }
 
@@ -61,9 +64,9 @@ impl Cache {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The duty to fetch the span `key` of `bytes` bytes; `None` where it is there or claimed, which counts as a use.
+    /// The duty to fetch the span `key` of `bytes` bytes, which will be asked for; `None` where it is there or claimed.
     pub(super) fn claim(&self, key: Key, bytes: u64) -> Option<Claim> {
-        match self.find(key, bytes) {
+        match self.find(key, bytes, true) {
             Found::Absent(claim) => Some(claim),
             Found::Span(_) | Found::Claimed(_) => None,
         }
@@ -77,7 +80,7 @@ impl Cache {
         fetch: impl Future<Output = Result<Bytes, E>>,
     ) -> Result<Bytes, E> {
         loop {
-            match self.find(key, bytes) {
+            match self.find(key, bytes, false) {
                 Found::Span(span) => return Ok(span),
                 Found::Claimed(mut span) => {
                     if let Ok(span) = span.wait_for(Option::is_some).await
@@ -95,12 +98,12 @@ impl Cache {
         }
     }
 
-    fn find(&self, key: Key, bytes: u64) -> Found {
+    fn find(&self, key: Key, bytes: u64, is_ahead: bool) -> Found {
         let mut kept = self.kept();
         kept.clock += 1;
         let used = kept.clock;
         if let Some(slot) = kept.spans.get_mut(&key) {
-            slot.used = used;
+            (slot.used, slot.is_ahead) = (used, is_ahead);
             let span = slot.span.borrow().clone();
             return match span {
                 Some(span) => Found::Span(span),
@@ -110,7 +113,13 @@ impl Cache {
         kept.make_room(bytes, self.budget);
         kept.bytes += bytes;
         let (sender, span) = watch::channel(None);
-        kept.spans.insert(key, Slot { span, bytes, used });
+        let slot = Slot {
+            span,
+            bytes,
+            is_ahead,
+            used,
+        };
+        kept.spans.insert(key, slot);
         Found::Absent(Claim {
             cache: self.clone(),
             key,
@@ -146,7 +155,7 @@ impl Kept {
             let there = self.spans.iter();
             let oldest = there
                 .filter(|(_, slot)| slot.span.borrow().is_some())
-                .min_by_key(|(_, slot)| slot.used)
+                .min_by_key(|(_, slot)| (slot.is_ahead, slot.used))
                 .map(|(&oldest, _)| oldest);
             match oldest {
                 Some(oldest) => self.remove(oldest),
@@ -201,6 +210,26 @@ mod tests {
         let both = futures_util::future::join(get(Ok(span.clone())), get(Err(()))).await;
         assert_eq!(both, (Ok(span.clone()), Ok(span)));
         assert_eq!(fetched.load(Ordering::Relaxed), 2);
+    }
+
+    #[tokio::test]
+    async fn what_was_read_ahead_goes_last() {
+        let cache = Cache::new(300);
+        let get = async |span| {
+            let fetch = async { Ok::<_, Infallible>(Bytes::new()) };
+            cache.get((0, span), 100, fetch).await.unwrap();
+        };
+        let claim = |span| cache.claim((0, span), 100);
+        claim(0).unwrap().keep(Bytes::new());
+        for span in [1, 2, 3, 4] {
+            get(span).await;
+        }
+        assert!(claim(0).is_none(), "it waits for its reader");
+        get(0).await;
+        for span in [1, 2, 3] {
+            get(span).await;
+        }
+        assert!(claim(0).is_some(), "it was read, and is the oldest");
     }
 
     #[tokio::test]
