@@ -63,14 +63,15 @@ setup-lint:
 cdk-construct/node_modules/.package-lock.json: cdk-construct/package-lock.json | setup-lint
 	cd cdk-construct && npm ci --no-audit --no-fund --loglevel=error
 
-package: ## Build tarball, wheel and SBOM, with release programs (ARCH=aarch64: for ARM), into cdk-construct/dist
+package: ## Build tarball, wheel, SBOM and the template without CDK, with release programs (ARCH=aarch64: for ARM), into cdk-construct/dist
 	@.ci/setup build
 	integ-tests/scripts/prepare package
 	cdk-construct/scripts/package
+	cdk-construct/scripts/template
 	cdk-construct/scripts/check-programs
 	cdk-construct/scripts/check-sizes
 	cdk-construct/scripts/check-sbom
-	cd cdk-construct/dist && sha256sum js/*.tgz python/*.whl sbom.cdx.json | tee SHA256SUMS
+	cd cdk-construct/dist && sha256sum js/*.tgz python/*.whl sbom.cdx.json soci-* | tee SHA256SUMS
 
 reproducible: ## Build the package twice, from cold, in two folders, and compare (10 minutes and more)
 	@.ci/setup build

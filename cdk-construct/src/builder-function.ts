@@ -58,6 +58,7 @@ export class BuilderFunction extends Construct implements Builder {
       given: options.role,
       logGroup,
       vpc,
+      isPulling: true,
       statements: [
         // Lambda hands a failed event to the provider with this role.
         allow(['lambda:InvokeFunction'], provider.functionArn),

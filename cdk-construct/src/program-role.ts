@@ -21,8 +21,8 @@ export interface ProgramRoleProps {
   readonly logGroup: ILogGroup;
   /** Additional permissions, in the order of the policy. */
   readonly statements: PolicyStatement[];
-  /** Why some of them apply to all resources. */
-  readonly reason: string;
+  /** Why some of them apply to all resources, if they do. */
+  readonly reason?: string;
 }
 
 export class ProgramRole {
@@ -43,7 +43,9 @@ export class ProgramRole {
     const logs = allow(['logs:CreateLogStream', 'logs:PutLogEvents'], logGroup.logGroupArn);
     const policy = this.add([logs, ...statements]);
     this.policy = policy === undefined ? [] : [policy];
-    acceptFindings(policy?.node.defaultChild, [{ id: 'AwsSolutions-IAM5', appliesTo: ['Resource::*'], reason }]);
+    if (reason !== undefined) {
+      acceptFindings(policy?.node.defaultChild, [{ id: 'AwsSolutions-IAM5', appliesTo: ['Resource::*'], reason }]);
+    }
     this.rights = new RoleRights(scope, 'Rights', { role: this.role });
     this.essentials = [policiesOf(scope), ...(given === undefined || this.rights.isAttached ? [] : [policiesOf(given)])];
   }

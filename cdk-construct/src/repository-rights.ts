@@ -2,10 +2,12 @@
 
 import { Right } from './rights-policy';
 
-/** Also allows ListImageReferrers (ECR's API reference). */
+/** Reads manifests. Also allows ListImageReferrers (ECR's API reference). */
+export const LOOK: Right = { name: 'look', actions: ['ecr:BatchGetImage'] };
+
 export const READ: Right = {
   name: 'read',
-  actions: ['ecr:BatchCheckLayerAvailability', 'ecr:BatchGetImage', 'ecr:GetDownloadUrlForLayer'],
+  actions: ['ecr:BatchCheckLayerAvailability', ...LOOK.actions, 'ecr:GetDownloadUrlForLayer'],
 };
 
 export const READ_AND_DELETE: Right = {

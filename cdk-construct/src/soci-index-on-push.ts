@@ -88,6 +88,7 @@ export class SociIndexOnPush extends Construct {
       given: settings.role,
       logGroup,
       vpc,
+      isPulling: true,
       statements: queueStatements(queue, encryptionKey),
     });
     allowRepositories(stack, role, settings);

@@ -17,7 +17,7 @@ import { logGroupIn } from './log-group';
 import { checkValues } from './lookups';
 import { networkOf, programFunction, ProgramFunctionProps } from './program-function';
 import { ProgramRole } from './program-role';
-import { READ } from './repository-rights';
+import { LOOK } from './repository-rights';
 import { startTimesDashboard } from './start-times-dashboard';
 import { checkPlace, networkWarnings } from './validate-build';
 import { warn } from './warnings';
@@ -29,7 +29,7 @@ const ENVIRONMENT = { SOCI_INDEX_BUILD_FUNCTION: 'start-times' };
 const MEMORY_SIZE = 256;
 const TIMEOUT = Duration.seconds(30);
 
-const ENDPOINTS = 'ecr.api and ecr.dkr, and a gateway endpoint for s3';
+const ENDPOINTS = 'ecr.api';
 
 /**
  * Properties of SociStartTimes.
@@ -65,8 +65,8 @@ export interface SociStartTimesProps {
   readonly vpc?: IVpc;
 
   /**
-   * The subnets in which the function runs. They must be private, with a NAT gateway or with VPC endpoints for `ecr.api`,
-   * `ecr.dkr` and `s3`.
+   * The subnets in which the function runs. They must be private, with a NAT gateway or with a VPC endpoint for
+   * `ecr.api`.
    *
    * @default - the private subnets of the VPC, or its isolated ones if it has no others
    */
@@ -177,11 +177,11 @@ function startedTasks(cluster?: ICluster): EventPattern {
 
 function allowRepositories(stack: Stack, role: ProgramRole, repositories?: IRepository[]): void {
   for (const repository of repositories ?? []) {
-    role.allow(READ, { arn: repository.repositoryArn, owner: repository.stack });
+    role.allow(LOOK, { arn: repository.repositoryArn, owner: repository.stack });
   }
   if (repositories === undefined) {
     const arn = stack.formatArn({ service: 'ecr', resource: 'repository', resourceName: '*' });
-    role.allow(READ, { arn, owner: stack });
+    role.allow(LOOK, { arn, owner: stack });
     role.acceptWildcards('Any repository may hold the image of a task, unless repositories are given');
   }
 }

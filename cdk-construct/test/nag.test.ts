@@ -13,7 +13,6 @@ const ACCEPTED = [
   ['OnPushQueue', 'AwsSolutions-SQS3', undefined],
   ['OnPushRoleDefaultPolicy', 'AwsSolutions-IAM5', ['Resource::*']],
   ['OnPushRightsPolicy', 'AwsSolutions-IAM5', [`Resource::${REPOSITORIES}/team/*`, `Resource::${REPOSITORIES}/*`]],
-  ['StartsRoleDefaultPolicy', 'AwsSolutions-IAM5', ['Resource::*']],
   ['StartsRightsPolicy', 'AwsSolutions-IAM5', [`Resource::${REPOSITORIES}/*`]],
   ['StartsInVpcRoleDefaultPolicy', 'AwsSolutions-IAM5', ['Resource::*']],
   ['OnPushInVpcQueue', 'AwsSolutions-SQS3', undefined],

@@ -32,13 +32,10 @@ describe('by default', () => {
     });
   });
 
-  test('it may read images of all repositories, get the password, and log', () => {
+  test('it may read manifests in all repositories, and log', () => {
     const statements = statementsOf(template, 'lambda.amazonaws.com');
     expect(statements.flatMap(({ Action }) => Action).sort()).toEqual([
-      'ecr:BatchCheckLayerAvailability',
       'ecr:BatchGetImage',
-      'ecr:GetAuthorizationToken',
-      'ecr:GetDownloadUrlForLayer',
       'logs:CreateLogStream',
       'logs:PutLogEvents',
     ]);
@@ -104,7 +101,7 @@ test('in isolated subnets a warning names the endpoints', () => {
   const stack = new Stack(new App(), 'Stack');
   new SociStartTimes(stack, 'Starts', { vpc: vpcIn(stack, SubnetType.PRIVATE_ISOLATED) });
   expect(onlyResource(Template.fromStack(stack), FUNCTION).Properties).toHaveProperty('VpcConfig.SubnetIds');
-  Annotations.fromStack(stack).hasWarning('*', Match.stringLikeRegexp('ecr.api and ecr.dkr, and a gateway endpoint for s3'));
+  Annotations.fromStack(stack).hasWarning('*', Match.stringLikeRegexp('VPC interface endpoints for ecr.api, it hangs'));
 });
 
 test('a retention beside a log group is refused before anything is defined', () => {

@@ -19,7 +19,10 @@ from soci_index_build import (
     SociImage,
     SociIndexBuild,
     SociIndexBuildDefaults,
+    SociIndexOnPush,
     SociIndexV2Build,
+    SociIndexVersion,
+    SociStartTimes,
     WhenNotIndexed,
 )
 
@@ -68,6 +71,52 @@ class Constructs(unittest.TestCase):
                 "RemovalPolicy": "destroy",
             },
         )
+
+    def test_pushes_are_indexed_and_starts_are_measured(self):
+        indexes = SociIndexOnPush(
+            self.stack,
+            "Indexes",
+            filters=["team/*:v*"],
+            repositories=[self.repository],
+            version=SociIndexVersion.V2,
+            output_suffix=".fast",
+            min_layer_size=Size.mebibytes(20),
+            memory_size=3008,
+            max_concurrency=10,
+            retry_attempts=1,
+            max_event_age=Duration.hours(1),
+            dashboard=True,
+        )
+        SociStartTimes(self.stack, "StartTimes", repositories=[self.repository])
+
+        self.assertIsNotNone(indexes.queue.queue_url)
+        template = Template.from_stack(self.stack)
+        template.has_resource_properties(
+            "AWS::Lambda::Function",
+            {
+                "Environment": {
+                    "Variables": {
+                        "SOCI_INDEX_BUILD_FUNCTION": "on-push",
+                        "SOCI_ON_PUSH": json.dumps(
+                            {
+                                "Filters": ["team/*:v*", "app"],
+                                "OutputSuffix": ".fast",
+                                "IndexVersion": "v2",
+                                "MinLayerSize": "20971520",
+                            },
+                            separators=(",", ":"),
+                        ),
+                    }
+                },
+                "MemorySize": 3008,
+                "ReservedConcurrentExecutions": 10,
+            },
+        )
+        template.resource_count_is("AWS::Events::Rule", 2)
+
+    def test_a_push_without_a_filter_is_refused(self):
+        with self.assertRaisesRegex(Exception, "'filters' or 'repositories' is required"):
+            SociIndexOnPush(self.stack, "Indexes")
 
     def test_a_container_takes_an_image_with_its_index(self):
         directory = str(ROOT / "test" / "programs" / "image")
