@@ -43,11 +43,38 @@ pub(super) const NO_CODE: u32 = STOP | 1 << 16;
 
 const LONGEST_CODE: usize = 15;
 
-/// What a code stands for, without the code's own length.
-pub(super) type Meaning = fn(symbol: usize) -> u32;
+/// What each symbol stands for, without its code's length: literals, the end of the block, and match lengths.
+static LITERALS: [u32; 288] = {
+    let (mut meanings, mut symbol) = ([0; 288], 0);
+    while symbol < meanings.len() {
+        meanings[symbol] = literal_or_length(symbol);
+        symbol += 1;
+    }
+    meanings
+};
+
+/// The same of match distances.
+static DISTANCES: [u32; 32] = {
+    let (mut meanings, mut symbol) = ([0; 32], 0);
+    while symbol < meanings.len() {
+        meanings[symbol] = distance(symbol);
+        symbol += 1;
+    }
+    meanings
+};
+
+/// The same of code lengths; their symbols stand for themselves.
+pub(super) static CODE_LENGTHS: [u32; 19] = {
+    let (mut meanings, mut symbol) = ([0; 19], 0);
+    while symbol < meanings.len() {
+        meanings[symbol] = (symbol as u32) << 16;
+        symbol += 1;
+    }
+    meanings
+};
 
 /// Literals, the end of the block, and match lengths (RFC 1951, 3.2.5).
-pub(super) fn literal_or_length(symbol: usize) -> u32 {
+const fn literal_or_length(symbol: usize) -> u32 {
     const BASES: [u16; 29] = [
         3, 4, 5, 6, 7, 8, 9, 10, 11, 13, 15, 17, 19, 23, 27, 31, 35, 43, 51, 59, 67, 83, 99, 115,
         131, 163, 195, 227, 258,
@@ -58,13 +85,13 @@ pub(super) fn literal_or_length(symbol: usize) -> u32 {
     match symbol {
         0..=255 => LITERAL | (symbol as u32) << 16,
         256 => STOP,
-        257..=285 => u32::from(BASES[symbol - 257]) << 16 | u32::from(EXTRA_BITS[symbol - 257]),
+        257..=285 => (BASES[symbol - 257] as u32) << 16 | EXTRA_BITS[symbol - 257] as u32,
         _ => NO_CODE,
     }
 }
 
 /// Match distances (RFC 1951, 3.2.5).
-pub(super) fn distance(symbol: usize) -> u32 {
+const fn distance(symbol: usize) -> u32 {
     match symbol as u32 {
         symbol @ 0..4 => (symbol + 1) << 16,
         symbol @ 4..30 => {
@@ -73,11 +100,6 @@ pub(super) fn distance(symbol: usize) -> u32 {
         }
         _ => NO_CODE,
     }
-}
-
-/// The alphabet of code lengths; its symbols stand for themselves.
-pub(super) fn code_length(symbol: usize) -> u32 {
-    (symbol as u32) << 16
 }
 
 /// The tables of one block.
@@ -99,8 +121,8 @@ impl Tables {
     /// Fills both from the code lengths of a block.
     pub(super) fn fill(&mut self, literals: &[u8], distances: &[u8]) -> Result<(), Fault> {
         let (first, second) = (&mut self.literals[..], &mut self.distances[..]);
-        build(first, LITERAL_BITS, literals, literal_or_length, true)?;
-        build(second, DISTANCE_BITS, distances, distance, true)
+        build(first, LITERAL_BITS, literals, &LITERALS, true)?;
+        build(second, DISTANCE_BITS, distances, &DISTANCES, true)
     }
 }
 
@@ -112,7 +134,7 @@ pub(super) fn build(
     table: &mut [u32],
     first_bits: u32,
     lengths: &[u8],
-    meaning: Meaning,
+    meanings: &[u32],
     may_be_single: bool,
 ) -> Result<(), Fault> {
     let mut count = [0u16; LONGEST_CODE + 1];
@@ -148,22 +170,21 @@ pub(super) fn build(
     }
 
     let first_size = 1usize << first_bits;
+    // So many entries of the first table are right for the codes so far. Each further bit doubles them: copies are cheaper than
+    // writing every entry where it belongs.
+    let mut filled = 1;
     let mut symbols = sorted.iter();
     // The code of the next symbol, first bit lowest, as the stream has it.
     let mut code = 0usize;
     let mut second_at = first_size;
     let mut second: Option<(usize, usize, u32)> = None; // prefix, start, bits
     for length in 1..=longest {
+        filled = double(table, filled, first_size);
         while count[length] > 0 {
             let symbol = usize::from(*symbols.next().expect("as many symbols as were counted"));
             let bits = length as u32;
             if bits <= first_bits {
-                let entry = with_code_bits(meaning(symbol), bits);
-                table[..first_size]
-                    .iter_mut()
-                    .skip(code)
-                    .step_by(1 << length)
-                    .for_each(|slot| *slot = entry);
+                table[code] = with_code_bits(meanings[symbol], bits);
             } else {
                 let prefix = code & (first_size - 1);
                 let (start, index_bits) = match second {
@@ -178,7 +199,7 @@ pub(super) fn build(
                     }
                 };
                 let rest = bits - first_bits;
-                let entry = with_code_bits(meaning(symbol), rest);
+                let entry = with_code_bits(meanings[symbol], rest);
                 let slots = &mut table[start..start + (1 << index_bits)];
                 slots
                     .iter_mut()
@@ -190,7 +211,19 @@ pub(super) fn build(
             code = next_code(code, bits);
         }
     }
+    while filled < first_size {
+        filled = double(table, filled, first_size);
+    }
     Ok(())
+}
+
+/// Repeats the first `filled` entries behind themselves, unless `all` are filled.
+fn double(table: &mut [u32], filled: usize, all: usize) -> usize {
+    if filled == all {
+        return all;
+    }
+    table.copy_within(..filled, filled);
+    2 * filled
 }
 
 fn with_code_bits(meaning: u32, bits: u32) -> u32 {
@@ -219,13 +252,9 @@ fn second_table_bits(
 
 /// Adds one to a code of `bits` bits that is stored with its first bit lowest.
 fn next_code(code: usize, bits: u32) -> usize {
-    let mut bit = 1usize << (bits - 1);
-    while code & bit != 0 {
-        bit >>= 1;
-    }
-    if bit == 0 {
-        0
-    } else {
-        (code & (bit - 1)) + bit
+    let unset = !code & ((1 << bits) - 1);
+    match unset.checked_ilog2() {
+        Some(bit) => (code & ((1 << bit) - 1)) + (1 << bit),
+        None => 0,
     }
 }

@@ -40,7 +40,7 @@ pub(super) fn read_code_lengths(
         &mut table,
         LENGTH_BITS,
         &length_lengths,
-        huffman::code_length,
+        &huffman::CODE_LENGTHS,
         false,
     )?;
 
