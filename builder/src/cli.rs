@@ -85,7 +85,10 @@ impl Access {
 /// How images are named, for every command that takes one.
 const IMAGE_HELP: &str = "host/repo:tag, host/repo@sha256:…, oci:DIR[:NAME][@DIGEST] or oci-archive:FILE[:NAME][@DIGEST]";
 
-/// Builds SOCI indexes for container images, so that their containers start before the image is fully downloaded.
+/// Builds SOCI indexes for container images, so that containers can start before the image is fully downloaded.
+///
+/// An index has a ztoc for each layer: a list of its files, and checkpoints from which each span (4 MiB uncompressed by default)
+/// can be fetched and decompressed on its own.
 #[derive(Parser)]
 #[command(name = "soci-builder", version, arg_required_else_help = true, after_help = EXAMPLES)]
 pub(crate) struct Cli {
@@ -98,21 +101,21 @@ pub(crate) struct Cli {
 const EXAMPLES: &str = "\
 Examples:
   soci-builder index 123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:v1
-      indexes all platforms of app:v1 and pushes the result as app:v1-soci
+      indexes all platforms of app:v1 and pushes the indexed image as app:v1-soci
   soci-builder index localhost:5000/app:v2 --reuse-from v1-soci
-      reads only the layers that app:v1 does not have
+      reads only the layers that the index of app:v1-soci does not cover
   soci-builder info localhost:5000/app:v1-soci
       shows the indexes of an image
   soci-builder cat localhost:5000/app:v1-soci /etc/os-release
       prints a file, fetching only the spans that contain it
   soci-builder report localhost:5000/app:v1-soci -o app.html --start-files opened.txt
-      writes a page with layers and spans, and what a start that opens these files would fetch
+      writes a page with layers and spans, and what a container that opens these files at startup would fetch
   soci-builder completions bash > /etc/bash_completion.d/soci-builder
 
 Credentials: ECR hosts through the AWS SDK (environment, profile, role); other hosts from SOCI_REGISTRY_USERNAME and
 SOCI_REGISTRY_PASSWORD, DOCKER_AUTH_CONFIG, or the files of podman (REGISTRY_AUTH_FILE) and docker (DOCKER_CONFIG) with
 their credential helpers. Proxies and CAs come from HTTPS_PROXY, NO_PROXY, SSL_CERT_FILE and SSL_CERT_DIR; certificates
-for single registries from /etc/docker/certs.d.
+for single registries from the certs.d directories of podman and docker.
 
 Exit codes: 0 success, 1 failure, 2 usage error, 3 nothing could be indexed.";
 
@@ -122,7 +125,7 @@ pub(crate) enum Command {
     Index(Box<IndexArgs>),
     /// Show the indexes of an image, by platform and layer
     Info(InfoArgs),
-    /// Rebuild the indexes of an image and report any difference: manifests, digests, checkpoints, every file
+    /// Rebuild the indexes of an image in memory and report any difference; changes nothing
     Verify(VerifyArgs),
     /// List files of an image through its index
     Ls(LsArgs),
@@ -150,8 +153,8 @@ pub(crate) struct RegistryArgs {
     /// Send requests for HOST to URL; may be repeated
     #[arg(long = "registry-mirror", value_name = "HOST=URL", global = true)]
     mirrors: Vec<Mirror>,
-    /// Read certificates from DIR/HOST[:PORT] instead of /etc/docker/certs.d/HOST[:PORT]: *.crt are trusted CAs,
-    /// a *.cert with its *.key is the client certificate; files directly in DIR apply to all registries
+    /// Read certificates from DIR/HOST[:PORT], not from the certs.d directories of podman and docker: *.crt are trusted CAs,
+    /// a *.cert with its *.key is the client certificate; files directly in DIR apply to registries without a directory
     #[arg(long, value_name = "DIR", global = true, value_parser = directory)]
     cert_dir: Option<PathBuf>,
     /// Fail if the command takes longer than this, for example 30s, 5m or 1h30m
@@ -183,10 +186,10 @@ pub(crate) struct IndexArgs {
     /// The image
     #[arg(value_name = "IMAGE", long_help = IMAGE_HELP, value_parser = image)]
     pub(crate) image: Reference,
-    /// Index version: v2 creates a new image, v1 refers to the existing one
+    /// Index version: v2 pushes a new image that contains the index; v1 attaches the index to the existing image
     #[arg(long, value_parser = version(), default_value_t = Version::V2)]
     pub(crate) index_version: Version,
-    /// Tag of the new image [default: <tag>-soci]
+    /// Tag of the new image (version 2 only) [default: <tag>-soci]
     #[arg(long, value_name = "TAG")]
     pub(crate) output_tag: Option<String>,
     /// Index only this platform; may be repeated [default: all platforms]
@@ -216,7 +219,7 @@ pub(crate) struct IndexArgs {
     /// What to do if every layer is below --min-layer-size
     #[arg(long, value_parser = action(), default_value_t = FallbackAction::UseOriginal, value_name = "ACTION")]
     pub(crate) when_too_small: FallbackAction,
-    /// What to do if no layer can be indexed
+    /// What to do if no layer can be indexed, for example because all use zstd
     #[arg(long, value_parser = action(), default_value_t = FallbackAction::Fail, value_name = "ACTION")]
     pub(crate) when_unsupported: FallbackAction,
     /// Build tool identifier to record in the index (changes its digest)
@@ -225,7 +228,7 @@ pub(crate) struct IndexArgs {
     /// Print the result as one JSON object, even on failure
     #[arg(long)]
     pub(crate) json: bool,
-    /// Omit per-layer details; keep the counts
+    /// Omit per-layer details from the result; keep the counts
     #[arg(long)]
     pub(crate) brief: bool,
 }
@@ -294,10 +297,10 @@ pub(crate) struct ReportArgs {
     /// Paths that a container opens when it starts, one per line, blank lines and # comments ignored; - is stdin
     #[arg(long, value_name = "FILE|-")]
     pub(crate) start_files: Option<PathBuf>,
-    /// Assumed bandwidth, per second
+    /// Network bandwidth per second to assume for the times on the page
     #[arg(long, value_name = "SIZE", default_value = "50MiB", value_parser = bandwidth)]
     pub(crate) bandwidth: NonZeroU64,
-    /// Assumed latency per request
+    /// Network latency per request to assume for the times on the page
     #[arg(long, value_name = "MILLISECONDS", default_value_t = 20)]
     pub(crate) latency: u32,
 }

@@ -30,7 +30,7 @@ const STYLE: &str = include_str!("../templates/page.css");
 
 /// A page that could not be written.
 #[derive(Debug, thiserror::Error)]
-#[error("the page cannot be written")]
+#[error("cannot render the page")]
 pub struct Unwritable(#[from] askama::Error);
 
 /// What the page is about.

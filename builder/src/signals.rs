@@ -12,9 +12,9 @@ pub(crate) fn listen() -> impl Future<Output = &'static str> {
     let hangup = (!hangup_is_ignored()).then(|| signal(SignalKind::hangup()));
     async {
         tokio::select! {
-            () = received(Some(interrupt)) => "an interrupt",
-            () = received(Some(terminate)) => "a request to terminate",
-            () = received(hangup) => "a hangup of the terminal",
+            () = received(Some(interrupt)) => "SIGINT",
+            () = received(Some(terminate)) => "SIGTERM",
+            () = received(hangup) => "SIGHUP",
         }
     }
 }
@@ -61,10 +61,10 @@ pub(crate) fn listen() -> impl Future<Output = &'static str> {
     let (closed, shutdown) = (ctrl_close(), ctrl_shutdown());
     async {
         tokio::select! {
-            () = received!(interrupt) => "an interrupt",
-            () = received!(ended) => "a request to terminate",
-            () = received!(closed) => "the closing of its window",
-            () = received!(shutdown) => "the shutdown of the system",
+            () = received!(interrupt) => "Ctrl-C",
+            () = received!(ended) => "Ctrl-Break",
+            () = received!(closed) => "closing the console window",
+            () = received!(shutdown) => "a system shutdown",
         }
     }
 }

@@ -278,7 +278,9 @@ fn dangling(image: &Image, used: &[Digest]) -> Vec<String> {
         .map(|entry| &entry.descriptor)
         .filter(|entry| !used.contains(&entry.digest) && !is_for_a_missing_one(entry))
         .map(|entry| entry.digest)
-        .map(|digest| format!("no image names the SOCI index {digest} that the image index lists"))
+        .map(|digest| {
+            format!("the image index lists the SOCI index {digest}, but no image refers to it")
+        })
         .collect()
 }
 

@@ -110,7 +110,7 @@ fn layers_whose_ztocs_would_fill_the_memory_are_left_out() {
         assert!(
             report
                 .stderr
-                .contains("is left out of the index: its ztoc would take more than")
+                .contains("is skipped: its ztoc would take more than")
         );
         let layers = &report.json()["indexes"][0]["layers"];
         assert_eq!(layers[0]["state"], "indexed");

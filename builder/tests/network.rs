@@ -255,28 +255,22 @@ fn with_certificates_for_a_registry() {
     for (names, reason) in [
         (&["client.cert", "client.key"][..], "certificate"),
         (&["own.crt"], "connection failed"),
-        (
-            &["own.crt", "client.cert"],
-            "client.key is missing; it belongs to ",
-        ),
-        (
-            &["own.crt", "client.key"],
-            "client.cert is missing; it belongs to ",
-        ),
+        (&["own.crt", "client.cert"], "client.key not found; "),
+        (&["own.crt", "client.key"], "client.cert not found; "),
     ] {
         let directory = network.directory(names);
         let run = network.index(&image, directory.path());
         run.fails_with(&["cannot index", &network.host, reason]);
     }
     for (name, reason) in [
-        ("own.crt", "own.crt holds no certificate in PEM format"),
+        ("own.crt", "own.crt contains no certificate in PEM format"),
         (
             "client.cert",
-            "client.cert and its .key hold no client certificate",
+            "client.cert and its .key contain no client certificate",
         ),
         (
             "client.key",
-            "client.cert and its .key hold no client certificate",
+            "client.cert and its .key contain no client certificate",
         ),
     ] {
         let directory = network.directory(&all);

@@ -79,7 +79,7 @@ pub enum NoSuchPlatform {
         there: String,
     },
     /// The image index lists it, but its image is missing.
-    #[error("the image for {wanted} is not complete here: {missing}; copy that platform too")]
+    #[error("the image for {wanted} is incomplete: {missing}; copy that platform too")]
     Missing {
         /// The platform asked for.
         wanted: String,

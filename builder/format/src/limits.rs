@@ -137,15 +137,15 @@ mod tests {
                 "all manifests of an image index",
                 mib(limits.manifests_bytes),
             ),
-            ("manifests of an image index", limits.manifests.to_string()),
-            ("image indexes within each other", limits.nested.to_string()),
+            ("manifests in an image index", limits.manifests.to_string()),
+            ("depth of nested image indexes", limits.nested.to_string()),
             ("a list of referrers", mib(limits.referrers_bytes)),
-            ("its pages", limits.referrers_pages.to_string()),
-            ("a blob that is held whole", mib(limits.blob_bytes)),
+            ("pages of that list", limits.referrers_pages.to_string()),
+            ("a blob that is held in memory", mib(limits.blob_bytes)),
             (
-                "what is collected of a layer",
+                "data collected from a layer",
                 format!(
-                    "{} and 1/{} of its compressed bytes",
+                    "{} plus 1/{} of the layer's compressed size",
                     mib(limits.ztoc_bytes),
                     Limits::ZTOC_SHARE
                 ),
@@ -153,23 +153,20 @@ mod tests {
             ("all ztocs of an image", mib(limits.ztocs_bytes)),
             ("the file system of an image", mib(limits.tree_bytes)),
             (
-                "the records of one member of an archive",
+                "extended headers of one archive member",
                 mib(Limits::RECORD_BYTES),
             ),
-            ("spans that are kept", mib(limits.cached_bytes)),
-            ("one of them", mib(limits.span_bytes)),
-            (
-                "layers without a ztoc that are kept",
-                mib(limits.held_bytes),
-            ),
+            ("cached spans", mib(limits.cached_bytes)),
+            ("one cached span", mib(limits.span_bytes)),
+            ("cached layers without a ztoc", mib(limits.held_bytes)),
             (
                 "layers without a ztoc that `report` reads",
                 mib(limits.listed_bytes),
             ),
             ("problems of one kind", limits.problems.to_string()),
-            ("an answer with a token", mib(Limits::TOKEN_BYTES)),
+            ("a token response", mib(Limits::TOKEN_BYTES)),
             (
-                "the body of an error",
+                "an error response",
                 format!("{} KiB", Limits::ERROR_BODY_BYTES >> 10),
             ),
         ] {

@@ -9,7 +9,7 @@ use tokio::{fs, io::AsyncReadExt};
 pub(crate) enum Malformed {
     /// It looks like JSON, and is not.
     #[error(
-        "it starts with '[', but is not a JSON array of strings; write ./[ where the first path begins so"
+        "it starts with '[', but is not a JSON array of strings; if the first path starts with '[', write ./["
     )]
     Json(#[from] serde_json::Error),
     /// It cannot be read at all.

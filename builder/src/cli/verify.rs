@@ -107,9 +107,9 @@ fn checked(layer: &LayerReport) -> String {
         None => "no ztoc".to_owned(),
     };
     let verdict = if layer.problems.is_empty() {
-        "right"
+        "OK"
     } else {
-        "wrong"
+        "verification failed"
     };
     format!("{ztoc}: {verdict}")
 }

@@ -54,9 +54,9 @@ impl Comparison {
             row("manifests and config", |of| of.manifests),
             row("SOCI index", |of| of.index),
             row("ztocs", |of| of.ztocs),
-            row("spans of the files", |of| of.spans),
-            row("whole layers", |of| of.layers),
-            row("all", Fetched::total),
+            row("spans that contain the files", |of| of.spans),
+            row("layers, in full", |of| of.layers),
+            row("total", Fetched::total),
         ];
         Self {
             lazy: way(lazy, seconds[0]),

@@ -49,7 +49,7 @@ impl PlatformImage {
         let (_, descriptor, platform, manifest) = chosen[0];
         let warning = (chosen.len() > 1).then(|| {
             format!(
-                "the image has {} manifests for that platform; this is about {}, for {platform}",
+                "the image has {} manifests for that platform; using the first, {}, for {platform}",
                 chosen.len(),
                 descriptor.digest
             )

@@ -45,7 +45,7 @@ impl Ranges {
             self.wrong.insert(start, why);
         };
         if start < HEADER_BYTES || !start.is_multiple_of(HEADER_BYTES) {
-            return is_wrong("it starts where no file can".to_owned());
+            return is_wrong("no file can start there".to_owned());
         }
         if end > archive {
             return is_wrong(format!("the archive has {archive} bytes"));
@@ -104,7 +104,9 @@ impl Ranges {
             layer: layer.to_owned(),
             start: payload.start,
             size,
-            found: found.map_or("is no file's".to_owned(), |size| format!("says {size}")),
+            found: found.map_or("is not that of a file".to_owned(), |size| {
+                format!("says {size}")
+            }),
         })
     }
 }

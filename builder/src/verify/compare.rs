@@ -148,7 +148,7 @@ fn checkpoints(all: &mut Differences, found: &[u8], right: &[u8]) {
 fn sizes(all: &mut Differences, found: &[u8], right: &[u8]) {
     if let (Ok(found), Ok(right)) = (TarZinfo::parse(found), TarZinfo::parse(right)) {
         all.differ("the span size", found.span_size, right.span_size);
-        all.differ("the size beside the spans", found.size, right.size);
+        all.differ("the size recorded with the spans", found.size, right.size);
     }
 }
 

@@ -56,7 +56,7 @@ pub(super) async fn problems(
 
 fn subject(all: &mut Vec<String>, image: &Descriptor, index: &ImageManifest) {
     match &index.subject {
-        None => all.push("it names no subject".to_owned()),
+        None => all.push("it has no subject".to_owned()),
         Some(subject) if subject.digest != image.digest || subject.size != image.size => {
             all.push(format!(
                 "its subject is {} of {}, but the image's manifest is {} of {}",

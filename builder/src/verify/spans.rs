@@ -149,7 +149,7 @@ fn verdict(id: usize, span: &Span, is_aligned: bool, both: &Both) -> Option<Stri
     }
     if !is_aligned {
         return Some(format!(
-            "span {id} is recorded at uncompressed byte {}, but the layer is at uncompressed byte {} there",
+            "the checkpoint of span {id} says uncompressed byte {}, but the layer is at uncompressed byte {} there",
             span.plain.start, both.at
         ));
     }

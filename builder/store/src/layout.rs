@@ -87,7 +87,7 @@ pub enum Error {
         digest: Digest,
     },
     /// Several images, and nothing to choose one.
-    #[error("{layout} holds {} images; write {}", .choices.len(), listed(.choices, " or "))]
+    #[error("{layout} contains {} images; use {}", .choices.len(), listed(.choices, " or "))]
     Ambiguous {
         layout: Place,
         /// What to write.
@@ -106,7 +106,7 @@ pub enum Error {
     #[error("cannot open {0}: this program supports registries only")]
     NoFiles(Place),
     /// A name and a digest that do not fit.
-    #[error("{name} names {found}, not {wanted}")]
+    #[error("{name} points to {found}, not {wanted}")]
     OtherDigest {
         /// The layout and the name.
         name: String,

@@ -70,11 +70,11 @@ fn helpers_are_asked() {
         ),
         (
             "talks",
-            "docker-credential-talks did not answer with credentials as JSON".to_owned(),
+            "docker-credential-talks did not return credentials as JSON".to_owned(),
         ),
         (
             "babbles",
-            "docker-credential-babbles answered with more than 1048576 bytes".to_owned(),
+            "docker-credential-babbles returned more than 1048576 bytes".to_owned(),
         ),
         (
             "absent",

@@ -74,7 +74,7 @@ fn a_layer_that_cannot_be_indexed_is_left_out() {
         assert!(registry.tagged(REPOSITORY, "v1-soci").is_none(), "{words}");
 
         let ended = index(&reference, &[]).exits(0);
-        let warning = format!("warning: layer {} is left out of the index: ", bad.digest);
+        let warning = format!("warning: layer {} is skipped: ", bad.digest);
         assert!(ended.stderr.contains(&warning), "{ended:?}");
         let result = ended.json();
         assert_eq!(result["outcome"], "indexed");

@@ -181,7 +181,7 @@ fn one_tag_of_two_images_is_not_theirs() {
         Program::new(["info", &format!("{layout}:1")])
             .run()
             .fails_with(&[
-                "holds 2 images",
+                "contains 2 images",
                 &format!("{layout}:docker.io/a/x:1"),
                 &format!("{layout}:docker.io/a/y:1"),
             ]);
@@ -213,7 +213,7 @@ fn digests_choose_what_is_named_and_what_is_not() {
         );
         let bare = index(&arm64, &[]).exits(2);
         assert!(
-            bare.stderr.contains("name one with --output-tag"),
+            bare.stderr.contains("set one with --output-tag"),
             "{bare:?}"
         );
         let result = index(&arm64, &["--output-tag", "arm"]).exits(0).json();
@@ -222,7 +222,7 @@ fn digests_choose_what_is_named_and_what_is_not() {
         let other = format!("{layout}:v1@{}", digest(&images.arm64));
         Program::new(["info", &other])
             .run()
-            .fails_with(&["v1 names", &list, "not"]);
+            .fails_with(&["v1 points to", &list, "not"]);
         let none = format!("{layout}@sha256:{}", "0".repeat(64));
         Program::new(["info", &none])
             .run()
@@ -315,7 +315,7 @@ fn two_names_of_one_digest_are_one_image_and_two_images_are_not() {
     for layout in images.name(&[named(&images.amd64, "a"), named(&images.arm64, "b")]) {
         let choices = [format!("{layout}:a"), format!("{layout}:b")];
         Program::new(["info", &layout]).run().fails_with(&[
-            "holds 2 images",
+            "contains 2 images",
             &choices[0],
             &choices[1],
         ]);
@@ -331,7 +331,7 @@ fn two_names_of_one_digest_are_one_image_and_two_images_are_not() {
             let choice = format!("{layout}@{}", images.amd64["digest"].as_str().unwrap());
             Program::new(["info", &layout])
                 .run()
-                .fails_with(&["holds 2 images", &choice]);
+                .fails_with(&["contains 2 images", &choice]);
             let _ = seen(&choice);
         }
     }

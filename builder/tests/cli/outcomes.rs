@@ -241,7 +241,7 @@ fn a_digest_needs_an_output_tag() {
     let reference = format!("{}/{REPOSITORY}@{}", registry.host(), image.digest());
     let ended = index(&reference, &[]).exits(2);
     assert!(
-        ended.stderr.contains("name one with --output-tag"),
+        ended.stderr.contains("set one with --output-tag"),
         "{ended:?}"
     );
     assert_eq!(registry.requests_to(Route::PushManifest).len(), 0);

@@ -317,7 +317,7 @@ fn what_cannot_be_read_is_refused_and_left_alone() {
         (sparse(&layer.0), &["sparse file", "without --sparse"]),
         (
             with(member("pax_global_header", b'g', "", b"14 path=other\n")),
-            &["path", "for all members"],
+            &["path", "would change all members"],
         ),
         (
             with(b"no tar header".repeat(100)),

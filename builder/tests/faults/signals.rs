@@ -16,9 +16,9 @@ use tempfile::TempDir;
 use crate::{listed, output_tag, program};
 
 const SIGNALS: [(&str, &str); 3] = [
-    ("INT", "stopped by an interrupt"),
-    ("TERM", "stopped by a request to terminate"),
-    ("HUP", "stopped by a hangup of the terminal"),
+    ("INT", "stopped by SIGINT"),
+    ("TERM", "stopped by SIGTERM"),
+    ("HUP", "stopped by SIGHUP"),
 ];
 
 /// More than any pipe holds.
@@ -105,7 +105,7 @@ fn a_page_that_nobody_takes() {
     let (_layout, image) = Image::of([&Layer::noise(1, 1000)]).layout();
     let folder = TempDir::new().unwrap();
     let report = Program::new(["report", &image, "-o"]).argument(fifo(&folder));
-    stop(report.start(), "TERM").fails_with(&["stopped by a request to terminate"]);
+    stop(report.start(), "TERM").fails_with(&["stopped by SIGTERM"]);
 }
 
 #[test]

@@ -151,7 +151,7 @@ fn what_is_right_is_verified() {
         let reads = registry.requests_to(Route::ReadBlob).len();
         let said = Program::new(["verify", &image]).run().exits(0);
         assert!(said.stdout.ends_with("\nOK\n"), "{said:?}");
-        assert!(said.stdout.contains("1 span, 2 entries: right"), "{said:?}");
+        assert!(said.stdout.contains("1 span, 2 entries: OK"), "{said:?}");
         let report = Program::new(["verify", &image, "--json"]).run().exits(0);
         let report = report.json();
         let platform = &report["platforms"][0];

@@ -332,7 +332,7 @@ fn the_links_of_version_2() {
         &[
             "SOCI index sha256:",
             "not found",
-            "no image names the SOCI index sha256:",
+            "the image index lists the SOCI index sha256:",
         ],
     );
     says(

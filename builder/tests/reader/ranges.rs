@@ -80,11 +80,11 @@ fn a_size_that_is_not_the_file_s() {
 #[test]
 fn an_offset_that_is_not_the_file_s() {
     for (name, offset, words) in [
-        ("a", 1_024, "header in the archive is no file's"),
-        ("a", 513, "it starts where no file can"),
-        ("a", 0, "it starts where no file can"),
+        ("a", 1_024, "header in the archive is not that of a file"),
+        ("a", 513, "no file can start there"),
+        ("a", 0, "no file can start there"),
         ("b", 1 << 40, "the archive has"),
-        ("c", 1_024, "header in the archive is no file's"),
+        ("c", 1_024, "header in the archive is not that of a file"),
     ] {
         let said = refused(name, |ztoc| {
             with(ztoc, name, |file| (file.offset, file.size) = (offset, 100));

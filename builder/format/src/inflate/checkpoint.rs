@@ -108,7 +108,7 @@ pub struct Zinfo<'a> {
 #[non_exhaustive]
 pub enum ZinfoError {
     /// The length does not fit the number of checkpoints.
-    #[error("the checkpoints take {}, but {count} of them take {expected}", bytes(*.found))]
+    #[error("the checkpoints have {}, but {count} checkpoints need {expected}", bytes(*.found))]
     Length {
         /// The number of checkpoints announced.
         count: u32,
@@ -121,7 +121,7 @@ pub enum ZinfoError {
     #[error("checkpoint {0} has a negative offset")]
     Negative(usize),
     /// Offsets that do not rise, or more than 7 bits.
-    #[error("checkpoint {0} does not lie behind the one before it")]
+    #[error("checkpoint {0} is not after the previous one")]
     Order(usize),
 }
 

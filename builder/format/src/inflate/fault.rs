@@ -32,13 +32,13 @@ pub enum Fault {
     #[error("a stored deflate block has an invalid length")]
     StoredLength,
     /// More codes than deflate has.
-    #[error("a deflate block announces too many codes")]
+    #[error("a deflate block declares too many codes")]
     TooManyCodes,
     /// Code lengths that make no prefix code.
     #[error("a deflate block has invalid code lengths")]
     CodeLengths,
     /// A repeated code length without one before it, or beyond the last.
-    #[error("a deflate block repeats a code length where it cannot")]
+    #[error("a deflate block repeats a code length before the first one")]
     RepeatOfNothing,
     /// No code for the end of the block.
     #[error("a deflate block has no code for its end")]

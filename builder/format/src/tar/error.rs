@@ -18,7 +18,7 @@ pub enum Error {
         problem: header::Problem,
     },
     /// The size of something that has payload is below zero.
-    #[error("tar header at byte {at}: size of {name:?} is {size}")]
+    #[error("tar header at byte {at}: {name:?} has the negative size {size}")]
     NegativeSize {
         /// The header block.
         at: u64,
@@ -74,7 +74,7 @@ pub enum Error {
         wanted: &'static str,
     },
     /// More records than the limit.
-    #[error("tar header at byte {at}: {kind} of {bytes} bytes, allowed are {max}")]
+    #[error("tar header at byte {at}: {kind} of {bytes} bytes, more than the limit of {max}")]
     MetaTooLarge {
         /// The header block.
         at: u64,

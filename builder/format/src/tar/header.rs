@@ -20,7 +20,7 @@ pub enum Problem {
         expected: i64,
     },
     /// A number that is neither octal nor binary, or too large.
-    #[error("{field} of {name:?} is not a number of 64 bits: \"{found}\"")]
+    #[error("{field} of {name:?} is not a valid 64-bit number: \"{found}\"")]
     Number {
         /// The member, as its header names it.
         name: String,

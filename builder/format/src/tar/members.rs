@@ -61,7 +61,7 @@ pub enum NoMembers {
     Form(#[from] Error),
     /// A header for all that follows, which some readers obey and some do not.
     #[error(
-        "tar header at byte {at}: PAX record {key:?} for all members that follow, which tools read in different ways"
+        "tar header at byte {at}: the global PAX record {key:?} would change all members that follow, and not all tools honor it"
     )]
     Global {
         /// The header block.

@@ -38,7 +38,7 @@ pub enum Unpackable {
     #[error("{0} is a whiteout without a name")]
     Whiteout(String),
     /// A path through something else than directories.
-    #[error("{path} cannot be there")]
+    #[error("{path} cannot be created")]
     Path {
         /// The path.
         path: String,

@@ -108,5 +108,5 @@ impl Read for WithCore {
 }
 
 fn given_up() -> io::Error {
-    io::Error::other("the run was given up")
+    io::Error::other("the run was cancelled")
 }

@@ -21,7 +21,7 @@ pub enum Error {
     #[error(transparent)]
     Image(#[from] load::Error),
     /// No tag to derive the output tag from.
-    #[error("the image has no tag to derive the output tag from; name one with --output-tag")]
+    #[error("the image has no tag to derive the output tag from; set one with --output-tag")]
     NoOutputTag,
     /// An output tag that registries refuse.
     #[error(
@@ -90,7 +90,7 @@ pub enum Error {
         found: String,
     },
     /// The caller stopped the run.
-    #[error("stopped before the output tag was put: {0}; existing tags were not changed")]
+    #[error("stopped before the output tag was pushed: {0}; existing tags were not changed")]
     Stopped(StopReason),
     /// A worker thread died.
     #[error("internal error, please report it: a worker thread panicked")]

@@ -330,10 +330,8 @@ impl LayerJobs {
             Err(why) if self.strict => Err(why.into()),
             Err(why) => {
                 let why = chain(&why);
-                self.progress.warn(&format!(
-                    "layer {} is left out of the index: {why}",
-                    job.layer.digest
-                ));
+                self.progress
+                    .warn(&format!("layer {} is skipped: {why}", job.layer.digest));
                 Ok((Layer::Skipped(Skip::Unindexable(why)), bytes_read))
             }
         }

@@ -83,7 +83,7 @@ async fn nothing_is_named_after_a_stop() {
         let error = run::index(&request, &client(), Arc::new(Stopping::default())).await;
         assert_eq!(
             run::chain(&error.unwrap_err()),
-            "stopped before the output tag was put: a newer request came; existing tags were not changed",
+            "stopped before the output tag was pushed: a newer request came; existing tags were not changed",
             "{kind}"
         );
         assert_eq!(output_tag(&registry), None, "{kind}");

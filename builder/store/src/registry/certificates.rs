@@ -38,11 +38,11 @@ pub(super) enum CertificateError {
     Read { path: PathBuf, source: io::Error },
     #[error("cannot read {path}: it has more than {} bytes", Limits::SETTINGS_BYTES, path = path.display())]
     TooLarge { path: PathBuf },
-    #[error("{path} is missing; it belongs to {beside}", path = missing.display(), beside = beside.display())]
+    #[error("{path} not found; {beside} requires it", path = missing.display(), beside = beside.display())]
     HalfAPair { missing: PathBuf, beside: PathBuf },
-    #[error("{path} holds no certificate in PEM format", path = path.display())]
+    #[error("{path} contains no certificate in PEM format", path = path.display())]
     NoCertificate { path: PathBuf },
-    #[error("{path} and its .key hold no client certificate with its key in PEM format", path = path.display())]
+    #[error("{path} and its .key contain no client certificate with its key in PEM format", path = path.display())]
     NoIdentity { path: PathBuf },
 }
 

@@ -132,7 +132,7 @@ impl Read for LayerReader {
                 Piece::Failed(_) | Piece::GivenUp => {
                     Err(match mem::replace(piece, Piece::GivenUp) {
                         Piece::Failed(error) => io::Error::other(error),
-                        _ => io::Error::other("the run was given up"),
+                        _ => io::Error::other("the run was cancelled"),
                     })
                 }
             },

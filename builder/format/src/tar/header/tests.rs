@@ -187,7 +187,7 @@ fn a_wrong_number_is_named() {
         (136, "mtime"),
     ] {
         let problem = Header::parse(&block(&[(0, b"a"), (at, b"12x")])).expect_err("12x");
-        let expected = format!(r#"{field} of "a" is not a number of 64 bits: "12x"#);
+        let expected = format!(r#"{field} of "a" is not a valid 64-bit number: "12x"#);
         assert!(problem.to_string().starts_with(&expected), "{problem}");
     }
 }

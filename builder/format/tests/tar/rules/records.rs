@@ -151,7 +151,9 @@ fn one_mebibyte_is_the_limit() {
         let more = archive().head(head(flag, "a").size(MIB as u64 + 1));
         assert_eq!(
             error(more).to_string(),
-            format!("tar header at byte 0: {kind} of 1048577 bytes, allowed are 1048576")
+            format!(
+                "tar header at byte 0: {kind} of 1048577 bytes, more than the limit of 1048576"
+            )
         );
     }
 }

@@ -11,7 +11,7 @@ fn a_file_has_no_negative_size() {
     for flag in [b'0', 0, b'x', b'L', b'K'] {
         assert_eq!(
             error(one(negative(flag))).to_string(),
-            r#"tar header at byte 0: size of "a" is -1"#
+            r#"tar header at byte 0: "a" has the negative size -1"#
         );
     }
     let by_pax = archive().pax(&[("size", "-1")]).head(head(b'0', "a")).end();

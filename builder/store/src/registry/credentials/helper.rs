@@ -33,12 +33,12 @@ pub(super) enum HelperError {
         key: String,
         status: ExitStatus,
     },
-    #[error("{program} timed out: no answer for {} s", TIMEOUT.as_secs())]
+    #[error("{program} timed out: no response for {} s", TIMEOUT.as_secs())]
     Silent { program: String },
-    #[error("{program} answered with more than {} bytes", Limits::TOKEN_BYTES)]
+    #[error("{program} returned more than {} bytes", Limits::TOKEN_BYTES)]
     TooLong { program: String },
     #[error(
-        "{program} did not answer with credentials as JSON; run `echo {key} | {program} get` to see what it says"
+        "{program} did not return credentials as JSON; run `echo {key} | {program} get` to see its output"
     )]
     Form { program: String, key: String },
 }
