@@ -63,7 +63,7 @@ pub async fn send(
     until: Instant,
     log: &Log,
 ) -> Result<(), Undelivered> {
-    log.info(format_args!("{} {}", response.status(), response.reason()));
+    log.info(response.log_line());
     let to = &context.response_url;
     deliver(&app.http, to, response.body(), app.pace, until, log).await
 }

@@ -131,10 +131,17 @@ impl Response {
         &self.reason
     }
 
-    /// `SUCCESS` or `FAILED`.
+    /// For the log, because CloudFormation shows no attributes: the status, the attributes and the reason.
     #[must_use]
-    pub fn status(&self) -> &str {
-        self.status
+    pub fn log_line(&self) -> String {
+        let attributes = self.data.iter().map(|(name, value)| {
+            let value = value.as_str().unwrap_or_default();
+            format!("{name}={value}")
+        });
+        let mut line = vec![self.status.to_owned()];
+        line.extend(attributes);
+        line.extend((!self.reason.is_empty()).then(|| self.reason.clone()));
+        line.join(" ")
     }
 }
 
@@ -171,6 +178,9 @@ mod tests {
     use proptest::prelude::*;
     use serde_json::json;
 
+    use soci_format::digest::Digest;
+    use soci_index::report::{LayerCounts, Outcome};
+
     use super::*;
     use crate::event::Incoming;
 
@@ -205,6 +215,36 @@ mod tests {
         );
         assert_eq!(response["LogicalResourceId"], "Index");
         assert!(response.get("Data").is_none());
+    }
+
+    #[test]
+    fn the_log_has_the_attributes_of_a_success() {
+        let digest = Digest::of(b"");
+        let done = IndexResult {
+            outcome: Outcome::NothingToIndex,
+            input: Some(digest),
+            output: digest,
+            output_tag: "v1-soci".to_owned(),
+            layers: LayerCounts::default(),
+            bytes_read: 7,
+            build_id: None,
+            id: PhysicalId::V2 {
+                repository: "app".to_owned(),
+                tag: "v1-soci".to_owned(),
+                output: digest,
+            },
+        };
+        let line = Response::done(&context(), &done).log_line();
+        assert!(line.starts_with("SUCCESS "), "{line}");
+        for attribute in [
+            " Outcome=nothing-to-index",
+            " OutputImageTag=v1-soci",
+            " BytesRead=7",
+        ] {
+            assert!(line.contains(attribute), "{line}");
+        }
+        let failed = Response::failed(&context(), "no image", None);
+        assert_eq!(failed.log_line(), "FAILED no image");
     }
 
     #[test]

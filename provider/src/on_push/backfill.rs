@@ -186,12 +186,8 @@ async fn repositories(
     settings: &Settings,
 ) -> Result<Vec<String>, Error> {
     let pattern = Pattern::new(&*backfill.repository);
-    let known = match pattern.literal() {
-        Some(name) => Some([name].into()),
-        None => settings.filters.repositories(),
-    };
-    let mut names: Vec<String> = match known {
-        Some(known) => known.into_iter().map(str::to_owned).collect(),
+    let mut names = match pattern.literal() {
+        Some(name) => vec![name.to_owned()],
         None => catalog.repositories(registry).await.map_err(Error::List)?,
     };
     let resumed = backfill.resumed.as_ref();
