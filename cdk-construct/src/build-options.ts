@@ -100,7 +100,8 @@ export interface SociIndexOptions {
 
   /**
    * Paths in the image that the container needs at startup. Readers that support this list fetch them first. The limit is
-   * 28,000 characters in total; each byte other than a letter, a digit or one of `-._/:@=` counts as three.
+   * 28,000 characters in total, including 17 for each path; each byte other than a letter, a digit or one of `-._/:@=`
+   * counts as three.
    *
    * @default - no files are prefetched
    */
@@ -121,9 +122,10 @@ export interface SociIndexOptions {
   readonly whenUnsupported?: WhenNotIndexed;
 
   /**
-   * Whether to delete the index from the repository when this construct is removed or replaced. `DESTROY` gives the
-   * function permission to delete images in the repository. It deletes only what this construct has created and no other
-   * tag uses, never the input image.
+   * Whether to delete the index from the repository when this construct is removed, and when an update has built a newer
+   * index. After such an update, a rollback of the ECS service alone finds no image. `DESTROY` gives the provider function
+   * permission to delete images in the repository. It deletes only what this construct has created and no other tag uses,
+   * never the input image.
    *
    * @default RemovalPolicy.RETAIN
    */
@@ -149,7 +151,7 @@ export interface SociIndexOptions {
 
   /**
    * The memory of the function that builds the index, in MB, from 512 to 10,240. Lambda allocates CPU in proportion to it,
-   * one vCPU per 1,769 MB. Requires `SociBuilder.FUNCTION`. Some accounts allow at most 3,008 MB.
+   * one vCPU per 1,769 MB. Only with `SociBuilder.FUNCTION`. Some accounts allow at most 3,008 MB.
    *
    * @default 2048
    */
@@ -164,8 +166,9 @@ export interface SociIndexOptions {
   readonly computeType?: ComputeType;
 
   /**
-   * Use CodeBuild's Lambda compute, which starts in seconds. It has a fixed timeout of 15 minutes and no VPC support, so
-   * `timeout`, `queuedTimeout` and `vpc` cannot be set. Not available in every region.
+   * Use CodeBuild's Lambda compute, which starts in seconds. It is not the same as `SociBuilder.FUNCTION`. It has a fixed
+   * timeout of 15 minutes and no VPC support, so `timeout`, `queuedTimeout` and `vpc` cannot be set. Not available in every
+   * region.
    *
    * @default - EC2 compute of size `computeType`
    */
@@ -262,21 +265,21 @@ export interface SociIndexBuildDefaultsProps {
   readonly builder?: SociBuilder;
 
   /**
-   * The retention of the log groups of the function and of builds.
+   * The retention of the log groups of the provider function and of builds.
    *
    * @default RetentionDays.ONE_MONTH
    */
   readonly logRetention?: RetentionDays;
 
   /**
-   * The KMS key of the log groups of the function and of builds, and of the build projects.
+   * The KMS key of the log groups of the provider function and of builds, and of the build projects.
    *
    * @default - AWS owned and AWS managed keys
    */
   readonly encryptionKey?: IKey;
 
   /**
-   * The VPC in which the function and the builds run.
+   * The VPC in which the provider function and the builds run.
    *
    * @default - no VPC
    */
@@ -290,7 +293,7 @@ export interface SociIndexBuildDefaultsProps {
   readonly subnetSelection?: SubnetSelection;
 
   /**
-   * The security groups of the function and of builds. They need only outbound HTTPS.
+   * The security groups of the provider function and of builds. They need only outbound HTTPS.
    *
    * @default - new security groups that allow all outbound and no inbound traffic
    */

@@ -45,7 +45,7 @@ export class ProviderFunction extends Construct {
     }
 
     const settings: ProgramFunctionProps = {
-      description: 'Answers CloudFormation, and has SOCI indexes of container images built',
+      description: 'Responds to CloudFormation and starts builds of SOCI indexes',
       memorySize: 128,
       timeout: Duration.minutes(15),
       role,

@@ -72,7 +72,7 @@ export class SociIndexBuild extends Construct {
   public readonly repository: IRepository;
 
   /**
-   * The digest of the image (`sha256:…`). Resources that use it wait for the index.
+   * The digest of the image (`sha256:…`). Resources that use it wait for the index, unless `waitForIndex` is false.
    */
   public readonly outputImageDigest: string;
 

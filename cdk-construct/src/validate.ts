@@ -14,6 +14,9 @@ export const TAG_MAX = 128;
  */
 const PREFETCH_FILES_MAX = 28_000;
 
+/** What precedes each path. */
+const OPTION = ',--prefetch-file=';
+
 const TAG = /^[A-Za-z0-9_][A-Za-z0-9._-]*$/;
 const DIGEST = /^sha256:[0-9a-f]{64}$/;
 const PLATFORM = /^[^/\s]+\/[^/\s]+(\/[^/\s]+)?$/;
@@ -101,8 +104,8 @@ function checkPrefetchSize(paths: string[] = []): void {
   const length = paths.map(encodedLength).reduce((sum, one) => sum + one, 0);
   if (length > PREFETCH_FILES_MAX) {
     throw new Error(
-      `'prefetchFiles' must have at most ${PREFETCH_FILES_MAX} characters in total (CodeBuild limits environment variables), got ` +
-        `${length} in ${paths.length} paths: use fewer or shorter paths`,
+      `'prefetchFiles' must have at most ${PREFETCH_FILES_MAX} characters in total, as CodeBuild receives them (${OPTION.length} more per ` +
+        `path, special characters encoded), got ${length} in ${paths.length} paths: use fewer or shorter paths`,
     );
   }
 }
@@ -110,7 +113,7 @@ function checkPrefetchSize(paths: string[] = []): void {
 /** The length after the provider's percent-encoding, which takes three characters per byte for all other characters. */
 function encodedLength(path: string): number {
   const plain = Token.isUnresolved(path) ? '' : path.replace(/[^A-Za-z0-9._/:@=-]/gu, (other) => '%00'.repeat(Buffer.byteLength(other)));
-  return ',--prefetch-file='.length + plain.length;
+  return OPTION.length + plain.length;
 }
 
 function checkRemovalPolicy(policy?: RemovalPolicy): void {
