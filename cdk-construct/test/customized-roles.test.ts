@@ -5,7 +5,7 @@ import { join } from 'path';
 import { App, Stack } from 'aws-cdk-lib';
 import { Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import { CloudAssembly } from 'aws-cdk-lib/cx-api';
-import { SociBuilder, SociIndexOptions, SociIndexV2Build } from '../src';
+import { SociBuilder, SociIndexOnPush, SociIndexOptions, SociIndexV2Build, SociStartTimes } from '../src';
 import { BUILDER, vpcIn } from './build';
 import { repositoryIn, Statement } from './template';
 
@@ -77,4 +77,22 @@ test('the rights in a VPC are in the report, too', () => {
     vpc: vpcIn(stack),
   }));
   expect(actionsOf(assembly, 'builds')).toContain('ec2:CreateNetworkInterfacePermission');
+});
+
+test('those of functions that ECR’s and ECS’s events invoke are in the report, too', () => {
+  const app = new App();
+  const stack = new Stack(app, 'Stack');
+  Role.customizeRoles(stack, { usePrecreatedRoles: { 'Indexes/Role': 'indexes', 'Starts/Role': 'starts' } });
+  new SociIndexOnPush(stack, 'Indexes', { filters: ['team/*', 'app'] });
+  new SociStartTimes(stack, 'Starts');
+  const assembly = app.synth();
+
+  const { Resources: resources } = assembly.getStackByName('Stack').template as { Resources: Record<string, { Type: string }> };
+  expect(Object.values(resources).filter(({ Type }) => Type.startsWith('AWS::IAM::'))).toEqual([]);
+  const indexes = actionsOf(assembly, 'indexes');
+  expect(indexes).toEqual(
+    expect.arrayContaining(['ecr:DescribeRepositories', 'ecr:GetAuthorizationToken', 'lambda:InvokeFunction', 'logs:PutLogEvents', 'sqs:SendMessage']),
+  );
+  expect(indexes.filter((action) => action === 'ecr:PutImage')).toHaveLength(2);
+  expect(actionsOf(assembly, 'starts').sort()).toEqual(['ecr:BatchGetImage', 'logs:CreateLogStream', 'logs:PutLogEvents']);
 });
