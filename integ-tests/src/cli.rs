@@ -6,6 +6,7 @@ use std::{
     error::Error,
     process::{ExitCode, Stdio},
     sync::Arc,
+    time::Duration,
 };
 
 use clap::{Args, Parser, Subcommand};
@@ -70,6 +71,9 @@ struct Pace {
     /// Let functions use all CPU, not only the share that Lambda gives them with their memory
     #[arg(long)]
     all_cpu: bool,
+    /// Let each CodeBuild build wait for its machine, as on AWS
+    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    provisioning: u64,
 }
 
 pub(crate) async fn run(cli: Cli) -> Result<ExitCode, Failure> {
@@ -93,11 +97,12 @@ pub(crate) async fn run(cli: Cli) -> Result<ExitCode, Failure> {
 
 /// The records outlive the cloud: `stop` waits for their end.
 async fn cloud(pace: Pace) -> Result<(records::Records, Arc<LocalCloud>), Failure> {
-    let options = Options {
+    let mut options = Options {
         provider_pace: pace.provider_pace,
         cpu_shares: !pace.all_cpu,
         ..Options::default()
     };
+    options.cloud.codebuild.provisioning = Duration::from_secs(pace.provisioning);
     let cloud = Arc::new(LocalCloud::start(options).await?);
     let records = records::Records::serve(&cloud).await?;
     Ok((records, cloud))

@@ -53,6 +53,8 @@ pub struct Options {
     pub page: usize,
     /// How builds get their credentials.
     pub credentials: CredentialsSource,
+    /// How long a build is in the phase PROVISIONING.
+    pub provisioning: Duration,
 }
 
 impl Default for Options {
@@ -63,6 +65,7 @@ impl Default for Options {
             idempotency_window: Duration::from_secs(300),
             page: 100,
             credentials: CredentialsSource::default(),
+            provisioning: Duration::ZERO,
         }
     }
 }

@@ -121,6 +121,7 @@ impl Run<'_> {
     async fn after_the_queue(&self) -> Result<Status, Death> {
         self.enter(Phase::Provisioning).await?;
         let caller = self.provision().await?;
+        tokio::time::sleep(self.state.options.provisioning).await;
         self.build.leave(Ok(()));
 
         self.enter(Phase::DownloadSource).await?;

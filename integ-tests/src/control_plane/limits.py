@@ -2,7 +2,8 @@
 when time is up.
 
 In: nothing; `LAMBDA_CPU_SHARES` where functions get no more CPU than their share. Out: a process that has used more than its share stands still until
-it is due again, for which no rights are needed; one that has too much memory, or whose time is up, is killed, and the invocation fails in Lambda's words.
+it is due again, for which no rights are needed; one that has too much memory, or whose time is up, is killed, and the invocation fails in Lambda's words. Each
+invocation's log ends with a line like Lambda's REPORT, with the CPU time as Lambda Insights has it.
 """
 
 import os
@@ -31,7 +32,8 @@ def set_limits():
             result = invoke(worker, event, request_id, **others)
         finally:
             watch.end()
-        return in_words(result, request_id, watch.process)
+        result = in_words(result, request_id, watch.process)
+        return {**result, "log": "\n".join(filter(None, [result.get("log"), watch.report(request_id)]))}
 
     lambda_runtime.ProvidedWorker.invoke = invoke_within_limits
 
@@ -71,6 +73,9 @@ class Watch:
     def __init__(self, worker):
         self.worker = worker
         self.process = None
+        self.begun = time.monotonic()
+        self.cpu_seconds = 0.0
+        self.peak_kilobytes = 0
         self.over = threading.Event()
         self.thread = threading.Thread(target=self.run, daemon=True)
         self.thread.start()
@@ -79,8 +84,18 @@ class Watch:
         self.over.set()
         self.thread.join()
 
+    def report(self, request_id):
+        milliseconds = (time.monotonic() - self.begun) * 1000
+        return (
+            f"REPORT RequestId: {request_id}\tDuration: {milliseconds:.2f} ms\tMemory Size: {self.megabytes()} MB"
+            f"\tMax Memory Used: {self.peak_kilobytes // 1024} MB\tCPU Time: {self.cpu_seconds * 1000:.0f} ms"
+        )
+
+    def megabytes(self):
+        return int(self.worker.config.get("MemorySize", 128))
+
     def run(self):
-        megabytes = int(self.worker.config.get("MemorySize", 128))
+        megabytes = self.megabytes()
         share = megabytes / MEGABYTES_OF_A_CPU
         # When the process is due for more, had it used its share evenly so far.
         due, used = time.monotonic(), None
@@ -90,7 +105,8 @@ class Watch:
                 continue
             self.process = process
             try:
-                if peak_kilobytes(process.pid) > megabytes * 1024:
+                self.peak_kilobytes = peak_kilobytes(process.pid)
+                if self.peak_kilobytes > megabytes * 1024:
                     process.kill()
                     return
                 seconds = cpu_seconds(process.pid)
@@ -100,6 +116,7 @@ class Watch:
             if used is None or not self.worker._first_poll.is_set():
                 due, used = time.monotonic(), seconds
                 continue
+            self.cpu_seconds += seconds - used
             now = time.monotonic()
             due, used = max(due, now - PERIOD) + (seconds - used) / share, seconds
             if SHARES and share < os.cpu_count() and due > now:
