@@ -103,7 +103,7 @@ export interface SociIndexOnPushProps {
    * What to do with an image of which no layer can be indexed, for example because all use zstd compression: put the output tag
    * on the image as it is, or fail, so that the image ends in the queue.
    *
-   * @default WhenNotIndexed.FAIL
+   * @default - the image gets no output tag and is recorded as unsupported, without a failure
    */
   readonly whenUnsupported?: WhenNotIndexed;
 

@@ -5,7 +5,8 @@
 // - A field has one list of conditions, any of which suffices. Of two lists for one field, in `$or` and beside it, the last one counts
 //   (event-ruler, JsonRuleCompiler): "begins with v and does not end in -soci" has no pattern. So a filter with a wildcard at the end
 //   of its tag also selects the output tags.
-// - A pattern has at most 2,048 characters (the default of that quota), and its wildcards a limited complexity.
+// - A pattern has at most 2,048 characters (the default of that quota), and its wildcards a limited complexity. The limit of 1,000 branches
+//   is beyond that.
 
 import { Stack } from 'aws-cdk-lib';
 import { EventPattern } from 'aws-cdk-lib/aws-events';

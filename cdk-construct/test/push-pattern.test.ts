@@ -90,7 +90,7 @@ function isIndexed(filters: string[], repository: string, tag: string): boolean 
   );
 }
 
-test('a thousand sets of filters: no image is missed, and only output tags are too many', () => {
+test('three hundred sets of filters: no image is missed, and only output tags are too many', () => {
   // A generator of our own, so that a failure comes back.
   let seed = 7;
   const upTo = (bound: number): number => {
@@ -103,7 +103,7 @@ test('a thousand sets of filters: no image is missed, and only output tags are t
 
   const wrong: unknown[] = [];
   let indexed = 0;
-  for (let round = 0; round < 1_000; round++) {
+  for (let round = 0; round < 300; round++) {
     const filters = Array.from({ length: 1 + upTo(3) }, () =>
       upTo(3) === 0 ? patternText() : `${patternText()}:${textOf(['a', 'b', '*'], 3).replace(/\*+/g, '*')}`,
     );
@@ -122,7 +122,7 @@ test('a thousand sets of filters: no image is missed, and only output tags are t
     }
   }
   expect(wrong).toEqual([]);
-  expect(indexed).toBeGreaterThan(2_000);
+  expect(indexed).toBeGreaterThan(600);
 });
 
 describe('an event', () => {

@@ -70,7 +70,7 @@ impl Week {
     }
 
     fn live(mut self) {
-        for _ in 0..self.rng.usize(1..4) {
+        for _ in 0..self.rng.usize(1..3) {
             // Some are pushed while the others' events run.
             let pushes = self.rng.usize(1..4);
             let late = self.rng.usize(..pushes);

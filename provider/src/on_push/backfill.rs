@@ -186,8 +186,12 @@ async fn repositories(
     settings: &Settings,
 ) -> Result<Vec<String>, Error> {
     let pattern = Pattern::new(&*backfill.repository);
-    let mut names = match pattern.literal() {
-        Some(name) => vec![name.to_owned()],
+    let known = match pattern.literal() {
+        Some(name) => Some([name].into()),
+        None => settings.filters.repositories(),
+    };
+    let mut names: Vec<String> = match known {
+        Some(known) => known.into_iter().map(str::to_owned).collect(),
         None => catalog.repositories(registry).await.map_err(Error::List)?,
     };
     let resumed = backfill.resumed.as_ref();

@@ -72,7 +72,7 @@ pub enum Error {
     },
     /// The invocation is about to time out.
     #[error(
-        "timed out indexing {image} after {seconds} s: {so_far}; raise timeout (at most 15 minutes) or memorySize, which raises the CPU \
+        "timed out indexing {image} after {seconds} s: {so_far}; raise timeout (at most 14 minutes) or memorySize, which raises the CPU \
          share as well, and redrive the event"
     )]
     NotFinished {

@@ -1,6 +1,6 @@
 //! Filters: which images are indexed. In: `repository` or `repository:tag`, with `*`. Out: whether an image fits any of them.
 
-use std::str::FromStr;
+use std::{collections::BTreeSet, str::FromStr};
 
 use super::pattern::Pattern;
 
@@ -59,6 +59,13 @@ impl Filters {
     pub fn matches_repository(&self, repository: &str) -> bool {
         let mut filters = self.0.iter();
         filters.any(|filter| filter.repository.matches(repository))
+    }
+
+    /// The names of all repositories whose images can fit, if no filter has a `*` in place of some of them.
+    #[must_use]
+    pub fn repositories(&self) -> Option<BTreeSet<&str>> {
+        let filters = self.0.iter();
+        filters.map(|filter| filter.repository.literal()).collect()
     }
 }
 
@@ -119,6 +126,21 @@ mod tests {
                 "{filters:?} {repository}:{tag}"
             );
         }
+    }
+
+    #[test]
+    fn without_patterns_the_repositories_are_known() {
+        let repositories = |filters: &[&'static str]| {
+            let filters = Filters::parse(filters.iter().copied()).unwrap();
+            let names = filters.repositories()?;
+            Some(names.into_iter().map(str::to_owned).collect::<Vec<_>>())
+        };
+        let names = ["app", "team/b"].map(str::to_owned).to_vec();
+        assert_eq!(
+            repositories(&["team/b", "app:v*", "app:latest"]),
+            Some(names)
+        );
+        assert_eq!(repositories(&["team/b", "a*"]), None);
     }
 
     #[test]

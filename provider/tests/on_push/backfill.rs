@@ -123,6 +123,10 @@ async fn a_repository_by_name_is_not_looked_for_among_all() {
         assert_eq!(said["images"], images, "{repository}");
         assert_eq!(cloud.state().invoked.len(), images);
     }
+    // Nor are those that the filters name.
+    let settings = r#"{"Filters": ["team/app:v*", "team/gone"]}"#;
+    let said = summary(&cloud.on_push(settings), &event(&json!({}))).await;
+    assert_eq!(said["images"], 7);
     assert_eq!(cloud.called("DescribeRepositories"), 0);
 }
 
