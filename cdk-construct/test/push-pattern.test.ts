@@ -31,7 +31,7 @@ test.each<[string, string[], JsonObject]>([
   ['a tag of all', ['*:latest'], { 'image-tag': ['latest'] }],
   ['several with the same tag', ['a:v*', 'b*:v*'], { 'repository-name': ['a', { prefix: 'b' }], 'image-tag': [{ prefix: 'v' }] }],
   ['several tags of one', ['a:v1', 'a:v2', 'a:v1'], { 'repository-name': ['a'], 'image-tag': ['v1', 'v2'] }],
-  ['a tag that all tags cover', ['a:v1', 'a'], { 'repository-name': ['a'], 'image-tag': ANY_TAG }],
+  ['a tag that all tags cover', ['a:v1', 'a', 'b'], { 'repository-name': ['a', 'b'], 'image-tag': ANY_TAG }],
   [
     'different ones',
     ['team/*:v*', 'app:latest', 'c'],
