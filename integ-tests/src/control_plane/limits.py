@@ -3,7 +3,7 @@ when time is up.
 
 In: nothing; `LAMBDA_CPU_SHARES` where functions get no more CPU than their share. Out: a process that has used more than its share stands still until
 it is due again, for which no rights are needed; one that has too much memory, or whose time is up, is killed, and the invocation fails in Lambda's words. Each
-invocation's log ends with a line like Lambda's REPORT, with the CPU time as Lambda Insights has it.
+invocation's log ends with the memory, which the emulator's own REPORT line does not know, and the CPU time.
 """
 
 import os
@@ -33,7 +33,7 @@ def set_limits():
         finally:
             watch.end()
         result = in_words(result, request_id, watch.process)
-        return {**result, "log": "\n".join(filter(None, [result.get("log"), watch.report(request_id)]))}
+        return {**result, "log": "\n".join(filter(None, [result.get("log"), watch.usage(request_id)]))}
 
     lambda_runtime.ProvidedWorker.invoke = invoke_within_limits
 
@@ -84,10 +84,10 @@ class Watch:
         self.over.set()
         self.thread.join()
 
-    def report(self, request_id):
+    def usage(self, request_id):
         milliseconds = (time.monotonic() - self.begun) * 1000
         return (
-            f"REPORT RequestId: {request_id}\tDuration: {milliseconds:.2f} ms\tMemory Size: {self.megabytes()} MB"
+            f"USAGE RequestId: {request_id}\tDuration: {milliseconds:.2f} ms\tMemory Size: {self.megabytes()} MB"
             f"\tMax Memory Used: {self.peak_kilobytes // 1024} MB\tCPU Time: {self.cpu_seconds * 1000:.0f} ms"
         )
 
