@@ -70,4 +70,8 @@ pub trait Account: Send + Sync {
     fn function_role<'a>(&'a self, name: &'a str) -> Later<'a, Option<String>>;
     /// The policy documents of a role, inline and managed, by its ARN.
     fn policies<'a>(&'a self, role_arn: &'a str) -> Later<'a, Vec<Value>>;
+    /// The same as it was a moment ago, where that costs less.
+    fn recent_policies<'a>(&'a self, role_arn: &'a str) -> Later<'a, Vec<Value>> {
+        self.policies(role_arn)
+    }
 }

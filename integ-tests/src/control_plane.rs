@@ -19,6 +19,7 @@ mod policies;
 mod project_hook;
 mod query;
 mod queues;
+mod recent;
 mod response_proxy;
 mod rights_hook;
 pub mod secrets;

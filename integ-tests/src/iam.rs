@@ -11,8 +11,9 @@ use std::{
 };
 
 use hyper::HeaderMap;
+use serde_json::Value;
 
-use crate::account::{ACCOUNT_ID, Account};
+use crate::account::{ACCOUNT_ID, Account, REGION};
 pub use caller::Caller;
 pub use policy::Context;
 use policy::{Verdict, judge, matches};
@@ -230,12 +231,20 @@ impl Iam {
         resource: &str,
         context: &Context,
     ) -> Result<(), Refusal> {
-        let (role, policies) = match caller {
+        // What every call has.
+        let mut known = context.clone();
+        known.insert("aws:ResourceAccount".to_owned(), ACCOUNT_ID.to_owned());
+        known.insert("aws:RequestedRegion".to_owned(), REGION.to_owned());
+        let judged = |policies: &[Value]| judge(policies, action, resource, &known);
+        let (role, verdict) = match caller {
             Caller::Deployer => return Ok(()),
-            Caller::Unknown { what } => (what.as_str(), Vec::new()),
-            Caller::Role { arn, .. } => (arn.as_str(), self.account.policies(arn).await),
+            Caller::Unknown { what } => (what.as_str(), judged(&[])),
+            // What is allowed may be so a moment longer; what is refused is refused now.
+            Caller::Role { arn, .. } => match judged(&self.account.recent_policies(arn).await) {
+                Ok(Verdict::Allowed) => (arn.as_str(), Ok(Verdict::Allowed)),
+                _ => (arn.as_str(), judged(&self.account.policies(arn).await)),
+            },
         };
-        let verdict = judge(&policies, action, resource, context);
         let mut state = self.state();
         let withheld = state.withholds(role, action);
         state.record.push(Decision {

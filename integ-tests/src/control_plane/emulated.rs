@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard},
 };
 
 use bytes::Bytes;
@@ -12,9 +12,13 @@ use serde_json::{Value, json};
 use super::{
     Error, policies,
     query::{Query, members, text as xml_text},
+    recent::Recent,
     stacks::Stacks,
 };
-use crate::account::{Account, Event, Later, Project, REGION, Repository};
+use crate::{
+    account::{Account, Event, Later, Project, REGION, Repository},
+    lock::lock,
+};
 
 const CODEBUILD: &str = "CodeBuild_20161006";
 const ECR: &str = "AmazonEC2ContainerRegistry_V20150921";
@@ -30,6 +34,8 @@ pub struct Emulated {
     stacks: Stacks,
     /// Its CodeBuild projects, by name, as it was asked to make them.
     kept: Mutex<BTreeMap<String, Project>>,
+    known_repositories: Recent<Repository>,
+    known_policies: Recent<Vec<Value>>,
 }
 
 impl Emulated {
@@ -48,6 +54,8 @@ impl Emulated {
             client,
             address,
             kept: Mutex::default(),
+            known_repositories: Recent::default(),
+            known_policies: Recent::default(),
         })
     }
 
@@ -83,16 +91,29 @@ impl Emulated {
     pub async fn logs(&self) -> Result<String, Error> {
         let mut all = String::new();
         for name in self.log_groups().await? {
-            let body = json!({ "logGroupName": name });
-            let found = self.call("logs", LOGS, "FilterLogEvents", &body).await?;
-            for event in found["events"].as_array().into_iter().flatten() {
-                all += &name;
-                all += ": ";
-                all += event["message"].as_str().unwrap_or_default().trim_end();
-                all.push('\n');
+            for line in self.logs_of(&name, "").await? {
+                all += &format!("{name}: {line}\n");
             }
         }
         Ok(all)
+    }
+
+    /// The lines of a CloudWatch log group that have all terms of `filter` in them.
+    ///
+    /// # Errors
+    /// There is no such log group.
+    pub async fn logs_of(&self, group: &str, filter: &str) -> Result<Vec<String>, Error> {
+        let body = json!({ "logGroupName": group, "filterPattern": filter });
+        let found = self.call("logs", LOGS, "FilterLogEvents", &body).await?;
+        let events = found["events"].as_array().into_iter().flatten();
+        let line = |event: &Value| {
+            event["message"]
+                .as_str()
+                .unwrap_or_default()
+                .trim_end()
+                .to_owned()
+        };
+        Ok(events.map(line).collect())
     }
 
     /// Names of all CloudWatch log groups that are there.
@@ -261,7 +282,7 @@ impl Emulated {
     }
 
     fn kept(&self) -> MutexGuard<'_, BTreeMap<String, Project>> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.kept)
     }
 }
 
@@ -283,15 +304,18 @@ impl Account for Emulated {
 
     fn repository<'a>(&'a self, name: &'a str) -> Later<'a, Option<Repository>> {
         Box::pin(async move {
+            if let Some(recent) = self.known_repositories.recent(name) {
+                return Some(recent);
+            }
             let body = json!({ "repositoryNames": [name] });
-            let found = self
-                .call("ecr", ECR, "DescribeRepositories", &body)
-                .await
-                .ok()?;
-            let repository = found["repositories"].get(0)?;
-            Some(Repository {
-                immutable_tags: repository["imageTagMutability"] == "IMMUTABLE",
-            })
+            let found = self.call("ecr", ECR, "DescribeRepositories", &body).await;
+            let found = found.ok()?;
+            let mutability = &found["repositories"].get(0)?["imageTagMutability"];
+            let repository = Repository {
+                immutable_tags: mutability == "IMMUTABLE",
+            };
+            self.known_repositories.keep(name, &repository);
+            Some(repository)
         })
     }
 
@@ -319,7 +343,18 @@ impl Account for Emulated {
     }
 
     fn policies<'a>(&'a self, role_arn: &'a str) -> Later<'a, Vec<Value>> {
-        Box::pin(async move { policies::of(&self.iam, role_arn).await.unwrap_or_default() })
+        Box::pin(async move {
+            let documents = policies::of(&self.iam, role_arn).await.unwrap_or_default();
+            self.known_policies.keep(role_arn, &documents);
+            documents
+        })
+    }
+
+    fn recent_policies<'a>(&'a self, role_arn: &'a str) -> Later<'a, Vec<Value>> {
+        match self.known_policies.recent(role_arn) {
+            Some(documents) => Box::pin(async { documents }),
+            None => self.policies(role_arn),
+        }
     }
 }
 

@@ -16,12 +16,14 @@ use super::{
 use crate::account::{ACCOUNT_ID, REGION};
 
 /// The scripts that run inside it and replace parts of it.
-const MODULES: [(&str, &str); 11] = [
+const MODULES: [(&str, &str); 13] = [
     ("launch.py", include_str!("launch.py")),
     ("bootstraps.py", include_str!("bootstraps.py")),
+    ("concurrency.py", include_str!("concurrency.py")),
     ("events.py", include_str!("events.py")),
     ("invocations.py", include_str!("invocations.py")),
     ("limits.py", include_str!("limits.py")),
+    ("output.py", include_str!("output.py")),
     ("projects.py", include_str!("projects.py")),
     ("provisioning.py", include_str!("provisioning.py")),
     ("queues.py", include_str!("queues.py")),

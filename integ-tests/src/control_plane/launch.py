@@ -12,9 +12,11 @@ import sys
 import threading
 
 import bootstraps
+import concurrency
 import events
 import invocations
 import limits
+import output
 import projects
 import queues
 import rights
@@ -54,10 +56,12 @@ def end_with_input():
 threading.Thread(target=end_with_input, daemon=True).start()
 rights.ask_at(sys.argv[2])
 bootstraps.refuse()
+concurrency.reserve()
 invocations.play()
 queues.poll()
 events.carry()
 limits.set_limits()
+output.keep()
 sessions.name()
 stack_resources.describe_as_it_is()
 projects.tell(sys.argv[1])

@@ -4,7 +4,7 @@
 
 use std::{
     collections::BTreeSet,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
 };
 
 use serde_json::json;
@@ -14,6 +14,7 @@ use super::contents::Image;
 use crate::{
     account::{ACCOUNT_ID, Account, Event, repository_arn},
     faults::Faults,
+    lock::lock,
 };
 
 /// Where images come from that replication brings.
@@ -102,7 +103,7 @@ impl Events {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 }
 

@@ -111,3 +111,25 @@ async fn lambda_checks_the_queue_and_the_rights_to_it() {
     iam.lift("sqs:ReceiveMessage");
     workers.got("Lost", 1, is_record).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_function_without_concurrency_is_throttled_until_its_events_are_too_old() {
+    let workers = Workers::start().await;
+    let mut plan = pushes();
+    plan.reserved = Some(0);
+    workers.deploy("Throttled", &plan).await;
+    workers.repository("app").await;
+    let digest = workers.push("app", "v1").await;
+    let account = workers.cloud.account();
+    let queue = "Throttled-Failures";
+    let look = async || Some(account.queued(queue).await.unwrap()).filter(|all| !all.is_empty());
+    let record = workers.once("message", look).await.remove(0);
+    assert_eq!(record["requestContext"]["condition"], "EventAgeExceeded");
+    assert_eq!(record["requestPayload"]["detail"]["image-digest"], digest);
+    assert_eq!(workers.got("Throttled", 0, |_| true).await, []);
+
+    plan.reserved = Some(901);
+    let reasons = workers.fail_to_deploy("Greedy", &plan).await;
+    let words = "below its minimum value of [100]";
+    assert!(reasons.iter().any(|why| why.contains(words)), "{reasons:?}");
+}

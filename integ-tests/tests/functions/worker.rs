@@ -29,6 +29,8 @@ pub(crate) struct Plan {
     /// Whether the queue's policy lets EventBridge send what it cannot deliver.
     pub(crate) rule_may_send: bool,
     pub(crate) hidden_seconds: u32,
+    /// The function's reserved concurrency; then its events wait at most a minute.
+    pub(crate) reserved: Option<u32>,
 }
 
 pub(crate) const AT_QUEUE: [&str; 4] = [
@@ -47,6 +49,7 @@ impl Plan {
             rule_may_invoke: true,
             rule_may_send: false,
             hidden_seconds: TIMEOUT,
+            reserved: None,
         }
     }
 
@@ -100,6 +103,10 @@ impl Plan {
                 }],
             }},
         });
+        if let Some(reserved) = self.reserved {
+            resources["Worker"]["Properties"]["ReservedConcurrentExecutions"] = reserved.into();
+            resources["Config"]["Properties"]["MaximumEventAgeInSeconds"] = 60.into();
+        }
         if self.rule_may_send {
             resources["Letters"] = json!({"Type": "AWS::SQS::QueuePolicy", "Properties": {
                 "Queues": [{"Ref": "Failures"}],
