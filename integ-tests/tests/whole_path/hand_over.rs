@@ -9,7 +9,7 @@ use local_cloud::{
 
 use crate::{
     deployment::{Index, Repository, Stack, Succeeds, assert_data},
-    shared::{Shared, story_apart},
+    shared::{PACE, Shared, story_apart},
 };
 
 /// So short that the provider hands over after four seconds.
@@ -40,7 +40,7 @@ async fn open_after_two(shared: &Shared, gate: &Gate) {
 
 #[test]
 fn the_provider_hands_over_to_itself_and_answers_once() {
-    story_apart(async |shared| {
+    story_apart(PACE, async |shared| {
         let repository = Repository::new(shared, "long").await;
         repository.push("v1", &[50]).await;
         repository.push("v2", &[51]).await;

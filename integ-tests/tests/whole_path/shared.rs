@@ -9,7 +9,7 @@ use local_cloud::{
 use tokio::runtime::Runtime;
 
 /// Pauses and bounds of the provider, as a part of those in an account: a build of such small images takes a second.
-const PACE: f64 = 0.05;
+pub(crate) const PACE: f64 = 0.05;
 
 pub(crate) struct Shared {
     // Before its runtime: what it started ends in it.
@@ -26,9 +26,9 @@ pub(crate) fn story(test: impl AsyncFnOnce(&Shared)) {
     shared().run(test);
 }
 
-/// Runs a test in a cloud of its own: one that says what happens to whichever build comes next.
-pub(crate) fn story_apart(test: impl AsyncFnOnce(&Shared)) {
-    Shared::start().run(test);
+/// Runs a test in a cloud of its own: one that says what happens to whatever comes next. The smaller the pace, the shorter are all pauses.
+pub(crate) fn story_apart(pace: f64, test: impl AsyncFnOnce(&Shared)) {
+    Shared::start(pace).run(test);
 }
 
 fn shared() -> Arc<Shared> {
@@ -36,7 +36,7 @@ fn shared() -> Arc<Shared> {
     if let Some(shared) = place.upgrade() {
         return shared;
     }
-    let shared = Arc::new(Shared::start());
+    let shared = Arc::new(Shared::start(PACE));
     *place = Arc::downgrade(&shared);
     shared
 }
@@ -67,12 +67,12 @@ fn assets() {
 }
 
 impl Shared {
-    fn start() -> Self {
+    fn start(pace: f64) -> Self {
         static ASSETS: Once = Once::new();
         ASSETS.call_once(assets);
         let runtime = Runtime::new().unwrap();
         let options = Options {
-            provider_pace: Some(PACE),
+            provider_pace: Some(pace),
             ..Options::default()
         };
         let cloud = runtime.block_on(async {
