@@ -9,6 +9,8 @@ pub(crate) mod path_list;
 pub(crate) mod print;
 pub(crate) mod progress;
 pub(crate) mod report;
+#[cfg(feature = "tasks")]
+pub(crate) mod tasks;
 pub(crate) mod verify;
 pub(crate) mod ztoc;
 
@@ -54,6 +56,8 @@ pub(crate) async fn run(cli: Cli) -> Output {
         Command::Ls(arguments) => files::ls(arguments, &access).await,
         Command::Cat(arguments) => files::cat(arguments, &access).await,
         Command::Report(arguments) => report::run(arguments, &access).await,
+        #[cfg(feature = "tasks")]
+        Command::Tasks(arguments) => tasks::run(arguments, &access).await,
         Command::Ztoc { command } => spawn_blocking(move || match command {
             ZtocCommand::Build(arguments) => ztoc::build(&arguments, access.limits),
             ZtocCommand::Info(arguments) => ztoc::info(&arguments, access.limits),
@@ -133,6 +137,9 @@ pub(crate) enum Command {
     Cat(CatArgs),
     /// Write an HTML report: layers, spans, files, and what a container start would fetch
     Report(ReportArgs),
+    /// Show how long the running tasks of an ECS cluster took to start, and which of their images have an index
+    #[cfg(feature = "tasks")]
+    Tasks(TasksArgs),
     /// Work with the ztoc of a single layer
     Ztoc {
         #[command(subcommand)]
@@ -231,6 +238,20 @@ pub(crate) struct IndexArgs {
     /// Omit per-layer details from the result; keep the counts
     #[arg(long)]
     pub(crate) brief: bool,
+}
+
+#[cfg(feature = "tasks")]
+#[derive(Args)]
+pub(crate) struct TasksArgs {
+    /// Name or ARN of the cluster; a name requires a region, from AWS_REGION or the AWS profile
+    #[arg(value_name = "CLUSTER")]
+    pub(crate) cluster: String,
+    /// Only tasks of this service
+    #[arg(long, value_name = "NAME")]
+    pub(crate) service: Option<String>,
+    /// Print the result as one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Args)]

@@ -1,6 +1,8 @@
 //! The program `soci-builder`: flags in, results on stdout, log on stderr, exit code out.
 
 mod cli;
+#[cfg(feature = "tasks")]
+mod ecs;
 mod exit_status;
 mod memory;
 mod signals;

@@ -13,6 +13,8 @@ mod platforms;
 mod prefetch;
 mod referrers;
 mod stdout;
+#[cfg(feature = "tasks")]
+mod tasks;
 
 use soci_testing::program::{Ended, Program};
 
