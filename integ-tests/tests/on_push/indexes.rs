@@ -33,6 +33,12 @@ impl Record {
         self.text("Outcome")
     }
 
+    /// When it began and ended, in milliseconds since 1970.
+    pub(crate) fn span(&self) -> (f64, f64) {
+        let ended = self.0["_aws"]["Timestamp"].as_f64().unwrap();
+        (ended - 1_000.0 * self.0["Seconds"].as_f64().unwrap(), ended)
+    }
+
     /// CloudWatch extracts a line's metrics only where all of this holds.
     fn is_valid(&self) {
         let directives = &self.0["_aws"]["CloudWatchMetrics"];

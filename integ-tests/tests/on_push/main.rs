@@ -7,6 +7,7 @@
 )]
 
 mod backfill;
+mod burst;
 mod clients;
 mod images;
 mod indexes;
