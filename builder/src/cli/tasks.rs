@@ -1,12 +1,9 @@
 //! `soci-builder tasks`: how long the running tasks of an ECS cluster took to start, and which of their images have an index.
 
-use std::{collections::HashMap, io, path::Path, time::Duration};
+use std::{collections::HashMap, io, time::Duration};
 
 use serde::Serialize;
-use soci_format::{
-    oci::{Reference, Selector},
-    printable::printable,
-};
+use soci_format::{oci::Reference, printable::printable};
 use soci_index::{lookup::version_of, run::chain};
 use soci_tasks::{Container, Task};
 
@@ -76,25 +73,12 @@ pub(crate) async fn run(arguments: TasksArgs, access: &Access) -> Result<Output,
     print::output(arguments.json, &tasks, text, ExitStatus::Success)
 }
 
-/// Which index the image has, as it was pulled: a tag may name another one by now.
+/// Which index the image has.
 async fn look(container: &Container, access: &Access) -> &'static str {
-    // Without a tag it is the latest.
-    let exists = |_: &Path| false;
-    let mut names = [
-        container.image.clone(),
-        format!("{}:latest", container.image),
-    ]
-    .into_iter();
-    let Some(image @ Reference::Registry(_)) =
-        names.find_map(|name| Reference::parse(&name, &exists).ok())
-    else {
+    let Some((image, pulled)) = container.pulled() else {
         return UNKNOWN;
     };
-    let Reference::Registry(registry) = &image else {
-        return UNKNOWN;
-    };
-    let pulled = container.image_digest.map(Selector::Digest);
-    let pulled = pulled.unwrap_or_else(|| registry.selector());
+    let image = Reference::Registry(image);
     let version = async { version_of(&access.open(&image)?, &pulled).await };
     match version.await {
         Ok(version) => version.map_or("none", |version| version.name()),

@@ -3,10 +3,13 @@
 
 #![warn(missing_docs)]
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use serde_json::Value;
-use soci_format::digest::Digest;
+use soci_format::{
+    digest::Digest,
+    oci::{Reference, RegistryImage, Selector},
+};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 /// A task.
@@ -92,6 +95,21 @@ impl Task {
 }
 
 impl Container {
+    /// The image in its registry, and what was pulled there: by the digest, because the tag may name another image by now. None if the
+    /// image's name is without a registry, or is none.
+    #[must_use]
+    pub fn pulled(&self) -> Option<(RegistryImage, Selector)> {
+        // Without a tag it is the latest.
+        let mut names = [self.image.clone(), format!("{}:latest", self.image)].into_iter();
+        let parsed = names.find_map(|name| Reference::parse(&name, &|_: &Path| false).ok())?;
+        let Reference::Registry(image) = parsed else {
+            return None;
+        };
+        let pulled = self.image_digest.map(Selector::Digest);
+        let pulled = pulled.unwrap_or_else(|| image.selector());
+        Some((image, pulled))
+    }
+
     fn parse(container: &Value) -> Result<Self, InvalidTask> {
         let digest = text(container, "imageDigest")?;
         Ok(Self {

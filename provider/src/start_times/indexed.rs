@@ -1,10 +1,7 @@
 //! What index the image of a container has. In: the container. Out: the version, none, or unknown, for example because the image is not in
 //! ECR or may not be read.
 
-use soci_format::{
-    index::Version,
-    oci::{Reference, Selector},
-};
+use soci_format::{index::Version, oci::Selector};
 use soci_index::{lookup::version_of, run::chain};
 use soci_tasks::Container;
 
@@ -54,22 +51,11 @@ pub(super) async fn look(
     }
 }
 
-/// The repository and the image there, as it was pulled: a tag may name another one by now.
+/// The repository and the image there.
 fn in_ecr(container: &Container) -> Option<(Repository, Selector)> {
-    // Without a tag it is the latest.
-    let exists = |_: &std::path::Path| false;
-    let parsed = [
-        container.image.clone(),
-        format!("{}:latest", container.image),
-    ]
-    .into_iter()
-    .find_map(|text| Reference::parse(&text, &exists).ok())?;
-    let Reference::Registry(image) = parsed else {
-        return None;
-    };
+    let (image, pulled) = container.pulled()?;
     let repository = Repository::parse(&format!("{}/{}", image.host, image.repository))?;
-    let pulled = container.image_digest.map(Selector::Digest);
-    Some((repository, pulled.unwrap_or_else(|| image.selector())))
+    Some((repository, pulled))
 }
 
 #[cfg(test)]
