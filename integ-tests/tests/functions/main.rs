@@ -8,4 +8,6 @@
 mod events;
 mod invocations;
 mod queues;
+#[path = "../support/waiting.rs"]
+mod waiting;
 mod worker;

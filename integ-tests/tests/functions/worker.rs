@@ -1,10 +1,6 @@
 //! A stack with a function that does what its event says, and all that brings events to it: a rule, a queue of what failed, and its redrive.
 
-use std::{
-    fs,
-    path::Path,
-    time::{Duration, Instant},
-};
+use std::{fs, path::Path, time::Duration};
 
 use local_cloud::{
     cloud::given::zip,
@@ -12,6 +8,8 @@ use local_cloud::{
     image::{Image, Layer, Types},
 };
 use serde_json::{Value, json};
+
+use crate::waiting::found;
 
 const LIMIT: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_millis(50);
@@ -207,16 +205,10 @@ impl Workers {
 
     /// What `look` finds, once it finds something.
     pub(crate) async fn once<T>(&self, what: &str, look: impl AsyncFn() -> Option<T>) -> T {
-        let limit = Instant::now() + LIMIT;
-        loop {
-            if let Some(found) = look().await {
-                return found;
-            }
-            if Instant::now() > limit {
-                let logs = self.cloud.account().logs().await.unwrap();
-                panic!("no {what}\n{logs}\n{}", self.cloud.emulator_log());
-            }
-            tokio::time::sleep(PAUSE).await;
+        if let Some(found) = found(LIMIT, PAUSE, look).await {
+            return found;
         }
+        let logs = self.cloud.account().logs().await.unwrap();
+        panic!("no {what}\n{logs}\n{}", self.cloud.emulator_log());
     }
 }

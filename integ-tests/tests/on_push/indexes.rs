@@ -1,6 +1,6 @@
 //! A stack that indexes what is pushed. In: the construct's properties. Out: the records of images, the queue, the function.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use aws_sdk_lambda::{
     Client, config::Credentials, operation::invoke::InvokeOutput, primitives::Blob,
@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use crate::{
     deployment::{Stack, Succeeds},
     shared::Shared,
+    waiting::found,
 };
 
 const LIMIT: Duration = Duration::from_secs(600);
@@ -202,18 +203,12 @@ impl<'a> Indexes<'a> {
 
     /// What `look` finds, once it finds something.
     pub(crate) async fn once<T>(&self, what: &str, look: impl AsyncFn() -> Option<T>) -> T {
-        let limit = Instant::now() + LIMIT;
-        loop {
-            if let Some(found) = look().await {
-                return found;
-            }
-            if Instant::now() > limit {
-                let lines = self.account().logs_of(&self.log_group, "").await.unwrap();
-                let emulator = self.shared.cloud.emulator_log();
-                panic!("no {what}\n{}\n{emulator}", lines.join("\n"));
-            }
-            tokio::time::sleep(PAUSE).await;
+        if let Some(found) = found(LIMIT, PAUSE, look).await {
+            return found;
         }
+        let lines = self.account().logs_of(&self.log_group, "").await.unwrap();
+        let emulator = self.shared.cloud.emulator_log();
+        panic!("no {what}\n{}\n{emulator}", lines.join("\n"));
     }
 
     /// Asserts that IAM was asked for the function's role, and refused nothing.

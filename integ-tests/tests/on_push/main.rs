@@ -23,3 +23,5 @@ mod deployment;
 #[allow(dead_code, reason = "each test program uses its part")]
 #[path = "../whole_path/shared.rs"]
 mod shared;
+#[path = "../support/waiting.rs"]
+mod waiting;
