@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 S := builder/scripts
 
-.PHONY: help setup build check test lint deny fuzz package reproducible demo demo-builder bench bench-start clean
+.PHONY: help setup build check test lint deny fuzz package image reproducible demo demo-builder bench bench-start clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
@@ -73,7 +73,11 @@ package: ## Build tarball, wheel, SBOM and the template without CDK, with releas
 	cdk-construct/scripts/check-sbom
 	cd cdk-construct/dist && sha256sum js/*.tgz python/*.whl sbom.cdx.json soci-* | tee SHA256SUMS
 
-reproducible: ## Build the package twice, from cold, in two folders, and compare (10 minutes and more)
+image: ## Build the container image of soci-builder, static and from scratch, into target/image (ARCH="x86_64 aarch64": for both), and try it
+	@.ci/setup image
+	builder/container/release-image
+
+reproducible: ## Build the package and the image twice, from cold, in two folders, and compare (10 minutes and more)
 	@.ci/setup build
 	cdk-construct/scripts/reproducible
 
