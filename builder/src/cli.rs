@@ -23,31 +23,31 @@ use std::{
 };
 
 use bytesize::ByteSize;
-use clap::{
-    Args, CommandFactory, Parser, Subcommand, ValueEnum,
-    builder::{PossibleValuesParser, TypedValueParser},
-};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 use soci_format::{
-    index::Version,
     limits::Limits,
     oci::{InvalidReference, Platform, Reference},
     ztoc::DEFAULT_BUILD_TOOL,
 };
-use soci_index::run::FallbackAction;
 use soci_store::{
     registry::{Client, Log, Mirror, Options},
     store::{self, Store},
 };
 use tokio::task::spawn_blocking;
 
-use crate::exit_status::{ExitStatus, Output};
+use crate::{
+    exit_status::{ExitStatus, Output},
+    milestones::Milestones,
+};
+use index::IndexArgs;
 
 /// Runs a command to its end.
-pub(crate) async fn run(cli: Cli) -> Output {
+pub(crate) async fn run(cli: Cli, milestones: Milestones) -> Output {
     let access = Access {
         client: cli.registry.client(),
         limits: Limits::default(),
+        milestones,
     };
     let answer = match cli.command {
         Command::Index(arguments) => index::run(arguments, &access).await,
@@ -74,10 +74,11 @@ pub(crate) async fn run(cli: Cli) -> Output {
     answer.unwrap_or_else(Output::from)
 }
 
-/// How a command reaches images, and how much memory they may make it use.
+/// How a command reaches images, how much memory they may make it use, and where it tells how far it is.
 pub(crate) struct Access {
     pub(crate) client: Client,
     pub(crate) limits: Limits,
+    pub(crate) milestones: Milestones,
 }
 
 impl Access {
@@ -106,6 +107,8 @@ const EXAMPLES: &str = "\
 Examples:
   soci-builder index 123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:v1
       indexes all platforms of app:v1 and pushes the indexed image as app:v1-soci
+  soci-builder index localhost:5000/app --tag-list tags.txt
+      indexes these tags of a repository, one after the other; layers that they share are read once
   soci-builder index localhost:5000/app:v2 --reuse-from v1-soci
       reads only the layers that the index of app:v1-soci does not cover
   soci-builder info localhost:5000/app:v1-soci
@@ -186,58 +189,6 @@ impl RegistryArgs {
             ..Options::default()
         })
     }
-}
-
-#[derive(Args)]
-pub(crate) struct IndexArgs {
-    /// The image
-    #[arg(value_name = "IMAGE", long_help = IMAGE_HELP, value_parser = image)]
-    pub(crate) image: Reference,
-    /// Index version: v2 pushes a new image that contains the index; v1 attaches the index to the existing image
-    #[arg(long, value_parser = version(), default_value_t = Version::V2)]
-    pub(crate) index_version: Version,
-    /// Tag of the new image (version 2 only) [default: <tag>-soci]
-    #[arg(long, value_name = "TAG")]
-    pub(crate) output_tag: Option<String>,
-    /// Index only this platform; may be repeated [default: all platforms]
-    #[arg(long = "platform", value_name = "OS/ARCH[/VARIANT]")]
-    pub(crate) platforms: Vec<Platform>,
-    /// Skip layers whose compressed size is below this
-    #[arg(long, value_name = "SIZE", default_value = "10MiB")]
-    pub(crate) min_layer_size: ByteSize,
-    /// Uncompressed bytes per span; smaller spans start containers faster but enlarge the index
-    #[arg(long, value_name = "SIZE", default_value = "4MiB", value_parser = span_size)]
-    pub(crate) span_size: ByteSize,
-    /// Prefetch this file when the container starts; may be repeated
-    #[arg(long = "prefetch-file", value_name = "PATH")]
-    pub(crate) prefetch_files: Vec<String>,
-    /// Read files to prefetch from a list: one per line, blank lines and # comments ignored, or a JSON array; - is stdin
-    #[arg(long, value_name = "FILE|-")]
-    pub(crate) prefetch_files_from: Option<PathBuf>,
-    /// Enable an optimization; xattr marks layers that have no extended attributes
-    #[arg(long = "optimization", value_enum)]
-    pub(crate) optimizations: Vec<Optimization>,
-    /// Reuse the index of this tag in the same repository for layers that both images share
-    #[arg(long, value_name = "TAG")]
-    pub(crate) reuse_from: Option<String>,
-    /// Fail if a layer cannot be indexed, instead of skipping it
-    #[arg(long)]
-    pub(crate) strict: bool,
-    /// What to do if every layer is below --min-layer-size
-    #[arg(long, value_parser = action(), default_value_t = FallbackAction::UseOriginal, value_name = "ACTION")]
-    pub(crate) when_too_small: FallbackAction,
-    /// What to do if no layer can be indexed, for example because all use zstd
-    #[arg(long, value_parser = action(), default_value_t = FallbackAction::Fail, value_name = "ACTION")]
-    pub(crate) when_unsupported: FallbackAction,
-    /// Build tool identifier to record in the index (changes its digest)
-    #[arg(long, value_name = "TEXT", default_value = DEFAULT_BUILD_TOOL)]
-    pub(crate) build_tool_identifier: String,
-    /// Print the result as one JSON object, even on failure
-    #[arg(long)]
-    pub(crate) json: bool,
-    /// Omit per-layer details from the result; keep the counts
-    #[arg(long)]
-    pub(crate) brief: bool,
 }
 
 #[cfg(feature = "tasks")]
@@ -358,22 +309,9 @@ pub(crate) struct ZtocInfoArgs {
     pub(crate) json: bool,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Optimization {
-    Xattr,
-}
-
 /// A line of the log; nothing is left to do where stderr is gone.
 fn debug(line: &str) {
     let _ = writeln!(io::stderr(), "debug: {line}");
-}
-
-fn version() -> impl TypedValueParser<Value = Version> {
-    PossibleValuesParser::new(Version::NAMES).try_map(|name| name.parse())
-}
-
-fn action() -> impl TypedValueParser<Value = FallbackAction> {
-    PossibleValuesParser::new(FallbackAction::NAMES).try_map(|name| name.parse())
 }
 
 /// A directory that is there: a misspelled one would silently be none.
@@ -402,24 +340,4 @@ fn span_size(text: &str) -> Result<ByteSize, String> {
 fn bandwidth(text: &str) -> Result<NonZeroU64, String> {
     let size: ByteSize = text.parse()?;
     NonZeroU64::new(size.as_u64()).ok_or_else(|| "must be at least 1 byte per second".to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use soci_format::index::IndexOptions;
-    use soci_index::run::Request;
-
-    use super::*;
-
-    #[test]
-    fn defaults_are_the_library_s() {
-        let cli = Cli::parse_from(["soci-builder", "index", "oci:image"]);
-        let Command::Index(arguments) = cli.command else {
-            panic!("another command");
-        };
-        let request = Request::new(arguments.image.clone());
-        let ours = index::request(*arguments, Limits::default());
-        assert_eq!(format!("{ours:?}"), format!("{request:?}"));
-        assert_eq!(ours.options, IndexOptions::default());
-    }
 }

@@ -5,6 +5,7 @@ mod cli;
 mod ecs;
 mod exit_status;
 mod memory;
+mod milestones;
 mod signals;
 mod supervise;
 

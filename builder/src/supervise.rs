@@ -14,6 +14,7 @@ use tokio::{runtime, time};
 use crate::{
     cli::{self, Cli},
     exit_status::{ExitStatus, Output},
+    milestones::Milestones,
     signals,
 };
 
@@ -36,8 +37,14 @@ pub(crate) fn run(cli: Cli) -> io::Result<ExitCode> {
 
 async fn supervise(cli: Cli, work: &runtime::Handle) -> ExitCode {
     let stop = stopped(cli.registry.timeout).shared();
-    let Output { result, status } = command(cli, work, stop.clone()).await;
-    let printing = work.spawn_blocking(move || print(&mut io::stdout(), &result));
+    let (milestones, results) = Milestones::new();
+    let printing = work.spawn_blocking(move || {
+        let mut results = results.into_iter();
+        results.try_for_each(|result| print(&mut io::stdout(), &result))
+    });
+    let Output { result, status } = command(cli, work, &milestones, stop.clone()).await;
+    milestones.print(result);
+    drop(milestones);
     let status = tokio::select! {
         printed = printing => status.after_printing(printed.unwrap_or_else(|died| Err(died.into()))),
         reason = stop.clone() => status.stopped_while_printing(&reason),
@@ -76,8 +83,13 @@ fn stopped(timeout: Option<Duration>) -> impl Future<Output = String> {
 }
 
 /// Runs the command to its end, or until it is stopped.
-async fn command(cli: Cli, work: &runtime::Handle, stop: impl Future<Output = String>) -> Output {
-    let mut running = work.spawn(cli::run(cli));
+async fn command(
+    cli: Cli,
+    work: &runtime::Handle,
+    milestones: &Milestones,
+    stop: impl Future<Output = String>,
+) -> Output {
+    let mut running = work.spawn(cli::run(cli, milestones.clone()));
     let (ended, reason) = tokio::select! {
         ended = &mut running => (Some(ended), None),
         reason = stop => {
@@ -94,7 +106,7 @@ async fn command(cli: Cli, work: &runtime::Handle, stop: impl Future<Output = St
         }
         (_, reason) => {
             let reason = reason.unwrap_or_default();
-            let why = format!("{reason}; existing tags were not changed");
+            let why = format!("{reason}; {}", milestones.after_stop());
             ExitStatus::Failed(why.into()).into()
         }
     }

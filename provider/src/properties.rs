@@ -197,7 +197,7 @@ impl Properties {
             digest,
         };
         Request {
-            output_tag: self.output_tag.clone(),
+            output_tags: self.output_tag.iter().cloned().collect(),
             ..self.options.request(image, self.version)
         }
     }

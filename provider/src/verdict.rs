@@ -158,7 +158,7 @@ pub fn from_build(
     };
     let said = match parsed {
         Some(Ok(Ended::Report(report))) if build.end == End::Succeeded => {
-            return match from_report(properties, report, Some(build_id)) {
+            return match from_report(properties, *report, Some(build_id)) {
                 Err(Error::NoIndex(why)) => {
                     Err(failed(Some(why.to_owned()), build.describe()).into())
                 }

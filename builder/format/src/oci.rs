@@ -15,6 +15,7 @@ pub use manifest::{
 };
 pub use platform::Platform;
 pub use reference::{
-    InvalidReference, LayoutImage, Place, Reference, RegistryImage, Selector, is_tag,
+    InvalidReference, InvalidRepository, LayoutImage, Place, Reference, RegistryImage,
+    RepositoryReference, Selector, is_tag,
 };
 pub use stored::StoredManifest;

@@ -39,6 +39,9 @@ pub struct Report {
     pub output_digest: Option<Digest>,
     /// Tag of that image; absent where it has none.
     pub output_tag: Option<String>,
+    /// All tags of that image, where more than one was asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub output_tags: Vec<String>,
     /// How many layers became what, all platforms together.
     pub layers: LayerCounts,
     /// One for each platform.
@@ -146,7 +149,7 @@ pub enum Failed {
 #[serde(untagged)]
 pub enum Ended {
     /// A run that finished.
-    Report(Report),
+    Report(Box<Report>),
     /// One that failed.
     Failure(Failure),
 }

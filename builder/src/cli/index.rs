@@ -1,53 +1,96 @@
-//! `soci-builder index`: flags to a request, and the report to a person or a program.
+//! `soci-builder index`: flags to requests, and the reports to a person or a program.
 
-use std::{io, path::PathBuf};
+mod arguments;
+mod images;
+mod several;
+mod text;
+
+use std::path::PathBuf;
 
 use bytesize::ByteSize;
-use soci_format::{index::IndexOptions, limits::Limits, printable::printable};
 use soci_index::{
     report::{self, Failure, Outcome, Report},
-    run,
+    run::{self, Request},
 };
 
-use super::{Access, IndexArgs, Optimization, path_list, print, progress::Display};
-use crate::exit_status::{Error, ExitStatus, Output};
+pub(crate) use arguments::IndexArgs;
 
-pub(crate) async fn run(arguments: Box<IndexArgs>, access: &Access) -> Result<Output, ExitStatus> {
+use super::{Access, path_list, print, progress::Display};
+use crate::exit_status::{Error, ExitStatus, Output};
+use images::Images;
+
+pub(crate) async fn run(
+    mut arguments: Box<IndexArgs>,
+    access: &Access,
+) -> Result<Output, ExitStatus> {
     let (json, brief) = (arguments.json, arguments.brief);
-    let list = arguments.prefetch_files_from.clone();
-    let mut request = request(*arguments, access.limits);
-    if let Some(list) = list {
+    let images = match images::chosen(&arguments).await {
+        Ok(images) => images,
+        Err(error) if error.is_usage_error() => {
+            return failure(json, error.into(), ExitStatus::UsageError);
+        }
+        Err(error) => return failure(json, error.into(), ExitStatus::Failed),
+    };
+    if let Some(list) = arguments.prefetch_files_from.take() {
         match prefetch_files(list).await {
-            Ok(paths) => request.options.prefetch_files.extend(paths),
+            Ok(paths) => arguments.prefetch_files.extend(paths),
             Err(error) => return failure(json, error.into(), ExitStatus::Failed),
         }
     }
+    match images {
+        Images::One(image) => {
+            let request = arguments.request(image, access.limits);
+            one(&request, json, brief, access).await
+        }
+        Images::Several(images) => {
+            let requests = images.into_iter();
+            let requests = requests.map(|image| arguments.clone().request(image, access.limits));
+            Ok(several::run(requests.collect(), json, brief, access).await)
+        }
+    }
+}
+
+/// Indexes one image.
+async fn one(
+    request: &Request,
+    json: bool,
+    brief: bool,
+    access: &Access,
+) -> Result<Output, ExitStatus> {
     let display = Display::start();
-    let result = run::index(&request, &access.client, display.listener()).await;
+    let progress = display.listener(request, &access.milestones);
+    let result = run::index(request, &access.client, progress).await;
     display.close().await;
     let report = match result {
         Ok(report) if brief => report.brief(),
         Ok(report) => report,
-        Err(error) => return failed(json, &request, error),
+        Err(error) => {
+            let status = match error.is_usage_error() {
+                true => ExitStatus::UsageError,
+                false => ExitStatus::Failed,
+            };
+            return failure(json, Failed::new(request, error).into(), status);
+        }
     };
-    let status = status(&request, &report);
-    print::output(json, &report, text, status)
+    let status = match nothing(request, &report) {
+        Some(nothing) => ExitStatus::NoIndex(nothing.into()),
+        None => ExitStatus::Success,
+    };
+    print::output(json, &report, text::write, status)
 }
 
-/// How a finished run ends the program.
-fn status(request: &run::Request, report: &Report) -> ExitStatus {
-    let nothing = match report.outcome {
-        _ if report.is_success() => return ExitStatus::Success,
-        Outcome::Indexed | Outcome::AlreadyThere | Outcome::Started => return ExitStatus::Success,
-        Outcome::NothingToIndex => Nothing::TooSmall {
-            image: request.image.to_string(),
+/// Why a run that finished gave nothing to use, if it did not.
+fn nothing(request: &Request, report: &Report) -> Option<Nothing> {
+    let image = request.image.to_string();
+    match report.outcome {
+        _ if report.is_success() => None,
+        Outcome::Indexed | Outcome::AlreadyThere | Outcome::Started => None,
+        Outcome::NothingToIndex => Some(Nothing::TooSmall {
+            image,
             minimum: ByteSize(request.options.min_layer_size),
-        },
-        Outcome::Unsupported => Nothing::Unsupported {
-            image: request.image.to_string(),
-        },
-    };
-    ExitStatus::NoIndex(nothing.into())
+        }),
+        Outcome::Unsupported => Some(Nothing::Unsupported { image }),
+    }
 }
 
 /// Why there is nothing to use.
@@ -79,27 +122,21 @@ struct NoList {
     source: path_list::Malformed,
 }
 
-fn failed(json: bool, request: &run::Request, error: run::Error) -> Result<Output, ExitStatus> {
-    let status = match error.is_usage_error() {
-        true => ExitStatus::UsageError,
-        false => ExitStatus::Failed,
-    };
-    let image = request.image.to_string();
-    let source = error;
-    failure(json, Failed { image, source }.into(), status)
-}
-
 /// Tells of an error: on stderr in any case, and as the result where a program waits for one.
 fn failure(
     json: bool,
     error: Error,
     status: fn(Error) -> ExitStatus,
 ) -> Result<Output, ExitStatus> {
-    let failure = Failure {
+    print::output(json, &failed(&*error), |_, _| Ok(()), status(error))
+}
+
+/// What `--json` prints of an error.
+fn failed(error: &dyn std::error::Error) -> Failure {
+    Failure {
         outcome: report::Failed::Failed,
-        error: run::chain(&*error),
-    };
-    print::output(json, &failure, |_, _| Ok(()), status(error))
+        error: run::chain(error),
+    }
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -109,68 +146,9 @@ struct Failed {
     source: run::Error,
 }
 
-pub(crate) fn request(arguments: IndexArgs, limits: Limits) -> run::Request {
-    run::Request {
-        image: arguments.image,
-        version: arguments.index_version,
-        output_tag: arguments.output_tag,
-        platforms: arguments.platforms,
-        options: IndexOptions {
-            min_layer_size: arguments.min_layer_size.as_u64(),
-            span_size: arguments.span_size.as_u64(),
-            prefetch_files: arguments.prefetch_files,
-            optimize_xattrs: arguments.optimizations.contains(&Optimization::Xattr),
-            build_tool: arguments.build_tool_identifier,
-        },
-        reuse_from: arguments.reuse_from,
-        strict: arguments.strict,
-        when_too_small: arguments.when_too_small,
-        when_unsupported: arguments.when_unsupported,
-        limits,
+impl Failed {
+    fn new(request: &Request, source: run::Error) -> Self {
+        let image = request.image.to_string();
+        Self { image, source }
     }
-}
-
-fn text(out: &mut impl io::Write, report: &Report) -> io::Result<()> {
-    let outcome = match report.outcome {
-        Outcome::Indexed => "indexed",
-        Outcome::AlreadyThere => "already there",
-        Outcome::NothingToIndex => "nothing to index: every layer is smaller than the minimum",
-        Outcome::Unsupported => "unsupported: no layer can be indexed",
-        Outcome::Started => "started",
-    };
-    writeln!(
-        out,
-        "{outcome} ({} of layers read, {:.1} s)",
-        ByteSize(report.bytes_read),
-        report.seconds
-    )?;
-    writeln!(out, "image   {}", report.image_digest)?;
-    if let Some(digest) = report.output_digest {
-        writeln!(
-            out,
-            "output  {digest} {}",
-            report.output_tag.as_deref().unwrap_or_default()
-        )?;
-    }
-    for index in &report.indexes {
-        writeln!(out, "\n{}", printable(&index.platform))?;
-        writeln!(out, "  manifest    {}", index.manifest_digest)?;
-        writeln!(
-            out,
-            "  SOCI index  {}",
-            index
-                .index_digest
-                .map_or("none".to_owned(), |digest| digest.to_string())
-        )?;
-        for layer in &index.layers {
-            writeln!(
-                out,
-                "  layer       {} {:>10}  {}",
-                layer.digest,
-                ByteSize(layer.size).to_string(),
-                printable(&layer.state.to_string())
-            )?;
-        }
-    }
-    Ok(())
 }

@@ -19,18 +19,26 @@ pub(crate) fn output<T: Serialize>(
     text: impl FnOnce(&mut Vec<u8>, &T) -> io::Result<()>,
     status: ExitStatus,
 ) -> Result<Output, ExitStatus> {
-    let mut result = Vec::new();
-    let written = if json {
-        let written = serde_json::to_writer(&mut result, value);
-        result.push(b'\n');
-        written.map_err(io::Error::from)
-    } else {
-        text(&mut result, value)
-    };
-    match written {
-        Ok(()) => Ok(Output { result, status }),
+    match written(json, value, text) {
+        Ok(result) => Ok(Output { result, status }),
         Err(error) => Err(ExitStatus::Failed(
             format!("cannot write the result: {error}").into(),
         )),
     }
+}
+
+/// `value`, as one JSON object in one line, or as `text` writes it.
+pub(crate) fn written<T: Serialize>(
+    json: bool,
+    value: &T,
+    text: impl FnOnce(&mut Vec<u8>, &T) -> io::Result<()>,
+) -> io::Result<Vec<u8>> {
+    let mut result = Vec::new();
+    if json {
+        serde_json::to_writer(&mut result, value)?;
+        result.push(b'\n');
+    } else {
+        text(&mut result, value)?;
+    }
+    Ok(result)
 }

@@ -2,6 +2,7 @@
 //! terminal or a pipe.
 
 use std::{
+    future::ready,
     io::{self, IsTerminal, Write},
     sync::{
         Arc,
@@ -14,9 +15,15 @@ use std::{
 
 use bytesize::ByteSize;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
-use soci_format::{digest::Digest, plural::counted, printable::printable};
-use soci_index::{progress::Progress, report::LayerState};
+use soci_format::{digest::Digest, oci::Reference, plural::counted, printable::printable};
+use soci_index::{
+    progress::{BeforeTag, Progress},
+    report::LayerState,
+    run::Request,
+};
 use tokio::sync::oneshot;
+
+use crate::milestones::Milestones;
 
 /// How often bars move.
 const BAR_PERIOD: Duration = Duration::from_millis(100);
@@ -31,13 +38,18 @@ pub(crate) struct Display {
 }
 
 /// Hears what a run tells, and passes it on.
-struct Listener(mpsc::Sender<Event>);
+struct Listener {
+    events: mpsc::Sender<Event>,
+    /// Where the run will put several tags that do not come all at once.
+    tagging: Option<Milestones>,
+}
 
 enum Event {
     Layers(Vec<(Digest, u64)>),
     Started(usize, Arc<AtomicU64>),
     Finished(usize, LayerState),
     Warning(String),
+    Line(String),
     Closed,
 }
 
@@ -69,8 +81,19 @@ impl Display {
     }
 
     /// What a run tells its progress to.
-    pub(crate) fn listener(&self) -> Arc<dyn Progress> {
-        Arc::new(Listener(self.events.clone()))
+    pub(crate) fn listener(&self, request: &Request, milestones: &Milestones) -> Arc<dyn Progress> {
+        let is_registry = matches!(request.image, Reference::Registry(_));
+        let is_at_once = !is_registry || request.output_tags.len() < 2;
+        Arc::new(Listener {
+            events: self.events.clone(),
+            tagging: (!is_at_once).then(|| milestones.clone()),
+        })
+    }
+
+    /// Shows a line of its own.
+    pub(crate) fn line(&self, text: String) {
+        // Fails where nothing is shown any more.
+        let _ = self.events.send(Event::Line(text));
     }
 
     /// Waits until all is shown, and leaves the terminal clean.
@@ -105,6 +128,7 @@ impl Shown {
                 Ok(Event::Started(layer, bytes)) => self.started(layer, bytes),
                 Ok(Event::Finished(layer, state)) => self.finished(layer, &state),
                 Ok(Event::Warning(text)) => self.line(&format!("warning: {}", printable(&text))),
+                Ok(Event::Line(text)) => self.line(&printable(&text)),
                 Err(mpsc::RecvTimeoutError::Timeout) => {
                     self.tick();
                     next = Instant::now() + period;
@@ -159,7 +183,9 @@ impl Shown {
             ByteSize(rate),
         )
     }
+
     fn layers(&mut self, layers: Vec<(Digest, u64)>) {
+        self.started = Instant::now();
         let total: u64 = layers.iter().map(|(_, size)| size).sum();
         self.layers = layers
             .into_iter()
@@ -214,7 +240,7 @@ impl Shown {
 impl Listener {
     fn tell(&self, event: Event) {
         // Fails where nothing is shown any more.
-        let _ = self.0.send(event);
+        let _ = self.events.send(event);
     }
 }
 
@@ -233,5 +259,12 @@ impl Progress for Listener {
 
     fn warn(&self, text: &str) {
         self.tell(Event::Warning(text.to_owned()));
+    }
+
+    fn before_tag(&self) -> BeforeTag<'_> {
+        if let Some(milestones) = &self.tagging {
+            milestones.tagging();
+        }
+        Box::pin(ready(Ok(())))
     }
 }

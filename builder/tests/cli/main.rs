@@ -8,10 +8,12 @@ mod inputs;
 mod layers;
 mod names;
 mod outcomes;
+mod output_tags;
 mod partial;
 mod platforms;
 mod prefetch;
 mod referrers;
+mod several;
 mod stdout;
 #[cfg(feature = "tasks")]
 mod tasks;

@@ -179,7 +179,7 @@ impl Task {
             digest: Some(self.pushed.digest),
         };
         Ok(Request {
-            output_tag,
+            output_tags: output_tag.into_iter().collect(),
             reuse_from,
             ..settings.options.request(image, settings.version)
         })

@@ -33,6 +33,17 @@ pub struct RegistryImage {
     pub digest: Option<Digest>,
 }
 
+/// A repository in a registry, and a tag there where one was given: `host/repo[:tag]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RepositoryReference {
+    /// Host and port, as the user wrote them.
+    pub host: String,
+    /// The repository, without the host.
+    pub repository: String,
+    /// The tag, where one was given.
+    pub tag: Option<String>,
+}
+
 /// What picks a manifest out of a repository.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Selector {
@@ -43,15 +54,23 @@ pub enum Selector {
 }
 
 /// A text that names no image.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{text:?} is not an image: {}; {}", .refusal.why, .refusal.instead)]
 pub struct InvalidReference {
     text: String,
     refusal: Refusal,
 }
 
+/// A text that names no repository.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{text:?} is not a repository in a registry: {why}; write host/repo or host/repo:tag")]
+pub struct InvalidRepository {
+    text: String,
+    why: String,
+}
+
 /// Why a text names no image, and what to do instead.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Refusal {
     why: String,
     instead: String,
@@ -84,6 +103,15 @@ impl RegistryImage {
     }
 
     fn parse(text: &str) -> Result<Self, Refusal> {
+        let parsed = Self::parse_parts(text)?;
+        if parsed.tag.is_none() && parsed.digest.is_none() {
+            return Err(Refusal::new("it has neither tag nor digest"));
+        }
+        Ok(parsed)
+    }
+
+    /// The same, also where there is neither tag nor digest.
+    fn parse_parts(text: &str) -> Result<Self, Refusal> {
         let (host, rest) = text
             .split_once('/')
             .ok_or_else(|| Refusal::new("the registry host is missing"))?;
@@ -115,15 +143,48 @@ impl RegistryImage {
                 },
             ));
         }
-        if tag.is_none() && digest.is_none() {
-            return Err(Refusal::new("it has neither tag nor digest"));
-        }
         Ok(Self {
             host: host.to_owned(),
             repository: repository.to_owned(),
             tag,
             digest,
         })
+    }
+}
+
+impl RepositoryReference {
+    /// The image under `tag`.
+    #[must_use]
+    pub fn image(&self, tag: String) -> RegistryImage {
+        RegistryImage {
+            host: self.host.clone(),
+            repository: self.repository.clone(),
+            tag: Some(tag),
+            digest: None,
+        }
+    }
+}
+
+impl FromStr for RepositoryReference {
+    type Err = InvalidRepository;
+
+    fn from_str(text: &str) -> Result<Self, InvalidRepository> {
+        let refuse = |why: String| InvalidRepository {
+            text: text.to_owned(),
+            why,
+        };
+        if text.starts_with("oci:") || text.starts_with("oci-archive:") {
+            return Err(refuse("it is an OCI layout".to_owned()));
+        }
+        let parsed = RegistryImage::parse_parts(text).map_err(|refusal| refuse(refusal.why))?;
+        match parsed.digest {
+            Some(_) => Err(refuse("it has a digest".to_owned())),
+            None => Ok(Self {
+                host: parsed.host,
+                repository: parsed.repository,
+                tag: parsed.tag,
+            }),
+        }
     }
 }
 
@@ -233,6 +294,14 @@ impl fmt::Display for Reference {
     }
 }
 
+impl fmt::Display for RepositoryReference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.host, self.repository)?;
+        let mut tag = self.tag.iter();
+        tag.try_for_each(|tag| write!(f, ":{tag}"))
+    }
+}
+
 impl fmt::Display for RegistryImage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.host, self.repository)?;
@@ -289,6 +358,26 @@ mod tests {
             ("oci-archive::tag", "file is missing"),
         ] {
             let error = text.parse::<Reference>().unwrap_err().to_string();
+            assert!(error.contains(why), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_repository_has_no_digest_and_is_in_a_registry() {
+        for text in ["registry.example/app", "localhost:5000/team/app:v1"] {
+            let repository = text.parse::<RepositoryReference>().unwrap();
+            assert_eq!(repository.to_string(), text);
+            let image = Reference::Registry(repository.image("v2".to_owned()));
+            assert_eq!(image.tag(), Some("v2"));
+        }
+        for (text, why) in [
+            (&*format!("registry.example/app@{DIGEST}"), "digest"),
+            ("oci:layout", "layout"),
+            ("oci-archive:image.tar", "layout"),
+            ("app:v1", "host is missing"),
+            ("registry.example/App", "upper-case"),
+        ] {
+            let error = text.parse::<RepositoryReference>().unwrap_err().to_string();
             assert!(error.contains(why), "{text}: {error}");
         }
     }

@@ -56,6 +56,18 @@ pub enum Error {
         /// The registry's words.
         source: Box<store::Error>,
     },
+    /// One of several output tags.
+    #[error("cannot put the tag {} on {digest} ({})", .not_put.first().map_or("", String::as_str), put_or_not(put, not_put))]
+    SomeTags {
+        /// Those that were put before it.
+        put: Vec<String>,
+        /// That tag, and those that were not tried.
+        not_put: Vec<String>,
+        /// What they were to name.
+        digest: Digest,
+        /// Why.
+        source: Box<Error>,
+    },
     /// One layer.
     #[error("cannot index layer {number} of {count} ({digest})")]
     Layer {
@@ -146,6 +158,7 @@ impl Error {
         let store = match self {
             Self::Store(error) | Self::Image(load::Error::Store(error)) => error,
             Self::Incomplete { source, .. } => source,
+            Self::SomeTags { source, .. } => return source.registry(),
             Self::Layer { source, .. } => match &**source {
                 LayerError::Store(error) => error,
                 LayerError::Read(error) => return error.get_ref()?.downcast_ref(),
@@ -166,6 +179,14 @@ impl Error {
             self,
             Self::NoOutputTag | Self::OutputTag(_) | Self::OutputTagOfVersion1 | Self::Stdin
         )
+    }
+}
+
+/// What a failure among several tags left behind.
+fn put_or_not(put: &[String], not_put: &[String]) -> String {
+    match put {
+        [] => format!("not put: {}", not_put.join(", ")),
+        put => format!("put: {}; not put: {}", put.join(", "), not_put.join(", ")),
     }
 }
 

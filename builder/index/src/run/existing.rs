@@ -7,27 +7,36 @@ use soci_format::{
     convert::convert,
     digest::Digest,
     image::Role,
-    index::{V1, Version, is_soci_index},
+    index::{IndexOptions, V1, Version, is_soci_index},
     oci::{Descriptor, ImageManifest, Manifest, Platform, Selector, StoredManifest},
     plan::{is_requested_index, reusable_ztocs},
 };
 use soci_store::store::{ReadImages, none_if_corrupt, none_if_denied};
 
-use super::{Error, Request, Run, chain, publish};
+use super::{Error, Request, chain, publish, work::Run};
 use crate::progress::Progress;
 
 /// SOCI indexes that are in the store.
 #[derive(Default)]
 pub(super) struct Existing {
-    /// What the output tag names, version 2.
-    output: Option<Digest>,
+    /// What the output tags name, version 2.
+    outputs: Vec<Option<Digest>>,
     indexes: Vec<Found>,
 }
 
 impl Existing {
-    /// What the output tag names, version 2.
-    pub(super) fn output(&self) -> Option<Digest> {
-        self.output
+    /// Whether all output tags name `image`.
+    pub(super) fn is_output(&self, image: &Digest) -> bool {
+        let mut outputs = self.outputs.iter();
+        outputs.all(|output| output.as_ref() == Some(image))
+    }
+
+    /// The ztocs that were built with the same options, by the digest of their layer.
+    pub(super) fn ztocs(&self, options: &IndexOptions) -> HashMap<Digest, Descriptor> {
+        let indexes = self.indexes.iter();
+        indexes
+            .flat_map(|found| reusable_ztocs(&found.manifest, options))
+            .collect()
     }
 }
 
@@ -46,27 +55,27 @@ pub(super) struct UpToDate {
     pub(super) indexes: HashMap<usize, Digest>,
 }
 
-/// Looks where our own index would be: under the output tag, or among the referrers.
+/// Looks where our own index would be: under the output tags, or among the referrers.
 pub(super) async fn find(store: &impl ReadImages, run: &Run<'_>) -> Result<Existing, Error> {
     let mut existing = Existing::default();
-    match run.new_tag() {
-        Some(tag) => {
-            let output = store.select(&Selector::Tag(tag.to_owned())).await;
-            if let Some(output) = none_if_corrupt(output)? {
-                existing.output = Some(output.descriptor.digest);
-                existing.indexes = version_2(store, &output).await?;
-            }
+    for tag in run.new_tags() {
+        let output = store.select(&Selector::Tag(tag.to_owned())).await;
+        let output = none_if_corrupt(output)?;
+        let digest = output.as_ref().map(|output| output.descriptor.digest);
+        if let Some(output) = output.filter(|_| !existing.outputs.contains(&digest)) {
+            existing.indexes.extend(version_2(store, &output).await?);
         }
-        None => {
-            for target in &run.targets {
-                existing
-                    .indexes
-                    .extend(version_1(store, target.descriptor).await?);
-            }
+        existing.outputs.push(digest);
+    }
+    if run.request.version == Version::V1 {
+        for target in &run.targets {
+            existing
+                .indexes
+                .extend(version_1(store, target.descriptor).await?);
         }
     }
     // An image that was converted before brings its old indexes along.
-    if existing.output != Some(run.image_digest()) {
+    if !existing.outputs.contains(&Some(run.image_digest())) {
         for entry in &run.image.entries {
             if let Role::SociIndex = entry.role {
                 let of = &entry.descriptor;
@@ -110,7 +119,7 @@ pub(super) async fn up_to_date(
         Version::V1 => (run.image_digest(), Vec::new()),
         Version::V2 => {
             let conversion = convert(run.image, &indexes)?;
-            if existing.output != Some(conversion.descriptor.digest) {
+            if !existing.is_output(&conversion.descriptor.digest) {
                 return Ok(None);
             }
             (
@@ -174,12 +183,7 @@ pub(super) async fn reusable(
                 .flat_map(|found| reusable_ztocs(&found.manifest, &request.options)),
         );
     }
-    ztocs.extend(
-        existing
-            .indexes
-            .iter()
-            .flat_map(|found| reusable_ztocs(&found.manifest, &request.options)),
-    );
+    ztocs.extend(existing.ztocs(&request.options));
     ztocs
 }
 

@@ -16,6 +16,7 @@ use soci_format::{
     layer::{self, Pass},
     limits::Limits,
     oci::{Descriptor, LayerEncoding},
+    plan::{LayerPlan, Skip},
     ztoc::{Toc, Ztoc, flat_bytes_max},
 };
 use soci_store::{
@@ -25,10 +26,12 @@ use soci_store::{
 use tokio::task::{JoinSet, spawn_blocking};
 
 use super::{
-    Error, LayerError, LayerPlan, LayerState, Request, Skip, Target, chain,
+    Error, KnownZtocs, LayerError, Request, chain,
     cores::{Cores, InUse, WithCore},
+    known::Known,
+    target::Target,
 };
-use crate::progress::Progress;
+use crate::{progress::Progress, report::LayerState};
 
 /// What became of the layers of a run.
 pub(super) struct Layers {
@@ -70,6 +73,17 @@ pub(super) struct Files {
 impl Layers {
     pub(super) fn get(&self, digest: &Digest) -> &Layer {
         &self.layers[digest]
+    }
+
+    /// The ztocs, by the digest of their layer.
+    pub(super) fn ztocs(&self) -> Vec<(Digest, Descriptor)> {
+        let layers = self.layers.iter();
+        layers
+            .filter_map(|(&digest, layer)| match layer {
+                Layer::Indexed { facts, .. } => Some((digest, facts.ztoc.clone())),
+                Layer::Skipped(_) => None,
+            })
+            .collect()
     }
 
     /// What became of a layer; none where the plan left it out.
@@ -132,7 +146,15 @@ struct Job {
     at: usize,
     layer: Descriptor,
     encoding: LayerEncoding,
-    reusable: Option<Descriptor>,
+    reusable: Option<Reusable>,
+}
+
+/// A ztoc that need not be built.
+enum Reusable {
+    /// It is in the store.
+    Here(Descriptor),
+    /// An earlier run left it, in this store or another.
+    Known(Known),
 }
 
 /// What the jobs of all layers share.
@@ -154,7 +176,7 @@ pub(super) async fn index_all(
     store: &Store,
     transaction: &Transaction,
     targets: &[Target<'_>],
-    mut reusable: HashMap<Digest, Descriptor>,
+    (mut existing, known): (HashMap<Digest, Descriptor>, &KnownZtocs),
     request: &Request,
     progress: Arc<dyn Progress>,
 ) -> Result<Layers, Error> {
@@ -171,7 +193,13 @@ pub(super) async fn index_all(
                     at: 0,
                     layer: layer.clone(),
                     encoding: encoding.clone(),
-                    reusable: reusable.remove(&layer.digest),
+                    reusable: existing
+                        .remove(&layer.digest)
+                        .map(Reusable::Here)
+                        .or_else(|| {
+                            let known = known.get(layer.digest, &request.options);
+                            known.map(Reusable::Known)
+                        }),
                 });
             }
         }
@@ -244,8 +272,11 @@ impl LayerJobs {
 
     /// The ztoc that is there already, if it is what its descriptor says and fits the layer.
     async fn reuse(&self, job: &Job) -> Option<Facts> {
-        let descriptor = job.reusable.as_ref()?;
-        let checked = match self.store.blob(descriptor).await {
+        let (store, descriptor) = match job.reusable.as_ref()? {
+            Reusable::Here(ztoc) => (&self.store, ztoc),
+            Reusable::Known(Known { store, ztoc }) => (store, ztoc),
+        };
+        let checked = match store.blob(descriptor).await {
             Ok(bytes) => match Ztoc::parse(&bytes) {
                 Ok(ztoc) if ztoc.compressed_size != job.layer.size => {
                     Err("it belongs to a layer of another size".to_owned())
@@ -256,7 +287,13 @@ impl LayerJobs {
                 Ok(ztoc) if ztoc.empty_span().is_some() => {
                     Err("it has an empty span, which the SOCI snapshotter rejects".to_owned())
                 }
-                Ok(ztoc) => Ok(ztoc),
+                Ok(ztoc) => match &job.reusable {
+                    Some(Reusable::Known(_)) => {
+                        let put = self.transaction.put_blob(&descriptor.digest, bytes).await;
+                        put.map(|()| ztoc).map_err(|error| chain(&error))
+                    }
+                    _ => Ok(ztoc),
+                },
                 Err(error) => Err(error.to_string()),
             },
             Err(error) => Err(error.to_string()),

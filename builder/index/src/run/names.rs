@@ -14,7 +14,11 @@ use soci_format::{
 use soci_store::store::{ReadImages, Store};
 use tokio::task::spawn_blocking;
 
-use super::{Layer, Layers, Request, Target, layers::has_room_for};
+use super::{
+    Request,
+    layers::{Layer, Layers, has_room_for},
+    target::Target,
+};
 
 /// Uncompressed bytes between checkpoints that nobody needs.
 const SPAN_SIZE: u64 = 1 << 40;

@@ -10,8 +10,8 @@ use super::{Error, Request};
 
 /// Refuses what no run can do, before anything is asked.
 pub(super) fn check(request: &Request) -> Result<(), Error> {
-    match (&request.image, request.version, &request.output_tag) {
-        (_, Version::V1, Some(_)) => Err(Error::OutputTagOfVersion1),
+    match (&request.image, request.version, &request.output_tags[..]) {
+        (_, Version::V1, [_, ..]) => Err(Error::OutputTagOfVersion1),
         (Reference::Layout(image), ..) if image.place == Place::Stdin => Err(Error::Stdin),
         _ => Ok(()),
     }
@@ -25,24 +25,40 @@ pub(super) fn check_store(store: &Store) -> Result<(), Error> {
     }
 }
 
-/// The name of the image to use afterwards: a new one for version 2, the image's own for version 1. In a registry it is a tag.
-pub(super) fn output(request: &Request, own: Option<&str>) -> Result<Option<String>, Error> {
+/// The names of the image to use afterwards, each once: new ones for version 2, the image's own for version 1, which may have none.
+/// In a registry they are tags.
+pub(super) fn output(request: &Request, own: Option<&str>) -> Result<Vec<String>, Error> {
     if request.version == Version::V1 {
-        return Ok(own.map(str::to_owned));
+        return Ok(own.map(str::to_owned).into_iter().collect());
     }
-    let asked = request.output_tag.as_deref();
-    let output = match &request.image {
+    let asked = match &request.output_tags[..] {
+        [] => vec![None],
+        tags => tags.iter().map(|tag| Some(tag.as_str())).collect(),
+    };
+    let mut names = Vec::new();
+    for asked in asked {
+        let name = new_name(request, own, asked)?;
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    Ok(names)
+}
+
+/// The new image's name: `asked`, or one that is made of `own`.
+fn new_name(request: &Request, own: Option<&str>, asked: Option<&str>) -> Result<String, Error> {
+    let name = match &request.image {
         Reference::Layout(_) => output_name(own, asked).map_err(Error::OutputTag)?,
         Reference::Registry(_) => {
-            let output = asked.map(str::to_owned);
-            let output = output.or_else(|| own.map(|tag| format!("{tag}-soci")));
-            match output {
+            let name = asked.map(str::to_owned);
+            let name = name.or_else(|| own.map(|tag| format!("{tag}-soci")));
+            match name {
                 Some(tag) if !is_tag(&tag) => return Err(Error::OutputTag(tag)),
-                output => output,
+                name => name,
             }
         }
     };
-    output.map_or(Err(Error::NoOutputTag), |output| Ok(Some(output)))
+    name.ok_or(Error::NoOutputTag)
 }
 
 /// The name of the image to reuse ztocs from. In a layout it is a name there, or else a tag beside the image's own.

@@ -10,7 +10,12 @@ use soci_format::{
     tree::{NotFound, Tree},
 };
 
-use super::{Error, Layer, Layers, Request, Target, chain, layers::Contents, names::Names};
+use super::{
+    Error, Request, chain,
+    layers::{Contents, Layer, Layers},
+    names::Names,
+    target::Target,
+};
 use crate::{progress::Progress, report::NotPrefetched};
 
 /// What of the files asked for a platform's index prefetches.

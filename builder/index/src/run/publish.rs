@@ -20,7 +20,11 @@ use soci_store::{
     store::{self, REQUESTS_AT_ONCE, ReadImages, Store, Transaction},
 };
 
-use super::{Error, Layer, Layers, Request, Target};
+use super::{
+    Error, Request,
+    layers::{Layer, Layers},
+    target::Target,
+};
 use crate::progress::Progress;
 
 /// A SOCI index to be pushed.
@@ -95,7 +99,7 @@ impl Publication {
         transaction: &Transaction,
         image: &Image,
         request: &Request,
-        output_tag: Option<&str>,
+        tags: &[String],
         progress: &dyn Progress,
     ) -> Result<Published, Error> {
         let config = Bytes::from_static(EMPTY_CONFIG);
@@ -106,8 +110,8 @@ impl Publication {
                 .await?;
         }
         let mut put = Vec::new();
-        match (request.version, output_tag) {
-            (Version::V2, Some(tag)) => {
+        match request.version {
+            Version::V2 => {
                 let descriptors = self
                     .indexes
                     .iter()
@@ -127,10 +131,9 @@ impl Publication {
                 read_back(store, &put, &Presence::default()).await?;
                 progress.before_tag().await.map_err(Error::Stopped)?;
                 let root = (&conversion.descriptor, conversion.bytes.into());
-                put_root(store, transaction, image, tag, root).await?;
-                Ok(Published::Tag(tag.to_owned(), conversion.descriptor.digest))
+                put_tags(store, transaction, image, tags, root).await
             }
-            _ => {
+            Version::V1 => {
                 progress.before_tag().await.map_err(Error::Stopped)?;
                 let mut referrers = Vec::new();
                 for index in self.indexes.into_values() {
@@ -147,18 +150,42 @@ impl Publication {
     }
 }
 
-/// Puts the tag on the image as it is.
+/// Puts the tags on the image as it is.
 pub(super) async fn tag_original(
     store: &Store,
     transaction: &Transaction,
     image: &Image,
-    tag: &str,
+    tags: &[String],
     progress: &dyn Progress,
 ) -> Result<Published, Error> {
     progress.before_tag().await.map_err(Error::Stopped)?;
     let root = (&image.root.descriptor, image.root.bytes.clone());
-    put_root(store, transaction, image, tag, root).await?;
-    Ok(Published::Tag(tag.to_owned(), image.root.descriptor.digest))
+    put_tags(store, transaction, image, tags, root).await
+}
+
+/// Puts what is to be under all tags, one after the other. The first failure ends it: those behind it stay as they are.
+async fn put_tags(
+    store: &Store,
+    transaction: &Transaction,
+    image: &Image,
+    tags: &[String],
+    (descriptor, bytes): (&Descriptor, Bytes),
+) -> Result<Published, Error> {
+    for (at, tag) in tags.iter().enumerate() {
+        let root = (descriptor, bytes.clone());
+        let put = put_root(store, transaction, image, tag, root).await;
+        put.map_err(|error| match (store, tags) {
+            // A layout gets all of them, or none.
+            (Store::Registry(_), [_, _, ..]) => Error::SomeTags {
+                put: tags[..at].to_vec(),
+                not_put: tags[at..].to_vec(),
+                digest: descriptor.digest,
+                source: Box::new(error),
+            },
+            _ => error,
+        })?;
+    }
+    Ok(Published::Tags(tags.to_vec(), descriptor.digest))
 }
 
 /// Puts what is to be under the tag. Many registries take no image index that lists manifests which they do not have, and do not
@@ -197,8 +224,8 @@ async fn put_root(
 
 /// What leads to the result of a run.
 pub(super) enum Published {
-    /// A tag, and the digest that it names.
-    Tag(String, Digest),
+    /// Tags, and the digest that all of them name.
+    Tags(Vec<String>, Digest),
     /// Manifests of images, each with its SOCI index.
     Referrers(Vec<(Digest, Digest)>),
 }
@@ -207,14 +234,19 @@ impl Published {
     /// Looks whether it does.
     pub(super) async fn check(&self, store: &Store) -> Result<(), Error> {
         match self {
-            Self::Tag(tag, wanted) => match store.resolve(tag).await? {
-                Some(found) if found == *wanted => Ok(()),
-                found => Err(Error::TagMoved {
-                    tag: tag.to_owned(),
-                    wanted: *wanted,
-                    found: found.map_or("nothing".to_owned(), |found| found.to_string()),
-                }),
-            },
+            Self::Tags(tags, wanted) => {
+                for tag in tags {
+                    let found = store.resolve(tag).await?;
+                    if found != Some(*wanted) {
+                        return Err(Error::TagMoved {
+                            tag: tag.to_owned(),
+                            wanted: *wanted,
+                            found: found.map_or("nothing".to_owned(), |found| found.to_string()),
+                        });
+                    }
+                }
+                Ok(())
+            }
             Self::Referrers(referrers) => {
                 for (subject, index) in referrers {
                     let listed = store.referrers(subject, V1).await?;

@@ -59,8 +59,8 @@ pub struct Request {
     pub image: Reference,
     /// Version of the index.
     pub version: Version,
-    /// Tag of the new image, version 2; `<tag>-soci` unless given.
-    pub output_tag: Option<String>,
+    /// Tags of the new image, version 2; `<tag>-soci` where none is given.
+    pub output_tags: Vec<String>,
     /// The platforms to index; all of them where empty.
     pub platforms: Vec<Platform>,
     /// What the index holds.
@@ -83,7 +83,7 @@ impl Request {
         Self {
             image,
             version: Version::V2,
-            output_tag: None,
+            output_tags: Vec::new(),
             platforms: Vec::new(),
             options: IndexOptions::default(),
             reuse_from: None,
