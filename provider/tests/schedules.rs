@@ -45,13 +45,14 @@ fn every_schedule_ends_with_one_response_per_request() {
             state.end_of = Some(Box::new(move |build| end_of(&mut ends, build)));
             state.pushes = Some(indexed());
         });
-        live(&mut schedule);
-        check(&schedule);
+        let may_run_on = live(&mut schedule);
+        check(&schedule, may_run_on);
     });
 }
 
-/// A resource, from its Create to its Delete.
-fn live(schedule: &mut Schedule) {
+/// A resource, from its Create to its Delete. Whether its builds may run on: the Delete looks for them for ten seconds at most, which are
+/// 30 ms at this pace, so a slow machine can give up at a call that is refused.
+fn live(schedule: &mut Schedule) -> bool {
     let mut properties = schedule.properties(1);
     let created = schedule
         .ask(&[("Create", None, &properties, None)])
@@ -87,15 +88,18 @@ fn live(schedule: &mut Schedule) {
         }
     }
     schedule.ask(&[("Delete", Some(&id), &properties, None)]);
+    let refused = schedule.cloud.state().refused.clone();
+    let may_run_on = refused.contains("ListBuildsForProject") || refused.contains("BatchGetBuilds");
     if schedule.rng.u8(..) < 40 {
         let late = schedule.rng.usize(..schedule.sent.len());
         let late = schedule.sent[late].clone();
         schedule.disturbed.insert(request_of(&late));
         schedule.deliver(vec![Next::Provider(late)]);
     }
+    may_run_on
 }
 
-fn check(schedule: &Schedule) {
+fn check(schedule: &Schedule, may_run_on: bool) {
     let state = schedule.cloud.state();
     // Who does not wait may be told of the image as it is, and of its index a moment later.
     let waits = |event: &Value, _: &Value| event["ResourceProperties"]["WaitForIndex"].is_null();
@@ -114,7 +118,7 @@ fn check(schedule: &Schedule) {
         );
         let is_left = build["buildStatus"] == "IN_PROGRESS";
         assert!(
-            !is_left || variable(build, "SOCI_BACKGROUND").is_some(),
+            !is_left || may_run_on || variable(build, "SOCI_BACKGROUND").is_some(),
             "seed {seed}: {build:#} was left running"
         );
     }

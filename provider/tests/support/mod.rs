@@ -82,6 +82,8 @@ pub struct State {
     pub clock: Option<SystemTime>,
     /// Errors to give instead of an answer, by operation: code and message.
     pub refusals: BTreeMap<String, VecDeque<(u16, &'static str)>>,
+    /// The operations whose last call was refused.
+    pub refused: BTreeSet<String>,
     /// The operations called, in order.
     pub calls: Vec<String>,
     /// What was answered.
@@ -260,6 +262,7 @@ fn serve(state: &Mutex<State>, request: Request<Bytes>) -> Option<Reply> {
         .get_mut(&operation)
         .and_then(VecDeque::pop_front);
     if let Some((status, code)) = refusal {
+        state.refused.insert(operation.clone());
         let words = match operation.as_str() {
             "DescribeStackResource" => {
                 format!(
@@ -273,6 +276,7 @@ fn serve(state: &Mutex<State>, request: Request<Bytes>) -> Option<Reply> {
         };
         return Some(Reply::new(status.try_into().unwrap(), words));
     }
+    state.refused.remove(&operation);
     let (status, answer) = match operation.as_str() {
         "blob" => (
             200,
