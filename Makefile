@@ -46,6 +46,7 @@ lint-generated: lint-constructs
 	cd cdk-construct && npm run docgen:check && npm run rosetta:check && npm run integ:check && npm run templates:check && npm run nag:check
 lint-scripts:
 	@.ci/lint-scripts
+	@.ci/check-pipelines
 
 deny: ## Check licences and origins of every dependency (advisories need GitHub: .ci/deny advisories)
 	@.ci/setup lint
