@@ -6,6 +6,8 @@
 //! layout ──┘
 //! ```
 
+#[cfg(feature = "aws")]
+pub mod aws;
 pub mod layout;
 pub mod load;
 pub mod registry;

@@ -18,7 +18,7 @@ mod endpoint;
 mod error;
 mod exchange;
 mod layer_stream;
-mod log;
+pub(crate) mod log;
 mod manifests;
 mod mirror;
 mod options;

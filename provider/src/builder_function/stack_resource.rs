@@ -1,24 +1,20 @@
 //! The status of a stack's resource. In: ids. Out: the status, and when it was set.
 //!
-//! CloudFormation's client crate takes minutes to compile and would be the largest part of the program, for one call. The request is
-//! signed, and the response parsed, with the crates that the SDK itself uses.
+//! The response is parsed with the crate that the SDK itself uses.
 
 use std::time::{Duration, SystemTime};
 
 use aws_config::SdkConfig;
-use aws_credential_types::provider::ProvideCredentials;
 use aws_sdk_ecr::primitives::{DateTime, DateTimeFormat};
-use aws_sigv4::{
-    http_request::{SignableBody, SignableRequest, SigningSettings, sign},
-    sign::v4,
-};
 use aws_smithy_xml::decode::{Document, try_data};
 use soci_index::run::chain;
+use soci_store::aws;
 use url::{Url, form_urlencoded};
 
 use crate::call::CallError;
 
 const OPERATION: &str = "CloudFormation DescribeStackResource";
+const SERVICE: &str = "cloudformation";
 const FORM: &str = "application/x-www-form-urlencoded";
 const TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -60,34 +56,32 @@ impl StackResources {
         stack_id: &str,
         logical_id: &str,
     ) -> Result<StackResource, CallError> {
-        let stack = Stack::parse(stack_id).ok_or_else(|| {
-            CallError::new(OPERATION, format!("{stack_id:?} is not a stack's ARN"))
-        })?;
+        let region = aws::region_of(stack_id, SERVICE);
+        let url = region.and_then(|region| aws::endpoint(SERVICE, region));
+        let (Some(region), Some(url)) = (region, url) else {
+            let why = format!("{stack_id:?} is not a stack's ARN");
+            return Err(CallError::new(OPERATION, why));
+        };
         let body = form_urlencoded::Serializer::new(String::new())
             .append_pair("Action", "DescribeStackResource")
             .append_pair("Version", "2010-05-15")
             .append_pair("StackName", stack_id)
             .append_pair("LogicalResourceId", logical_id)
             .finish();
-        let url = match &self.endpoint {
-            Some(endpoint) => endpoint.clone(),
-            None => stack.endpoint()?,
+        let call = aws::Call {
+            service: SERVICE,
+            region,
+            url: self.endpoint.as_ref().unwrap_or(&url),
+            headers: &[("content-type", FORM)],
+            body: &body,
+            timeout: TIMEOUT,
         };
-        let mut request = self.http.post(url.clone()).timeout(TIMEOUT);
-        for (name, value) in self.signature(&url, stack.region, &body).await? {
-            request = request.header(name, value);
-        }
-        let request = request
-            .header("content-type", FORM)
-            .header("user-agent", self.user_agent())
-            .body(body);
-        let broken =
-            |error: reqwest::Error| CallError::transient(OPERATION, chain(&error.without_url()));
-        let response = request.send().await.map_err(broken)?;
-        let is_success = response.status().is_success();
-        let status = response.status();
-        let text = response.text().await.map_err(broken)?;
-        if is_success {
+        let response = call.send(&self.config, &self.http).await;
+        let (status, text) = response.map_err(|error| match error {
+            aws::Error::Http(error) => CallError::transient(OPERATION, chain(&error)),
+            error => CallError::new(OPERATION, chain(&error)),
+        })?;
+        if status.is_success() {
             return resource(&text)
                 .ok_or_else(|| CallError::new(OPERATION, "the response contains no resource"));
         }
@@ -95,83 +89,6 @@ impl StackResources {
         let code = code.unwrap_or_else(|| status.to_string());
         let why = format!("{code}: {}", message.unwrap_or_default());
         Err(CallError::refused(OPERATION, &code, why))
-    }
-
-    /// With the application name, as the SDK does, so that CloudTrail shows which function it was.
-    fn user_agent(&self) -> String {
-        let name = self.config.app_name();
-        let app = name.map(|name| format!(" app/{name}")).unwrap_or_default();
-        format!("soci-provider/{}{app}", env!("CARGO_PKG_VERSION"))
-    }
-
-    /// The headers of the signature.
-    async fn signature(
-        &self,
-        url: &Url,
-        region: &str,
-        body: &str,
-    ) -> Result<Vec<(String, String)>, CallError> {
-        let unsigned = |why: &dyn std::error::Error| CallError::new(OPERATION, chain(why));
-        let provider = self.config.credentials_provider();
-        let provider = provider.ok_or_else(|| CallError::new(OPERATION, "no credentials"))?;
-        let credentials = provider.provide_credentials().await;
-        let identity = credentials.map_err(|error| unsigned(&error))?.into();
-        let parameters = v4::SigningParams::builder()
-            .identity(&identity)
-            .region(region)
-            .name("cloudformation")
-            .time(SystemTime::now())
-            .settings(SigningSettings::default())
-            .build()
-            .map_err(|error| unsigned(&error))?
-            .into();
-        let headers = [("content-type", FORM)].into_iter();
-        let body = SignableBody::Bytes(body.as_bytes());
-        let request = SignableRequest::new("POST", url.as_str(), headers, body);
-        let signed = request.and_then(|request| sign(request, &parameters));
-        let (instructions, _) = signed.map_err(|error| unsigned(&error))?.into_parts();
-        let headers = instructions.headers();
-        Ok(headers
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .collect())
-    }
-}
-
-/// The partition and region of a stack's ARN.
-struct Stack<'a> {
-    partition: &'a str,
-    region: &'a str,
-}
-
-impl<'a> Stack<'a> {
-    fn parse(arn: &'a str) -> Option<Self> {
-        let mut parts = arn.split(':');
-        let ("arn", partition, "cloudformation", region) =
-            (parts.next()?, parts.next()?, parts.next()?, parts.next()?)
-        else {
-            return None;
-        };
-        let is_word = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-        (!region.is_empty() && region.chars().all(is_word)).then_some(Self { partition, region })
-    }
-
-    /// AWS's endpoint; unknown in partitions newer than this program.
-    fn endpoint(&self) -> Result<Url, CallError> {
-        let domain = match self.partition {
-            "aws" | "aws-us-gov" => "amazonaws.com",
-            "aws-cn" => "amazonaws.com.cn",
-            "aws-eusc" => "amazonaws.eu",
-            "aws-iso" => "c2s.ic.gov",
-            "aws-iso-b" => "sc2s.sgov.gov",
-            "aws-iso-e" => "cloud.adc-e.uk",
-            "aws-iso-f" => "csp.hci.ic.gov",
-            other => {
-                let why = format!("unknown partition {other}");
-                return Err(CallError::new(OPERATION, why));
-            }
-        };
-        let url = format!("https://cloudformation.{}.{domain}/", self.region);
-        Url::parse(&url).map_err(|error| CallError::new(OPERATION, error.to_string()))
     }
 }
 
@@ -227,30 +144,6 @@ mod tests {
         );
         for text in ["", "<html>", "<a><ResourceStatus>", "{}"] {
             assert_eq!(resource(text), None, "{text:?}");
-        }
-    }
-
-    #[test]
-    fn every_partition_has_its_endpoint() {
-        for (arn, url) in [
-            (
-                "arn:aws:cloudformation:eu-west-1:1:stack/s/0",
-                Some("https://cloudformation.eu-west-1.amazonaws.com/"),
-            ),
-            (
-                "arn:aws-cn:cloudformation:cn-north-1:1:stack/s/0",
-                Some("https://cloudformation.cn-north-1.amazonaws.com.cn/"),
-            ),
-            (
-                "arn:aws-eusc:cloudformation:eusc-de-east-1:1:stack/s/0",
-                Some("https://cloudformation.eusc-de-east-1.amazonaws.eu/"),
-            ),
-            ("arn:aws-new:cloudformation:x-1:1:stack/s/0", None),
-            ("arn:aws:cloudformation:evil.example/:1:stack/s/0", None),
-            ("Demo", None),
-        ] {
-            let found = Stack::parse(arn).and_then(|stack| stack.endpoint().ok());
-            assert_eq!(found.as_ref().map(Url::as_str), url, "{arn}");
         }
     }
 }
