@@ -44,7 +44,8 @@ use soci_format::limits::Limits;
 use url::Url;
 
 pub use connections::{Connection, Connections};
-pub use credentials::Environment;
+pub use credentials::{Environment, docker_file};
+pub use ecr::EcrError;
 pub use error::{Error, Status};
 pub use layer_stream::LayerStream;
 pub use log::Log;
@@ -86,6 +87,26 @@ impl Client {
         }
     }
 
+    /// The tag in `repository` at `host` that ends in `suffix` and whose image was pushed last, among the first 1,000 images that ECR
+    /// lists; `None` where no tag does, or `host` is not one of ECR. Registries do not tell, so this asks ECR's API, with AWS credentials.
+    ///
+    /// # Errors
+    /// There are no AWS credentials, or they may not list the images (`ecr:DescribeImages`), or no response came within 5 s.
+    pub async fn newest_tag(
+        &self,
+        host: &str,
+        repository: &str,
+        suffix: &str,
+    ) -> Result<Option<String>, EcrError> {
+        match ecr::EcrHost::of(host) {
+            Some(place) => {
+                let api = &self.credentials;
+                api.newest_tag(&place, repository, suffix).await
+            }
+            None => Ok(None),
+        }
+    }
+
     /// A repository at `host`, both as in image references. Nothing is sent.
     pub fn repository(&self, host: &str, repository: &str) -> Result<Repository, Error> {
         let mut registries = self
@@ -117,6 +138,11 @@ impl Client {
             limits: Limits::default(),
         })
     }
+}
+
+/// Whether `host` is one of ECR, in any partition.
+pub fn is_ecr(host: &str) -> bool {
+    ecr::EcrHost::of(host).is_some()
 }
 
 /// A repository in a registry.

@@ -19,23 +19,28 @@ pub struct Environment {
     pub username: Option<String>,
     /// `SOCI_REGISTRY_PASSWORD`.
     pub password: Option<Secret>,
-    /// `DOCKER_AUTH_CONFIG`: what docker's configuration would hold.
-    pub auth_config: Option<Secret>,
+    /// What docker's configuration would hold, asked before all files, and the name of where it was given: `DOCKER_AUTH_CONFIG`.
+    pub auth_config: Option<(String, Secret)>,
     /// The files of docker and podman that may hold credentials, the first to be asked first.
     pub auth_files: Vec<PathBuf>,
+    /// Whether these come before AWS for hosts of ECR, too: what a container CLI has just used is right.
+    pub login_before_aws: bool,
     /// Configuration for AWS; loaded from the process's environment when first needed, where it is not given.
     pub aws: Option<aws_config::SdkConfig>,
 }
 
+const AUTH_CONFIG: &str = "DOCKER_AUTH_CONFIG";
+
 impl Environment {
     /// What this process was started with.
-    pub(crate) fn of_process() -> Self {
+    pub fn of_process() -> Self {
         let text = |name| env::var(name).ok().filter(|value| !value.is_empty());
         Self {
             username: text("SOCI_REGISTRY_USERNAME"),
             password: text("SOCI_REGISTRY_PASSWORD").map(Secret::new),
-            auth_config: text("DOCKER_AUTH_CONFIG").map(Secret::new),
+            auth_config: text(AUTH_CONFIG).map(|text| (AUTH_CONFIG.to_owned(), Secret::new(text))),
             auth_files: auth_files(),
+            login_before_aws: false,
             aws: None,
         }
     }
@@ -43,10 +48,6 @@ impl Environment {
 
 /// The files that podman, skopeo and buildah look into, in their order (containers-auth.json(5)); docker's is the last of them.
 fn auth_files() -> Vec<PathBuf> {
-    let path = |name: &str| {
-        let value = env::var_os(name).filter(|value| !value.is_empty());
-        value.map(PathBuf::from)
-    };
     if let Some(only) = path("REGISTRY_AUTH_FILE") {
         return vec![only];
     }
@@ -55,13 +56,23 @@ fn auth_files() -> Vec<PathBuf> {
     let podman = "containers/auth.json";
     let runtime = path("XDG_RUNTIME_DIR").map(|directory| directory.join(podman));
     let config = path("XDG_CONFIG_HOME").or_else(|| below_home(".config"));
-    let docker = path("DOCKER_CONFIG").or_else(|| below_home(".docker"));
     let files = [
         runtime.or_else(without_runtime_directory),
         config.map(|directory| directory.join(podman)),
-        docker.map(|directory| directory.join("config.json")),
+        docker_file(),
     ];
     files.into_iter().flatten().collect()
+}
+
+/// Docker's file.
+pub fn docker_file() -> Option<PathBuf> {
+    let directory = path("DOCKER_CONFIG").or_else(|| Some(env::home_dir()?.join(".docker")))?;
+    Some(directory.join("config.json"))
+}
+
+fn path(variable: &str) -> Option<PathBuf> {
+    let value = env::var_os(variable).filter(|value| !value.is_empty());
+    value.map(PathBuf::from)
 }
 
 /// Where podman keeps its file without `XDG_RUNTIME_DIR`, as for root.
@@ -84,6 +95,7 @@ impl fmt::Debug for Environment {
             .field("password", &self.password)
             .field("auth_config", &self.auth_config)
             .field("auth_files", &self.auth_files)
+            .field("login_before_aws", &self.login_before_aws)
             .finish_non_exhaustive()
     }
 }
@@ -134,14 +146,14 @@ fn basic(username: &str, password: &str) -> Secret {
 /// Looks up credentials. Nothing is cached, as helpers and AWS give out short-lived ones.
 pub(super) struct CredentialStore {
     environment: Environment,
-    ecr: ecr::Tokens,
+    ecr: ecr::Api,
     log: Log,
 }
 
 impl CredentialStore {
     pub(super) fn new(environment: Environment, log: Log) -> Self {
         Self {
-            ecr: ecr::Tokens::new(environment.aws.clone()),
+            ecr: ecr::Api::new(environment.aws.clone()),
             environment,
             log,
         }
@@ -158,28 +170,8 @@ impl CredentialStore {
             source,
         };
         if let Some(place) = ecr::EcrHost::of(host) {
-            let failure = match self.ecr.fetch(&place, &self.log).await {
-                Ok(token) => {
-                    let credentials = Credentials {
-                        basic: Some(token),
-                        ..Credentials::default()
-                    };
-                    return Ok(Some((credentials, Origin::Ecr)));
-                }
-                Err(failure) => failure,
-            };
-            // Nobody logs in to ECR anonymously: what AWS said is the reason. A user and password for any registry stay here.
-            return match self.in_files(host, repository).await {
-                Ok(Some((credentials, place))) => {
-                    let instead_of_ecr = Some(failure.to_string());
-                    let origin = Origin::File {
-                        place,
-                        instead_of_ecr,
-                    };
-                    Ok(Some((credentials, origin)))
-                }
-                Ok(None) | Err(_) => Err(fail(Box::new(failure))),
-            };
+            let found = self.for_ecr(&place, host, repository).await;
+            return found.map(Some).map_err(|failure| fail(Box::new(failure)));
         }
         let variables = self.variables().map_err(|error| fail(Box::new(error)))?;
         if let Some(credentials) = variables {
@@ -187,13 +179,49 @@ impl CredentialStore {
         }
         let found = self.in_files(host, repository).await;
         let found = found.map_err(|error| fail(Box::new(error)))?;
-        Ok(found.map(|(credentials, place)| {
-            let origin = Origin::File {
-                place,
-                instead_of_ecr: None,
-            };
-            (credentials, origin)
-        }))
+        Ok(found.map(|found| of_file(found, None)))
+    }
+
+    /// Those of AWS, else those of a file, or the other way round. Nobody logs in to ECR anonymously, so where there are none, what AWS
+    /// said is the reason. A user and password for any registry stay here.
+    async fn for_ecr(
+        &self,
+        place: &ecr::EcrHost,
+        host: &str,
+        repository: &str,
+    ) -> Result<(Credentials, Origin), ecr::EcrError> {
+        let login = async || self.in_files(host, repository).await.ok().flatten();
+        let is_first = self.environment.login_before_aws;
+        if is_first && let Some(found) = login().await {
+            return Ok(of_file(found, None));
+        }
+        let failure = match self.ecr.fetch(place, &self.log).await {
+            Ok(token) => {
+                let credentials = Credentials {
+                    basic: Some(token),
+                    ..Credentials::default()
+                };
+                return Ok((credentials, Origin::Ecr));
+            }
+            Err(failure) => failure,
+        };
+        let found = if is_first { None } else { login().await };
+        match found {
+            Some(found) => Ok(of_file(found, Some(failure.to_string()))),
+            None => Err(failure),
+        }
+    }
+
+    /// The tag in a repository of ECR that ends in `suffix` and whose image was pushed last.
+    pub(super) async fn newest_tag(
+        &self,
+        place: &ecr::EcrHost,
+        repository: &str,
+        suffix: &str,
+    ) -> Result<Option<String>, ecr::EcrError> {
+        self.ecr
+            .newest_tag(place, repository, suffix, &self.log)
+            .await
     }
 
     fn variables(&self) -> Result<Option<Credentials>, IncompleteVariables> {
@@ -208,11 +236,11 @@ impl CredentialStore {
     }
 
     fn files(&self) -> Vec<Result<AuthFile, AuthFileError>> {
-        let variable = self.environment.auth_config.as_ref();
-        let variable = variable.map(|text| AuthFile::of_variable("DOCKER_AUTH_CONFIG", text));
+        let given = self.environment.auth_config.as_ref();
+        let given = given.map(|(name, text)| AuthFile::of_text(name, text));
         let files = self.environment.auth_files.iter();
         let files = files.filter_map(|path| AuthFile::open(path).transpose());
-        variable.into_iter().chain(files).collect()
+        given.into_iter().chain(files).collect()
     }
 
     /// The first credentials in docker's and podman's files. A file that cannot be used is an error where no other has any.
@@ -243,6 +271,17 @@ impl CredentialStore {
         }
         failure.map_or(Ok(None), Err)
     }
+}
+
+fn of_file(
+    (credentials, place): (Credentials, String),
+    instead_of_ecr: Option<String>,
+) -> (Credentials, Origin) {
+    let origin = Origin::File {
+        place,
+        instead_of_ecr,
+    };
+    (credentials, origin)
 }
 
 /// A user without a password, or a password without a user.

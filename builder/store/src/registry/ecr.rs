@@ -1,12 +1,19 @@
-//! ECR: the registry tokens of AWS.
-//! In: a registry's host. Out: whether it is ECR's, and a token for it. Makes an AWS client when one is needed.
+//! ECR: the registry tokens of AWS, and which tag of a repository is the newest, which registries do not tell.
+//! In: a registry's host. Out: whether it is ECR's, and what its API says. Makes an AWS client when one is needed.
 
 mod http;
 
-use std::time::{Duration, Instant};
+use std::{
+    future::Future,
+    time::{Duration, Instant},
+};
 
 use aws_config::{BehaviorVersion, Region, SdkConfig, timeout::TimeoutConfig};
-use aws_sdk_ecr::error::ProvideErrorMetadata;
+use aws_sdk_ecr::{
+    Client,
+    error::{ProvideErrorMetadata, SdkError},
+    types::{DescribeImagesFilter, TagStatus},
+};
 use tokio::sync::OnceCell;
 
 use super::{
@@ -30,15 +37,22 @@ const DOMAINS: [&str; 9] = [
 /// With its retries. A token takes well under a second.
 const TOKEN_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Why AWS gave no token.
+/// With its retries. It only saves time, so that not much of it is spent on looking for credentials where there are none.
+const NEWEST_TAG_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The largest page that ECR gives.
+const PAGE_SIZE: i32 = 1_000;
+
+/// Why ECR's API gave no answer.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot get an ECR token from AWS in {region}: {reason}")]
-pub(super) struct NoToken {
+#[error("cannot {what} from AWS in {region}: {reason}")]
+pub struct EcrError {
+    what: &'static str,
     region: String,
     reason: String,
 }
 
-impl NoToken {
+impl EcrError {
     /// Whether the right is missing, or not in effect yet.
     pub(super) fn is_denied(&self) -> bool {
         ["AccessDenied", "UnrecognizedClient"]
@@ -50,6 +64,7 @@ impl NoToken {
 /// Where an ECR registry is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct EcrHost {
+    account: String,
     region: String,
     fips: bool,
     dual_stack: bool,
@@ -74,6 +89,7 @@ impl EcrHost {
                 .bytes()
                 .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
         (is_region && DOMAINS.contains(&domain)).then(|| Self {
+            account: account.to_owned(),
             region: region.to_owned(),
             fips,
             dual_stack: domain.starts_with("on."),
@@ -81,13 +97,13 @@ impl EcrHost {
     }
 }
 
-/// Gets tokens from ECR's API.
-pub(super) struct Tokens {
+/// ECR's API.
+pub(super) struct Api {
     config: OnceCell<SdkConfig>,
 }
 
-impl Tokens {
-    /// Uses `config`, or else, when the first token is needed, what the process's environment says.
+impl Api {
+    /// Uses `config`, or else, when the first call is made, what the process's environment says.
     pub(super) fn new(config: Option<SdkConfig>) -> Self {
         Self {
             config: OnceCell::new_with(config),
@@ -95,67 +111,123 @@ impl Tokens {
     }
 
     /// A new token: `AWS:<password>` in base64, as `Authorization` wants it. It lives 12 hours.
-    pub(super) async fn fetch(&self, place: &EcrHost, log: &Log) -> Result<Secret, NoToken> {
-        let started = Instant::now();
-        let token = self.ask(place).await;
-        log.line(|| {
-            let outcome = match &token {
-                Ok(_) => "a token",
-                Err(reason) => reason,
-            };
-            let (region, seconds) = (&place.region, started.elapsed().as_secs_f64());
-            format!("ecr:GetAuthorizationToken in {region}: {outcome} ({seconds:.3} s)")
-        });
-        token.map_err(|reason| NoToken {
-            region: place.region.clone(),
-            reason,
-        })
+    pub(super) async fn fetch(&self, place: &EcrHost, log: &Log) -> Result<Secret, EcrError> {
+        let call = async {
+            let client = self.client(place, TOKEN_TIMEOUT).await;
+            let given = client.get_authorization_token().send().await;
+            given
+                .map_err(reason)?
+                .authorization_data()
+                .iter()
+                .find_map(|data| data.authorization_token())
+                .map(Secret::new)
+                .ok_or_else(|| "the response contains no token".to_owned())
+        };
+        logged(place, "GetAuthorizationToken", call, log)
+            .await
+            .map_err(|reason| EcrError {
+                what: "get an ECR token",
+                region: place.region.clone(),
+                reason,
+            })
     }
 
-    /// The error is AWS's own: its code and its words, or what kept the call from being made.
-    async fn ask(&self, place: &EcrHost) -> Result<Secret, String> {
+    /// The tag that ends in `suffix` whose image was pushed last, among the first 1,000 images that have a tag; ECR does not sort them.
+    pub(super) async fn newest_tag(
+        &self,
+        place: &EcrHost,
+        repository: &str,
+        suffix: &str,
+        log: &Log,
+    ) -> Result<Option<String>, EcrError> {
+        let call = async {
+            let client = self.client(place, NEWEST_TAG_TIMEOUT).await;
+            let tagged = DescribeImagesFilter::builder().tag_status(TagStatus::Tagged);
+            let page = client
+                .describe_images()
+                .registry_id(&place.account)
+                .repository_name(repository)
+                .filter(tagged.build())
+                .max_results(PAGE_SIZE)
+                .send()
+                .await
+                .map_err(reason)?;
+            let tags = page.image_details().iter().flat_map(|image| {
+                let tags = image.image_tags().iter();
+                tags.map(|tag| (image.image_pushed_at(), tag))
+            });
+            let wanted = tags.filter(|(_, tag)| tag.ends_with(suffix));
+            Ok(wanted.max().map(|(_, tag)| tag.clone()))
+        };
+        logged(place, "DescribeImages", call, log)
+            .await
+            .map_err(|reason| EcrError {
+                what: "list the images of the repository",
+                region: place.region.clone(),
+                reason,
+            })
+    }
+
+    async fn client(&self, place: &EcrHost, timeout: Duration) -> Client {
+        let region = Region::new(place.region.clone());
         let shared = self
             .config
             .get_or_init(|| async {
                 aws_config::defaults(BehaviorVersion::latest())
                     .http_client(http::client())
                     // Without a region some sources of credentials refuse to look.
-                    .region(Region::new(place.region.clone()))
+                    .region(region.clone())
                     .load()
                     .await
             })
             .await;
+        let timeouts = TimeoutConfig::builder().operation_timeout(timeout);
         let config = aws_sdk_ecr::config::Builder::from(shared)
-            .region(Region::new(place.region.clone()))
+            .region(region.clone())
             .http_client(http::client())
             .use_fips(place.fips)
             .use_dual_stack(place.dual_stack)
-            .timeout_config(
-                TimeoutConfig::builder()
-                    .operation_timeout(TOKEN_TIMEOUT)
-                    .build(),
-            )
-            .build();
-        aws_sdk_ecr::Client::from_conf(config)
-            .get_authorization_token()
-            .send()
-            .await
-            .map_err(|error| match error.code() {
-                Some(code) => format!("{code}: {}", error.message().unwrap_or_default()),
-                None => {
-                    let status = error.raw_response().map(|answer| answer.status().as_u16());
-                    let status = status.map(|status| format!(" (status {status})"));
-                    // The SDK lists where it looked for credentials on lines of their own.
-                    let reason = chain(&error);
-                    let words: Vec<_> = reason.split_whitespace().collect();
-                    words.join(" ") + &status.unwrap_or_default()
-                }
-            })?
-            .authorization_data()
-            .iter()
-            .find_map(|data| data.authorization_token())
-            .map(Secret::new)
-            .ok_or_else(|| "the response contains no token".to_owned())
+            .timeout_config(timeouts.build());
+        Client::from_conf(config.build())
+    }
+}
+
+/// Makes a call, and logs how it ended and how long it took.
+async fn logged<T>(
+    place: &EcrHost,
+    operation: &str,
+    call: impl Future<Output = Result<T, String>>,
+    log: &Log,
+) -> Result<T, String> {
+    let started = Instant::now();
+    let answer = call.await;
+    log.line(|| {
+        let outcome = match &answer {
+            Ok(_) => "OK",
+            Err(reason) => reason,
+        };
+        let (region, seconds) = (&place.region, started.elapsed().as_secs_f64());
+        format!("ecr:{operation} in {region}: {outcome} ({seconds:.3} s)")
+    });
+    answer
+}
+
+/// AWS's own words: its code and its message, or what kept the call from being made.
+fn reason<E>(error: SdkError<E>) -> String
+where
+    SdkError<E>: ProvideErrorMetadata,
+    E: std::error::Error + 'static,
+{
+    match error.code() {
+        Some(code) => format!("{code}: {}", error.message().unwrap_or_default()),
+        None => {
+            let status = error.raw_response().map(|answer| answer.status().as_u16());
+            let status = status.map(|status| format!(" (status {status})"));
+            // The SDK lists where it looked for credentials on lines of their own.
+            let reason = chain(&error);
+            let words: Vec<_> = reason.split_whitespace().collect();
+            words.join(" ") + &status.unwrap_or_default()
+        }
     }
 }
 

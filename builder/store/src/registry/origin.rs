@@ -9,7 +9,7 @@ pub enum Origin {
     Variables,
     /// A file of docker or podman, or a credential helper that it names.
     File {
-        /// The file, or the variable that stands for it.
+        /// The file, or the variable or flag that was given in its place.
         place: String,
         /// Why AWS gave no token, for a host of ECR.
         instead_of_ecr: Option<String>,

@@ -23,7 +23,7 @@ const DOCKER_HUB_KEY: &str = "https://index.docker.io/v1/";
 
 /// A file, read.
 pub(super) struct AuthFile {
-    /// Its path, or the variable that stands for it.
+    /// Its path, or the name of what was given in its place.
     pub(super) place: String,
     settings: AuthFileContents,
 }
@@ -90,8 +90,8 @@ impl AuthFile {
         }
     }
 
-    /// Reads what a variable holds in place of a file.
-    pub(super) fn of_variable(name: &str, text: &Secret) -> Result<Self, AuthFileError> {
+    /// Reads what was given in place of a file.
+    pub(super) fn of_text(name: &str, text: &Secret) -> Result<Self, AuthFileError> {
         Self::parse(name.to_owned(), text.expose().as_bytes())
     }
 

@@ -186,7 +186,10 @@ async fn the_first_file_that_has_them_decides() {
     );
 
     let variable = Environment {
-        auth_config: Some(Secret::new(entry("variable"))),
+        auth_config: Some((
+            "DOCKER_AUTH_CONFIG".to_owned(),
+            Secret::new(entry("variable")),
+        )),
         ..environment
     };
     assert!(!format!("{variable:?}").contains("auths"));

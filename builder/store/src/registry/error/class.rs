@@ -5,7 +5,7 @@ use std::{error::Error as StdError, io, time::Duration};
 use reqwest::StatusCode;
 
 use super::{Error, Status};
-use crate::registry::ecr::NoToken;
+use crate::registry::ecr::EcrError;
 
 /// Whether a retry can help.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,7 +51,7 @@ impl Error {
     pub fn is_access_denied(&self) -> bool {
         match self.innermost() {
             Self::Credentials { source, .. } => {
-                source.downcast_ref().is_some_and(NoToken::is_denied)
+                source.downcast_ref().is_some_and(EcrError::is_denied)
             }
             _ => self.is_denied(),
         }
