@@ -177,7 +177,11 @@ pub(crate) struct RegistryArgs {
 
 impl RegistryArgs {
     pub(crate) fn client(&self) -> Client {
-        Client::new(Options {
+        Client::new(self.options())
+    }
+
+    pub(crate) fn options(&self) -> Options {
+        Options {
             plain_http: self.plain_http,
             mirrors: self.mirrors.clone(),
             certificates: self.cert_dir.clone(),
@@ -187,7 +191,7 @@ impl RegistryArgs {
                 Log::default()
             },
             ..Options::default()
-        })
+        }
     }
 }
 

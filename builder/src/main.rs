@@ -1,6 +1,8 @@
-//! The program `soci-builder`: flags in, results on stdout, log on stderr, exit code out.
+//! The program `soci-builder`: flags in, results on stdout, log on stderr, exit code out. Called as `soci-docker`, it is a container CLI.
 
 mod cli;
+#[cfg(unix)]
+mod docker;
 #[cfg(feature = "tasks")]
 mod ecs;
 mod exit_status;
@@ -21,6 +23,13 @@ use exit_status::ExitStatus;
 
 fn main() -> ExitCode {
     memory::return_large_blocks();
+    #[cfg(unix)]
+    {
+        let mut arguments = std::env::args_os();
+        if docker::is_called(arguments.next().as_deref()) {
+            return docker::main(&arguments.collect::<Vec<_>>());
+        }
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(help_or_misuse) => return print_clap(&help_or_misuse),

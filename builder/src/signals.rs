@@ -9,7 +9,7 @@ pub(crate) fn listen() -> impl Future<Output = &'static str> {
     let interrupt = signal(SignalKind::interrupt());
     let terminate = signal(SignalKind::terminate());
     // `nohup` has it ignored, and listening would undo that.
-    let hangup = (!hangup_is_ignored()).then(|| signal(SignalKind::hangup()));
+    let hangup = (!is_ignored(libc::SIGHUP)).then(|| signal(SignalKind::hangup()));
     async {
         tokio::select! {
             () = received(Some(interrupt)) => "SIGINT",
@@ -28,16 +28,17 @@ async fn received(signal: Option<std::io::Result<tokio::signal::unix::Signal>>) 
     }
 }
 
+/// Whether whoever started the program has it ignored.
 #[cfg(unix)]
 #[allow(
     unsafe_code,
     reason = "the standard library does not tell how a signal is treated; this is the only call"
 )]
-fn hangup_is_ignored() -> bool {
+pub(crate) fn is_ignored(signal: i32) -> bool {
     // SAFETY: a `sigaction` of zeros is a valid one; the call changes nothing, and writes one only.
     unsafe {
         let mut now: libc::sigaction = std::mem::zeroed();
-        libc::sigaction(libc::SIGHUP, std::ptr::null(), &raw mut now) == 0
+        libc::sigaction(signal, std::ptr::null(), &raw mut now) == 0
             && now.sa_sigaction == libc::SIG_IGN
     }
 }

@@ -7,7 +7,8 @@ use std::{
     ffi::OsStr,
     fs,
     io::Read,
-    path::PathBuf,
+    os::unix::process::ExitStatusExt,
+    path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
     thread,
     time::{Duration, Instant},
@@ -48,6 +49,8 @@ pub struct Running {
 pub struct Ended {
     /// The exit code; none after a signal.
     pub code: Option<i32>,
+    /// The signal that ended it.
+    pub signal: Option<i32>,
     /// The result.
     pub stdout: String,
     /// The log.
@@ -57,11 +60,16 @@ pub struct Ended {
 impl Program {
     /// `soci-builder` with `arguments`, and nothing of this process's environment.
     pub fn new<I: IntoIterator<Item: AsRef<OsStr>>>(arguments: I) -> Self {
+        Self::at(&built("soci-builder"), arguments)
+    }
+
+    /// The same of another program.
+    pub fn at<I: IntoIterator<Item: AsRef<OsStr>>>(program: &Path, arguments: I) -> Self {
         let folders = scratch();
         for name in HOME {
             fs::create_dir(folders.path().join(name)).unwrap();
         }
-        let mut command = Command::new(built("soci-builder"));
+        let mut command = Command::new(program);
         command
             .args(arguments)
             .env_clear()
@@ -169,6 +177,7 @@ impl Ended {
     fn of(output: Output, folders: &TempDir) -> Self {
         let ended = Self {
             code: output.status.code(),
+            signal: output.status.signal(),
             stdout: String::from_utf8(output.stdout).unwrap(),
             stderr: String::from_utf8(output.stderr).unwrap(),
         };
