@@ -11,6 +11,7 @@ use crate::yaml;
 /// The runner, with a tool cache that lasts from job to job.
 pub(crate) struct Runner {
     folder: TempDir,
+    environment: BTreeMap<String, String>,
 }
 
 /// How a use of the action ended.
@@ -36,7 +37,16 @@ pub(crate) fn action() -> Value {
 
 impl Runner {
     pub(crate) fn new() -> Self {
-        Self { folder: scratch() }
+        Self::with(BTreeMap::new())
+    }
+
+    /// With more variables, as steps before the action may have left them.
+    pub(crate) fn with(environment: BTreeMap<String, String>) -> Self {
+        let folder = scratch();
+        Self {
+            folder,
+            environment,
+        }
     }
 
     /// Where the tool cache is.
@@ -98,6 +108,7 @@ impl Runner {
                 .env("GITHUB_STEP_SUMMARY", job.path().join("summary"))
                 // Else Python would leave a folder in the sources.
                 .env("PYTHONDONTWRITEBYTECODE", "1")
+                .envs(&self.environment)
                 .current_dir(job.path());
             for (name, value) in step["env"].as_object().unwrap() {
                 command.env(name, evaluate(value.as_str().unwrap(), &inputs, &steps));

@@ -7,5 +7,9 @@
 
 mod action;
 mod action_runner;
+mod page;
+mod recipes;
 mod release;
+mod schemas;
+mod world;
 mod yaml;
