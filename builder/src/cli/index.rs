@@ -107,7 +107,7 @@ enum Nothing {
 }
 
 /// The files that a list names.
-async fn prefetch_files(list: PathBuf) -> Result<Vec<String>, NoList> {
+pub(crate) async fn prefetch_files(list: PathBuf) -> Result<Vec<String>, NoList> {
     let read = match path_list::read(&list).await {
         Ok(bytes) => path_list::paths(&bytes),
         Err(error) => Err(error.into()),
@@ -117,7 +117,7 @@ async fn prefetch_files(list: PathBuf) -> Result<Vec<String>, NoList> {
 
 #[derive(Debug, thiserror::Error)]
 #[error("cannot read the list of files to prefetch {}", .list.display())]
-struct NoList {
+pub(crate) struct NoList {
     list: PathBuf,
     source: path_list::Malformed,
 }

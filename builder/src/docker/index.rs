@@ -1,7 +1,7 @@
 //! The index of an image that was pushed. In: the push and the options. Out: the index in the repository, and a line that says so; or a
 //! warning. Whatever goes wrong, the push stays as it is.
 
-use std::{future::pending, path::Path, sync::Arc, time::Duration};
+use std::{future::pending, sync::Arc, time::Duration};
 
 use bytesize::ByteSize;
 use soci_format::{
@@ -31,10 +31,7 @@ use super::{
     output_tag,
     signals::Signals,
 };
-use crate::{
-    cli::{index::request, path_list},
-    exit_status::Error,
-};
+use crate::{cli::index::prefetch_files, exit_status::Error};
 
 /// Indexes what was pushed, if it was pushed to ECR. `Err` says that it has no index; the reason is printed.
 pub(super) async fn index(
@@ -151,18 +148,16 @@ async fn request_for(
     arguments: Arguments,
     client: &Client,
 ) -> Result<Request, Error> {
-    let list = arguments.index.prefetch_files_from.clone();
-    let mut request = request(*arguments.index, Limits::default());
-    request.image = Reference::Registry(image.clone());
-    if let Some(list) = list {
-        let files = prefetch_files(&list).await;
-        request.options.prefetch_files.extend(files?);
+    let mut index = arguments.index;
+    if let Some(list) = index.prefetch_files_from.take() {
+        index.prefetch_files.extend(prefetch_files(list).await?);
     }
+    let mut request = index.request(Reference::Registry(image.clone()), Limits::default());
     if request.version == Version::V1 {
         return Ok(request);
     }
     let suffix = output_tag::suffix(&arguments.platforms, &request.options);
-    if request.output_tag.is_none() {
+    if request.output_tags.is_empty() {
         let tag = output_tag::name_of(image) + &suffix;
         if !is_tag(&tag) {
             let length = tag.len();
@@ -171,7 +166,7 @@ async fn request_for(
             )
             .into());
         }
-        request.output_tag = Some(tag);
+        request.output_tags.push(tag);
     }
     if request.reuse_from.is_none() {
         // It saves time, no more; SOCI_DEBUG tells why there is none.
@@ -179,17 +174,6 @@ async fn request_for(
         request.reuse_from = newest.await.ok().flatten();
     }
     Ok(request)
-}
-
-async fn prefetch_files(list: &Path) -> Result<Vec<String>, Error> {
-    let read = match path_list::read(list).await {
-        Ok(bytes) => path_list::paths(&bytes),
-        Err(error) => Err(error.into()),
-    };
-    read.map_err(|error| {
-        let list = list.display();
-        format!("cannot read the list of files to prefetch {list}: {error}").into()
-    })
 }
 
 /// Listens to the run of one image.

@@ -9,7 +9,7 @@ use std::{
 
 use clap::{Parser, error::ErrorKind};
 
-use crate::cli::{Cli, Command, IndexArgs, RegistryArgs};
+use crate::cli::{Cli, Command, RegistryArgs, index::IndexArgs};
 
 /// How a variable holds what a flag takes.
 #[derive(Clone, Copy)]
@@ -27,7 +27,7 @@ const PLATFORM: &str = "SOCI_PLATFORM";
 /// Variables and their flags.
 const VARIABLES: [(&str, &str, Form); 14] = [
     ("SOCI_INDEX_VERSION", "--index-version", Form::Value),
-    ("SOCI_OUTPUT_TAG", "--output-tag", Form::Value),
+    ("SOCI_OUTPUT_TAG", "--output-tag", Form::List(b',')),
     (PLATFORM, "--platform", Form::List(b',')),
     ("SOCI_MIN_LAYER_SIZE", "--min-layer-size", Form::Value),
     ("SOCI_SPAN_SIZE", "--span-size", Form::Value),
