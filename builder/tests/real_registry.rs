@@ -4,9 +4,10 @@
 use std::{collections::HashMap, path::Path, process::Command};
 
 use bytes::Bytes;
-use serde_json::Value;
+use serde_json::{Value, json};
 use soci_format::digest::Digest;
 use soci_testing::{
+    fake_registry::{FakeRegistry, Route},
     image::{Image, Layer, files_of, noise, tar_of},
     program::{Ended, Program},
     real_registry::RealRegistry,
@@ -211,4 +212,88 @@ fn version_1_stands_under_the_referrers_tag() {
         (found["version"].as_str(), digest(&found["index_digest"])),
         (Some("v1"), soci_index)
     );
+}
+
+/// As those that are public: several platforms that share layers, each with an attestation.
+fn public() -> Image {
+    let shared = layers(5_000);
+    let mut entries = Vec::new();
+    for (number, architecture) in (0..).zip(["amd64", "arm64", "s390x"]) {
+        let own = Layer::noise(7_000 + number, 400_000);
+        let platform = format!("linux/{architecture}");
+        let image = Image::for_platform(&platform, shared[..3].iter().chain([&own]));
+        let config = json!({"os": "unknown", "architecture": "unknown"});
+        let statement = Layer::of(
+            "application/vnd.in-toto+json",
+            format!("{{\"of\":{number}}}"),
+        );
+        let attestation = Image::with_config(&config, [&statement]);
+        let says = json!({"platform": config, "annotations": {
+            "vnd.docker.reference.type": "attestation-manifest",
+            "vnd.docker.reference.digest": image.digest(),
+        }});
+        let platform = json!({"os": "linux", "architecture": architecture});
+        entries.push((json!({"platform": platform}), image));
+        entries.push((says, attestation));
+    }
+    Image::index(entries)
+}
+
+/// The manifest under a tag, as skopeo has it.
+fn raw(reference: &str) -> Vec<u8> {
+    let image = format!("docker://{reference}");
+    skopeo(&["inspect", "--raw", "--tls-verify=false", &image])
+}
+
+#[test]
+fn a_mirror_is_what_skopeo_and_an_index_afterwards_give() {
+    let source = FakeRegistry::start();
+    let registry = Registry::start();
+    let image = public();
+    let reference = image.push(&source, "v1");
+    let mirror = format!("{}/mirror/app", registry.0.host());
+    let result = index(&reference, &["--copy-to", &mirror]).exits(0).json();
+    assert_eq!(result["outcome"], "indexed");
+    // Each layer came over the network once, in one request.
+    for (digest, bytes) in image.blobs() {
+        assert_eq!(source.served(digest), bytes.len() as u64);
+        let reads = source.requests_to(Route::ReadBlob);
+        let of_it = |path: &str| path.ends_with(&digest.to_string());
+        assert_eq!(reads.iter().filter(|one| of_it(&one.path)).count(), 1);
+    }
+
+    let copied = registry.push(&image, "v1");
+    let indexed = index(&copied, &[]).exits(0).json();
+    assert_eq!(indexed["output_digest"], result["output_digest"]);
+    assert_eq!(indexed["indexes"], result["indexes"]);
+    for tag in ["v1", "v1-soci"] {
+        let of = |repository| format!("{}/{repository}/app:{tag}", registry.0.host());
+        let [one, other] = ["mirror", "team"].map(|repository| raw(&of(repository)));
+        assert_eq!(one, other, "{tag}");
+    }
+    let output = format!("{mirror}:v1-soci");
+    let _ = Program::new(["verify", &output]).run().exits(0);
+
+    let again = index(&reference, &["--copy-to", &mirror]).exits(0).json();
+    assert_eq!(again["outcome"], "already-there");
+    assert_eq!(again["bytes_read"], 0);
+}
+
+#[test]
+fn a_registry_takes_blobs_over_from_its_own_repositories() {
+    let registry = Registry::start();
+    let image = Image::of(&layers(5_000));
+    let reference = registry.push(&image, "v1");
+    let host = registry.0.host();
+    let mirror = format!("{host}/mirror/app");
+    let result = index(&reference, &["--copy-to", &mirror]).exits(0).json();
+    let copy = &result["copy"];
+    assert_eq!(copy["mounted"], image.blobs().len(), "{copy}");
+    assert_eq!(
+        (&copy["uploaded"], &copy["bytes_uploaded"]),
+        (&json!(0), &json!(0))
+    );
+    let bytes: usize = layers(5_000).iter().map(|layer| layer.size).sum();
+    assert_eq!(result["bytes_read"], bytes);
+    assert_eq!(raw(&format!("{mirror}:v1")), image.manifests()[0].1);
 }

@@ -25,6 +25,10 @@ pub trait Progress: Send + Sync {
     fn finished(&self, layer: usize, state: &LayerState) {
         let _ = (layer, state);
     }
+    /// A layer is done that was only copied.
+    fn copied(&self, layer: usize) {
+        let _ = layer;
+    }
     /// Something that the user should know, though the run goes on.
     fn warn(&self, text: &str) {
         let _ = text;

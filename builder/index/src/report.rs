@@ -42,6 +42,9 @@ pub struct Report {
     /// All tags of that image, where more than one was asked for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub output_tags: Vec<String>,
+    /// What was copied, where the image was to be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub copy: Option<CopyReport>,
     /// How many layers became what, all platforms together.
     pub layers: LayerCounts,
     /// One for each platform.
@@ -56,6 +59,21 @@ pub struct Report {
     pub bytes_read: u64,
     /// Wall time of the run.
     pub seconds: f64,
+}
+
+/// What a run copied.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CopyReport {
+    /// The copy: its repository, and its tag or else its digest.
+    pub image: String,
+    /// Blobs that were read from the source and uploaded.
+    pub uploaded: usize,
+    /// Blobs that the registry took over from another of its repositories.
+    pub mounted: usize,
+    /// Blobs that were there already.
+    pub present: usize,
+    /// Bytes of the uploaded blobs.
+    pub bytes_uploaded: u64,
 }
 
 /// How many layers became what; a layer that several platforms share counts once.

@@ -3,10 +3,14 @@
 //! ```text
 //! image ─▶ plan ─▶ there already? ─▶ layers (reused or read) ─▶ indexes ─▶ push ─▶ read back ─▶ tag
 //! ```
+//!
+//! A run may copy the image into another repository meanwhile: whatever is read of a layer goes into both.
 
+mod copy;
 mod cores;
 mod error;
 mod existing;
+mod jobs;
 mod known;
 mod layers;
 mod names;
@@ -17,9 +21,9 @@ mod request;
 mod target;
 mod work;
 
-use std::{sync::Arc, time::Instant};
+use std::{borrow::Cow, sync::Arc, time::Instant};
 
-use soci_format::oci::Reference;
+use soci_format::{index::Version, oci::Reference};
 use soci_store::{
     load::load,
     registry::Client,
@@ -34,8 +38,9 @@ use crate::{
     progress::Progress,
     report::{Outcome, Report},
 };
+use copy::Copy;
 use existing::Existing;
-use work::{Run, Worked};
+use work::{Places, Run, Worked};
 
 /// Builds the index of an image and pushes it.
 ///
@@ -61,31 +66,56 @@ pub async fn index_sharing(
 ) -> Result<Report, Error> {
     let started = Instant::now();
     naming::check(request)?;
-    let store = Store::open(&request.image, client, request.limits)?;
-    naming::check_store(&store)?;
-    let root = store.image(&request.image).await?;
-    let output_tags = naming::output(request, store.name_of(&request.image)?.as_deref())?;
-    let image = load(&store, root).await?;
-    let (image, presence) = target::complete(&store, image, request).await?;
+    let source = Store::open(&request.image, client, request.limits)?;
+    naming::check_store(request, &source)?;
+    let mut root = source.image(&request.image).await?;
+    let mut request = Cow::Borrowed(request);
+    let own = naming::own(&request, &source)?;
+    let output_tags = naming::output(&request, own.as_deref())?;
+    if request.copy_to.is_some() && !request.platforms.is_empty() {
+        root = copy::narrowed(&source, root, &request).await?;
+        request.to_mut().platforms.clear();
+    }
+    let request = &*request;
+    let image = load(&source, root).await?;
+    let (image, mut presence) = target::complete(&source, image, request).await?;
     for missing in image.missing() {
         progress.warn(&format!("kept unchanged in the image index: {missing}"));
     }
+    let copy = match &request.copy_to {
+        Some(to) => {
+            // Under a tag that is for the indexed image, the original is not put.
+            let tag =
+                own.filter(|own| !output_tags.contains(own) || request.version == Version::V1);
+            let copy = Copy::plan(&source, &image, request, (to, tag), client).await?;
+            copy.warn(&*progress);
+            copy.leave_out_foreign(&image, &mut presence);
+            Some(copy)
+        }
+        None => None,
+    };
     let run = Run::new(request, &image, &presence, output_tags, started)?;
+    let run = run.copying(copy.as_ref());
+    let store = copy.as_ref().map_or(&source, |copy| &copy.store);
     // What is there already saves work, no more: where it cannot be looked at, the work is done.
-    let existing = existing::find(&store, &run).await.unwrap_or_else(|error| {
+    let existing = existing::find(store, &run).await.unwrap_or_else(|error| {
         let reason = chain(&error);
         progress.warn(&format!("cannot check for existing indexes: {reason}"));
         Existing::default()
     });
-    if let Some(report) = run.without_work(&store, &existing).await? {
+    if let Some(report) = run.without_work(store, &existing).await? {
         prefetch::report_missing(&report.prefetch_not_found, request.strict, &*progress)?;
-        known.keep(&store, &request.options, existing.ztocs(&request.options));
+        known.keep(store, &request.options, existing.ztocs(&request.options));
         return Ok(report);
     }
 
     let work = async |transaction: &Transaction| {
-        run.work(&store, transaction, &existing, known, progress)
-            .await
+        let places = Places {
+            source: &source,
+            store,
+            transaction,
+        };
+        run.work(places, &existing, known, progress).await
     };
     let (worked, has_changed) = store.write(work).await?;
     let Worked {
@@ -94,9 +124,9 @@ pub async fn index_sharing(
         ztocs,
     } = worked;
     if let Some(published) = published {
-        published.check(&store).await?;
+        published.check(store).await?;
     }
-    known.keep(&store, &request.options, ztocs);
+    known.keep(store, &request.options, ztocs);
     Ok(match report.outcome {
         Outcome::Indexed if !has_changed => Report {
             outcome: Outcome::AlreadyThere,
@@ -116,8 +146,8 @@ pub async fn already_there(
     images: &impl ReadImages,
 ) -> Result<Option<Report>, Error> {
     let started = Instant::now();
-    // Layouts have no selectors, and nobody asks about them from elsewhere.
-    let Reference::Registry(reference) = &request.image else {
+    // Layouts have no selectors, and nobody asks about them, or about copies, from elsewhere.
+    let (Reference::Registry(reference), None) = (&request.image, &request.copy_to) else {
         return Ok(None);
     };
     let root = images.select(&reference.selector()).await?;

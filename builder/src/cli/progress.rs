@@ -40,14 +40,17 @@ pub(crate) struct Display {
 /// Hears what a run tells, and passes it on.
 struct Listener {
     events: mpsc::Sender<Event>,
+    is_copied: bool,
     /// Where the run will put several tags that do not come all at once.
     tagging: Option<Milestones>,
 }
 
 enum Event {
-    Layers(Vec<(Digest, u64)>),
+    /// What is done with the layers, and those.
+    Layers(&'static str, Vec<(Digest, u64)>),
     Started(usize, Arc<AtomicU64>),
-    Finished(usize, LayerState),
+    /// A layer, and what became of it.
+    Finished(usize, &'static str),
     Warning(String),
     Line(String),
     Closed,
@@ -82,10 +85,12 @@ impl Display {
 
     /// What a run tells its progress to.
     pub(crate) fn listener(&self, request: &Request, milestones: &Milestones) -> Arc<dyn Progress> {
-        let is_registry = matches!(request.image, Reference::Registry(_));
-        let is_at_once = !is_registry || request.output_tags.len() < 2;
+        let is_layout = matches!(request.image, Reference::Layout(_));
+        let is_copied = request.copy_to.is_some();
+        let is_at_once = !is_copied && (is_layout || request.output_tags.len() < 2);
         Arc::new(Listener {
             events: self.events.clone(),
+            is_copied,
             tagging: (!is_at_once).then(|| milestones.clone()),
         })
     }
@@ -124,9 +129,9 @@ impl Shown {
         let mut next = Instant::now() + period;
         loop {
             match heard.recv_timeout(next.saturating_duration_since(Instant::now())) {
-                Ok(Event::Layers(layers)) => self.layers(layers),
+                Ok(Event::Layers(what, layers)) => self.layers(what, layers),
                 Ok(Event::Started(layer, bytes)) => self.started(layer, bytes),
-                Ok(Event::Finished(layer, state)) => self.finished(layer, &state),
+                Ok(Event::Finished(layer, state)) => self.finished(layer, state),
                 Ok(Event::Warning(text)) => self.line(&format!("warning: {}", printable(&text))),
                 Ok(Event::Line(text)) => self.line(&printable(&text)),
                 Err(mpsc::RecvTimeoutError::Timeout) => {
@@ -184,7 +189,7 @@ impl Shown {
         )
     }
 
-    fn layers(&mut self, layers: Vec<(Digest, u64)>) {
+    fn layers(&mut self, what: &str, layers: Vec<(Digest, u64)>) {
         self.started = Instant::now();
         let total: u64 = layers.iter().map(|(_, size)| size).sum();
         self.layers = layers
@@ -199,7 +204,7 @@ impl Shown {
             .collect();
         if !self.layers.is_empty() {
             self.line(&format!(
-                "{} to index, {}",
+                "{} to {what}, {}",
                 counted(self.layers.len(), "layer", "layers"),
                 ByteSize(total)
             ));
@@ -219,7 +224,7 @@ impl Shown {
         }
     }
 
-    fn finished(&mut self, layer: usize, state: &LayerState) {
+    fn finished(&mut self, layer: usize, state: &str) {
         let count = self.layers.len();
         let number = self.layers.iter().filter(|layer| layer.is_done).count() + 1;
         let layer = &mut self.layers[layer];
@@ -231,7 +236,7 @@ impl Shown {
             "{number}/{count} {} {} {}",
             layer.digest,
             ByteSize(layer.size),
-            state.word()
+            state
         );
         self.line(&text);
     }
@@ -246,7 +251,11 @@ impl Listener {
 
 impl Progress for Listener {
     fn layers(&self, layers: &[(Digest, u64)]) {
-        self.tell(Event::Layers(layers.to_vec()));
+        let what = match self.is_copied {
+            true => "copy or index",
+            false => "index",
+        };
+        self.tell(Event::Layers(what, layers.to_vec()));
     }
 
     fn started(&self, layer: usize, bytes: Arc<AtomicU64>) {
@@ -254,7 +263,11 @@ impl Progress for Listener {
     }
 
     fn finished(&self, layer: usize, state: &LayerState) {
-        self.tell(Event::Finished(layer, state.clone()));
+        self.tell(Event::Finished(layer, state.word()));
+    }
+
+    fn copied(&self, layer: usize) {
+        self.tell(Event::Finished(layer, "copied"));
     }
 
     fn warn(&self, text: &str) {

@@ -1,6 +1,7 @@
 //! Reads an image from a store: its manifests, but no layer.
 //! In: a reference's manifest. Out: the image, each entry with what it is for us, those of indexes within it in the place of these.
 
+mod contents;
 mod presence;
 mod walk;
 
@@ -11,6 +12,7 @@ use soci_format::{
     oci::{ImageManifest, Manifest, StoredManifest, media_type},
 };
 
+pub use contents::{Contents, contents};
 pub use presence::Presence;
 
 use crate::store::{self, ReadImages};

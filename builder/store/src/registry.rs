@@ -2,7 +2,7 @@
 //! In: hosts, repositories, digests. Out: checked bytes and descriptors. Knows nothing of what is in them.
 //!
 //! ```text
-//! Repository ─▶ manifests, blobs, referrers ──────┐
+//! Repository ─▶ manifests, blobs, upload, referrers ┐
 //!            ─▶ layer_stream ─▶ stream ───────────┴▶ exchange ─▶ auth ─▶ credentials ─▶ ecr
 //!                                                       └──────────┴──▶ transport ─▶ certificates
 //! ```
@@ -29,6 +29,7 @@ mod retry;
 mod secret;
 mod stream;
 mod transport;
+mod upload;
 
 pub mod challenge;
 pub mod error_body;
@@ -37,6 +38,7 @@ pub mod link;
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use reqwest::{Method, header::HeaderMap};
@@ -57,6 +59,7 @@ pub use request::Request;
 pub use retry::RetryPolicy;
 pub use secret::Secret;
 pub use stream::BlobStream;
+pub use upload::{Pieces, Sending, Upload};
 
 use auth::Scope;
 use credentials::CredentialStore;
@@ -176,11 +179,13 @@ impl Repository {
             scope: Scope {
                 repository: self.name.clone(),
                 push: !matches!(method, Method::GET | Method::HEAD),
+                from: None,
             },
             method,
             url,
             headers: HeaderMap::new(),
             body: None,
+            patience: Duration::ZERO,
         }
     }
 }

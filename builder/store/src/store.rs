@@ -2,6 +2,8 @@
 //! In: tags, digests, bytes. Out: the same, checked. Both kinds look alike from here on.
 
 mod absent;
+mod copy;
+mod pieces;
 mod read;
 mod reader;
 mod transaction;
@@ -12,6 +14,7 @@ use soci_format::{
     digest::Digest,
     limits::Limits,
     oci::{Descriptor, InvalidManifest, Reference, StoredManifest},
+    plural,
 };
 
 pub(crate) use absent::missing_after_retry;
@@ -22,8 +25,9 @@ pub use transaction::Transaction;
 
 use crate::{
     layout::{self, Layout},
-    registry::{self, Client, Connections, Repository},
+    registry::{self, Client, Connections, Pieces, Repository},
 };
+use pieces::BlobPieces;
 
 /// An image's home.
 #[derive(Clone)]
@@ -57,6 +61,29 @@ pub enum Error {
         /// The largest size that is read.
         limit: u64,
     },
+    /// A blob that could not be read to its end.
+    #[error("cannot read blob {digest}")]
+    Blob {
+        /// The blob.
+        digest: Digest,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A blob that is not what its name says.
+    #[error(
+        "digest mismatch: expected {expected}, got {found} ({}); the blob is corrupt in the source or was corrupted in transit", plural::bytes(*.size)
+    )]
+    Digest {
+        /// By its name.
+        expected: Digest,
+        /// By its bytes.
+        found: Digest,
+        /// How many bytes there were.
+        size: u64,
+    },
+    /// A layout, asked to take a blob from elsewhere.
+    #[error("images can be copied into a registry only, not into a layout")]
+    CopyIntoLayout,
     /// Another place that images are read from.
     #[error(transparent)]
     Elsewhere(Box<dyn std::error::Error + Send + Sync>),
@@ -144,6 +171,30 @@ impl Store {
             )),
             Self::Layout(_) => self.open_layer(descriptor),
         }
+    }
+
+    /// The same, and what is read goes into an upload too; must be called within a tokio runtime.
+    pub fn open_layer_copying(
+        &self,
+        descriptor: &Descriptor,
+        connections: &Connections,
+        upload: Pieces,
+    ) -> Result<LayerReader, Error> {
+        let pieces = self.blob_pieces(descriptor, connections)?;
+        Ok(LayerReader::of_pieces(pieces, Some(upload)))
+    }
+
+    fn blob_pieces(
+        &self,
+        descriptor: &Descriptor,
+        connections: &Connections,
+    ) -> Result<BlobPieces, Error> {
+        Ok(match self {
+            Self::Registry(repository) => {
+                BlobPieces::Network(Box::new(repository.layer_stream(descriptor, connections)))
+            }
+            Self::Layout(layout) => BlobPieces::of_file(layout.open_blob(descriptor)?),
+        })
     }
 
     /// Opens the bytes `range` of a layer, which must lie within it; must be called within a tokio runtime.

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
 
 mod commands;
+mod copy;
 mod credentials;
 mod golden;
 mod inputs;

@@ -33,6 +33,29 @@ pub enum Error {
         "--output-tag cannot be combined with --index-version v1: a version 1 index makes no new image, and the image keeps its tag"
     )]
     OutputTagOfVersion1,
+    /// More platforms than a copy can be of.
+    #[error(
+        "--copy-to copies the whole image or one platform of it; give --platform once, or not at all"
+    )]
+    CopyPlatforms,
+    /// A platform that stands for several images, of which a copy can be of one only.
+    #[error(
+        "{wanted} matches several images ({}); choose one, or copy the whole image without --platform", .found.join(", ")
+    )]
+    CopyOfSeveral {
+        /// The platform asked for.
+        wanted: String,
+        /// The platforms of those images.
+        found: Vec<String>,
+    },
+    /// One blob of a copy.
+    #[error("cannot copy blob {digest}")]
+    Copy {
+        /// The blob.
+        digest: Digest,
+        /// Why.
+        source: Box<store::Error>,
+    },
     /// An archive that nothing can be written into.
     #[error(
         "an archive from standard input or a pipe cannot be indexed, because the result is written into the archive; save it to a file first, and use oci-archive:FILE"
@@ -157,6 +180,7 @@ impl Error {
     fn registry(&self) -> Option<&registry::Error> {
         let store = match self {
             Self::Store(error) | Self::Image(load::Error::Store(error)) => error,
+            Self::Copy { source, .. } => source,
             Self::Incomplete { source, .. } => source,
             Self::SomeTags { source, .. } => return source.registry(),
             Self::Layer { source, .. } => match &**source {
@@ -177,7 +201,11 @@ impl Error {
     pub fn is_usage_error(&self) -> bool {
         matches!(
             self,
-            Self::NoOutputTag | Self::OutputTag(_) | Self::OutputTagOfVersion1 | Self::Stdin
+            Self::NoOutputTag
+                | Self::OutputTag(_)
+                | Self::OutputTagOfVersion1
+                | Self::CopyPlatforms
+                | Self::Stdin
         )
     }
 }

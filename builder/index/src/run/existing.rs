@@ -134,7 +134,7 @@ pub(super) async fn up_to_date(
     };
     manifests.extend(soci_indexes);
     // Not complete is as good as not there: the run goes on and repairs it.
-    if publish::read_back(store, &manifests, run.presence)
+    if publish::read_back(store, &manifests, run.there())
         .await
         .is_err()
     {

@@ -4,7 +4,10 @@ use soci_format::{
     index::Version,
     oci::{Place, Reference, is_tag},
 };
-use soci_store::{layout::image_name::output_name, store::Store};
+use soci_store::{
+    layout::image_name::{output_name, tag_of},
+    store::Store,
+};
 
 use super::{Error, Request};
 
@@ -12,17 +15,32 @@ use super::{Error, Request};
 pub(super) fn check(request: &Request) -> Result<(), Error> {
     match (&request.image, request.version, &request.output_tags[..]) {
         (_, Version::V1, [_, ..]) => Err(Error::OutputTagOfVersion1),
+        _ if request.copy_to.is_some() && request.platforms.len() > 1 => Err(Error::CopyPlatforms),
+        _ if request.copy_to.is_some() => Ok(()),
         (Reference::Layout(image), ..) if image.place == Place::Stdin => Err(Error::Stdin),
         _ => Ok(()),
     }
 }
 
-/// Refuses a layout that came out of a pipe by another name than that of standard input.
-pub(super) fn check_store(store: &Store) -> Result<(), Error> {
+/// Refuses a layout that came out of a pipe by another name than that of standard input, unless its image is only to be copied.
+pub(super) fn check_store(request: &Request, store: &Store) -> Result<(), Error> {
     match store {
-        Store::Layout(layout) if layout.is_read_only() => Err(Error::Stdin),
+        Store::Layout(layout) if layout.is_read_only() && request.copy_to.is_none() => {
+            Err(Error::Stdin)
+        }
         _ => Ok(()),
     }
+}
+
+/// The name of the image where the result goes: that of the image itself, or the tag of its copy.
+pub(super) fn own(request: &Request, source: &Store) -> Result<Option<String>, Error> {
+    let name = source.name_of(&request.image)?;
+    Ok(match (&request.copy_to, &request.image) {
+        (None, _) => name,
+        (Some(to), _) if to.tag.is_some() => to.tag.clone(),
+        (Some(_), Reference::Registry(_)) => name,
+        (Some(_), Reference::Layout(_)) => name.as_deref().and_then(tag_of).map(str::to_owned),
+    })
 }
 
 /// The names of the image to use afterwards, each once: new ones for version 2, the image's own for version 1, which may have none.
@@ -48,8 +66,10 @@ pub(super) fn output(request: &Request, own: Option<&str>) -> Result<Vec<String>
 /// The new image's name: `asked`, or one that is made of `own`.
 fn new_name(request: &Request, own: Option<&str>, asked: Option<&str>) -> Result<String, Error> {
     let name = match &request.image {
-        Reference::Layout(_) => output_name(own, asked).map_err(Error::OutputTag)?,
-        Reference::Registry(_) => {
+        Reference::Layout(_) if request.copy_to.is_none() => {
+            output_name(own, asked).map_err(Error::OutputTag)?
+        }
+        _ => {
             let name = asked.map(str::to_owned);
             let name = name.or_else(|| own.map(|tag| format!("{tag}-soci")));
             match name {

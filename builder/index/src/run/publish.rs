@@ -1,5 +1,6 @@
 //! Publishing: blobs, then children, then a look at all of it, and the tag last.
-//! In: what the layers gave. Out: the digest of the image to use. Whatever fails before the tag leaves the tag alone.
+//! In: what the layers gave, and the copy that is made of the image. Out: the digest of the image to use. Whatever fails before the
+//! tags leaves the tags alone.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -17,13 +18,15 @@ use soci_format::{
 use soci_store::{
     load::Presence,
     registry,
-    store::{self, REQUESTS_AT_ONCE, ReadImages, Store, Transaction},
+    store::{self, REQUESTS_AT_ONCE, ReadImages, Store},
 };
 
 use super::{
     Error, Request,
+    copy::Copy,
     layers::{Layer, Layers},
     target::Target,
+    work::Places,
 };
 use crate::progress::Progress;
 
@@ -91,174 +94,203 @@ impl Publication {
         );
         Some(digest)
     }
+}
 
+/// Puts the result of a run, and the copy of the image where one is made.
+pub(super) struct Publisher<'a> {
+    pub(super) places: Places<'a>,
+    pub(super) image: &'a Image,
+    pub(super) copy: Option<&'a Copy>,
+    /// The tags of the result.
+    pub(super) tags: &'a [String],
+    pub(super) progress: &'a dyn Progress,
+}
+
+impl Publisher<'_> {
     /// Puts it all. Gives what names it then, which is there with the commit.
     pub(super) async fn publish(
-        self,
-        store: &Store,
-        transaction: &Transaction,
-        image: &Image,
-        request: &Request,
-        tags: &[String],
-        progress: &dyn Progress,
+        &self,
+        publication: Publication,
+        version: Version,
     ) -> Result<Published, Error> {
+        let Places {
+            store, transaction, ..
+        } = self.places;
         let config = Bytes::from_static(EMPTY_CONFIG);
         transaction.put_blob(&Digest::of(&config), config).await?;
-        for (descriptor, bytes) in self.blobs {
+        for (descriptor, bytes) in publication.blobs {
             transaction
                 .put_blob(&descriptor.digest, bytes.into())
                 .await?;
         }
-        let mut put = Vec::new();
-        match request.version {
+        let mut put = self.put_copy().await?;
+        match version {
             Version::V2 => {
-                let descriptors = self
+                let descriptors = publication
                     .indexes
                     .iter()
                     .map(|(&at, index)| (at, index.descriptor.clone()))
                     .collect();
-                for index in self.indexes.into_values() {
+                for index in publication.indexes.into_values() {
                     transaction
                         .put_manifest(&index.descriptor, index.bytes.into())
                         .await?;
                     put.push(index.descriptor);
                 }
-                let conversion = convert(image, &descriptors)?;
+                let conversion = convert(self.image, &descriptors)?;
                 for (_, descriptor, bytes) in conversion.manifests {
                     transaction.put_manifest(&descriptor, bytes.into()).await?;
                     put.push(descriptor);
                 }
                 read_back(store, &put, &Presence::default()).await?;
-                progress.before_tag().await.map_err(Error::Stopped)?;
+                self.progress.before_tag().await.map_err(Error::Stopped)?;
                 let root = (&conversion.descriptor, conversion.bytes.into());
-                put_tags(store, transaction, image, tags, root).await
+                self.put_tags(root).await
             }
             Version::V1 => {
-                progress.before_tag().await.map_err(Error::Stopped)?;
-                let mut referrers = Vec::new();
-                for index in self.indexes.into_values() {
+                read_back(store, &put, &Presence::default()).await?;
+                put.clear();
+                self.progress.before_tag().await.map_err(Error::Stopped)?;
+                let mut published = self.put_tags(self.original()).await?;
+                for index in publication.indexes.into_values() {
                     transaction
                         .put_referrer(&index.descriptor, index.bytes.into(), &index.subject)
                         .await?;
-                    referrers.push((index.subject, index.descriptor.digest));
+                    let referrer = (index.subject, index.descriptor.digest);
+                    published.referrers.push(referrer);
                     put.push(index.descriptor);
                 }
                 read_back(store, &put, &Presence::default()).await?;
-                Ok(Published::Referrers(referrers))
+                Ok(published)
             }
         }
     }
-}
 
-/// Puts the tags on the image as it is.
-pub(super) async fn tag_original(
-    store: &Store,
-    transaction: &Transaction,
-    image: &Image,
-    tags: &[String],
-    progress: &dyn Progress,
-) -> Result<Published, Error> {
-    progress.before_tag().await.map_err(Error::Stopped)?;
-    let root = (&image.root.descriptor, image.root.bytes.clone());
-    put_tags(store, transaction, image, tags, root).await
-}
-
-/// Puts what is to be under all tags, one after the other. The first failure ends it: those behind it stay as they are.
-async fn put_tags(
-    store: &Store,
-    transaction: &Transaction,
-    image: &Image,
-    tags: &[String],
-    (descriptor, bytes): (&Descriptor, Bytes),
-) -> Result<Published, Error> {
-    for (at, tag) in tags.iter().enumerate() {
-        let root = (descriptor, bytes.clone());
-        let put = put_root(store, transaction, image, tag, root).await;
-        put.map_err(|error| match (store, tags) {
-            // A layout gets all of them, or none.
-            (Store::Registry(_), [_, _, ..]) => Error::SomeTags {
-                put: tags[..at].to_vec(),
-                not_put: tags[at..].to_vec(),
-                digest: descriptor.digest,
-                source: Box::new(error),
-            },
-            _ => error,
-        })?;
+    /// Puts the tags on the image as it is.
+    pub(super) async fn tag_original(&self) -> Result<Published, Error> {
+        let put = self.put_copy().await?;
+        read_back(self.places.store, &put, &Presence::default()).await?;
+        self.progress.before_tag().await.map_err(Error::Stopped)?;
+        self.put_tags(self.original()).await
     }
-    Ok(Published::Tags(tags.to_vec(), descriptor.digest))
-}
 
-/// Puts what is to be under the tag. Many registries take no image index that lists manifests which they do not have, and do not
-/// say which; here they are named.
-async fn put_root(
-    store: &Store,
-    transaction: &Transaction,
-    image: &Image,
-    tag: &str,
-    (descriptor, bytes): (&Descriptor, Bytes),
-) -> Result<(), Error> {
-    let Err(source) = transaction.put_tag(tag, descriptor, bytes).await else {
-        return Ok(());
-    };
-    let mut missing = Vec::new();
-    if let store::Error::Registry(registry::Error::Status(_)) = source {
-        for entry in &image.entries {
-            let digest = entry.descriptor.digest;
-            if !matches!(entry.role, Role::Platform { .. })
-                && let Ok(None) = store.select(&Selector::Digest(digest)).await
-            {
-                let platform = entry.descriptor.platform.as_ref();
-                let platform = platform.map(|platform| format!(" ({platform})"));
-                missing.push(format!("{digest}{}", platform.unwrap_or_default()));
-            }
+    fn original(&self) -> (&Descriptor, Bytes) {
+        let root = &self.image.root;
+        (&root.descriptor, root.bytes.clone())
+    }
+
+    /// Puts the manifests of the copy, whose blobs are there; gives them.
+    async fn put_copy(&self) -> Result<Vec<Descriptor>, Error> {
+        let Some(copy) = self.copy else {
+            return Ok(Vec::new());
+        };
+        let put = copy.put_manifests(self.places.transaction, &self.image.root);
+        match put.await {
+            Ok(put) => Ok(put),
+            Err(refusal) => Err(self.explain(refusal).await),
         }
     }
-    if missing.is_empty() {
-        return Err(source.into());
+
+    /// Puts the tag of the copy, and all tags of the result, one after the other. The first failure ends it: those behind it stay
+    /// as they are.
+    async fn put_tags(&self, (output, bytes): (&Descriptor, Bytes)) -> Result<Published, Error> {
+        let mut tags = Vec::new();
+        let original = self.copy.and_then(|copy| copy.tag.as_ref());
+        tags.extend(original.map(|tag| {
+            let (descriptor, bytes) = self.original();
+            (tag, descriptor, bytes)
+        }));
+        tags.extend(self.tags.iter().map(|tag| (tag, output, bytes.clone())));
+        let names = |tags: &[(&String, &Descriptor, Bytes)]| {
+            let names = tags.iter().map(|(tag, ..)| (*tag).clone());
+            names.collect::<Vec<_>>()
+        };
+        let mut published = Published {
+            tags: Vec::new(),
+            referrers: Vec::new(),
+            output: output.digest,
+        };
+        for (at, (tag, descriptor, bytes)) in tags.iter().enumerate() {
+            let put = self
+                .places
+                .transaction
+                .put_tag(tag, descriptor, bytes.clone());
+            if let Err(refusal) = put.await {
+                let source = self.explain(refusal).await;
+                return Err(match (self.places.store, &tags[..]) {
+                    // A layout gets all of them, or none.
+                    (Store::Registry(_), [_, _, ..]) => Error::SomeTags {
+                        put: names(&tags[..at]),
+                        not_put: names(&tags[at..]),
+                        digest: descriptor.digest,
+                        source: Box::new(source),
+                    },
+                    _ => source,
+                });
+            }
+            published.tags.push(((*tag).clone(), descriptor.digest));
+        }
+        Ok(published)
     }
-    Err(Error::Incomplete {
-        missing: missing.join(", "),
-        source: Box::new(source),
-    })
+
+    /// Why an image index was refused. Many registries take none that lists manifests which they do not have, and do not say which;
+    /// here they are named.
+    async fn explain(&self, refusal: store::Error) -> Error {
+        let mut missing = Vec::new();
+        if let store::Error::Registry(registry::Error::Status(_)) = refusal {
+            for entry in &self.image.entries {
+                let digest = entry.descriptor.digest;
+                let selector = Selector::Digest(digest);
+                if !matches!(entry.role, Role::Platform { .. })
+                    && let Ok(None) = self.places.store.select(&selector).await
+                {
+                    let platform = entry.descriptor.platform.as_ref();
+                    let platform = platform.map(|platform| format!(" ({platform})"));
+                    missing.push(format!("{digest}{}", platform.unwrap_or_default()));
+                }
+            }
+        }
+        if missing.is_empty() {
+            return refusal.into();
+        }
+        Error::Incomplete {
+            missing: missing.join(", "),
+            source: Box::new(refusal),
+        }
+    }
 }
 
 /// What leads to the result of a run.
-pub(super) enum Published {
-    /// Tags, and the digest that all of them name.
-    Tags(Vec<String>, Digest),
+pub(super) struct Published {
+    /// Tags, and what they name.
+    tags: Vec<(String, Digest)>,
     /// Manifests of images, each with its SOCI index.
-    Referrers(Vec<(Digest, Digest)>),
+    referrers: Vec<(Digest, Digest)>,
+    /// The image to use from now on.
+    pub(super) output: Digest,
 }
 
 impl Published {
     /// Looks whether it does.
     pub(super) async fn check(&self, store: &Store) -> Result<(), Error> {
-        match self {
-            Self::Tags(tags, wanted) => {
-                for tag in tags {
-                    let found = store.resolve(tag).await?;
-                    if found != Some(*wanted) {
-                        return Err(Error::TagMoved {
-                            tag: tag.to_owned(),
-                            wanted: *wanted,
-                            found: found.map_or("nothing".to_owned(), |found| found.to_string()),
-                        });
-                    }
-                }
-                Ok(())
-            }
-            Self::Referrers(referrers) => {
-                for (subject, index) in referrers {
-                    let listed = store.referrers(subject, V1).await?;
-                    if !listed.iter().any(|referrer| referrer.digest == *index) {
-                        let what =
-                            format!("index {index} not found among the referrers of {subject}");
-                        return Err(Error::ReadBack { what });
-                    }
-                }
-                Ok(())
+        for (tag, wanted) in &self.tags {
+            let found = store.resolve(tag).await?;
+            if found != Some(*wanted) {
+                return Err(Error::TagMoved {
+                    tag: tag.to_owned(),
+                    wanted: *wanted,
+                    found: found.map_or("nothing".to_owned(), |found| found.to_string()),
+                });
             }
         }
+        for (subject, index) in &self.referrers {
+            let listed = store.referrers(subject, V1).await?;
+            if !listed.iter().any(|referrer| referrer.digest == *index) {
+                let what = format!("index {index} not found among the referrers of {subject}");
+                return Err(Error::ReadBack { what });
+            }
+        }
+        Ok(())
     }
 }
 

@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr};
 use soci_format::{
     index::{IndexOptions, Version},
     limits::Limits,
-    oci::{Platform, Reference},
+    oci::{Platform, Reference, RepositoryReference},
 };
 
 /// What to do with an image that gets no index.
@@ -57,11 +57,13 @@ impl FromStr for FallbackAction {
 pub struct Request {
     /// The image.
     pub image: Reference,
+    /// Where the image is copied to, and its index goes; with a tag, or under the image's own.
+    pub copy_to: Option<RepositoryReference>,
     /// Version of the index.
     pub version: Version,
     /// Tags of the new image, version 2; `<tag>-soci` where none is given.
     pub output_tags: Vec<String>,
-    /// The platforms to index; all of them where empty.
+    /// The platforms to index; all of them where empty. A copy is of one, or of all.
     pub platforms: Vec<Platform>,
     /// What the index holds.
     pub options: IndexOptions,
@@ -82,6 +84,7 @@ impl Request {
     pub fn new(image: Reference) -> Self {
         Self {
             image,
+            copy_to: None,
             version: Version::V2,
             output_tags: Vec::new(),
             platforms: Vec::new(),

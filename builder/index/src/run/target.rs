@@ -61,7 +61,7 @@ impl Target<'_> {
 }
 
 /// The image without the platforms that are not complete, and which blobs are there. Version 2 writes every platform's manifest
-/// anew, and so needs all of them; version 1 only those that are asked for.
+/// anew, and so needs all of them, as a copy does; version 1 only those that are asked for.
 pub(super) async fn complete(
     images: &impl ReadImages,
     image: Image,
@@ -70,6 +70,7 @@ pub(super) async fn complete(
     let is_needed = |platform: &Platform| {
         let mut wanted = request.platforms.iter();
         request.version == Version::V2
+            || request.copy_to.is_some()
             || request.platforms.is_empty()
             || wanted.any(|wanted| platform.matches(wanted))
     };

@@ -17,11 +17,12 @@ use soci_store::{
 
 use super::{
     Error, FallbackAction, KnownZtocs, Request,
+    copy::Copy,
     existing::{self, Existing},
-    layers,
+    jobs::Jobs,
     names::Names,
     naming, prefetch,
-    publish::{self, Publication, Published},
+    publish::{Publication, Published, Publisher},
     target::{self, Target},
 };
 use crate::{
@@ -35,9 +36,21 @@ pub(super) struct Run<'a> {
     pub(super) image: &'a Image,
     pub(super) presence: &'a Presence,
     pub(super) targets: Vec<Target<'a>>,
+    /// The copy that is made of the image.
+    copy: Option<&'a Copy>,
     /// Names of the image to use afterwards.
     output_tags: Vec<String>,
     started: Instant,
+}
+
+/// Where a run reads and writes.
+#[derive(Clone, Copy)]
+pub(super) struct Places<'a> {
+    /// Where the image is.
+    pub(super) source: &'a Store,
+    /// Where its index goes: to the image, or to its copy.
+    pub(super) store: &'a Store,
+    pub(super) transaction: &'a Transaction,
 }
 
 /// What a run that changed something gives.
@@ -62,6 +75,7 @@ impl<'a> Run<'a> {
             image,
             presence,
             targets: target::targets(image, presence, request)?,
+            copy: None,
             output_tags,
             started,
         };
@@ -70,6 +84,16 @@ impl<'a> Run<'a> {
             run.check_original()?;
         }
         Ok(run)
+    }
+
+    /// The same run, which makes a copy of the image too.
+    pub(super) fn copying(self, copy: Option<&'a Copy>) -> Self {
+        Self { copy, ..self }
+    }
+
+    /// Which blobs are where the index goes.
+    pub(super) fn there(&self) -> &Presence {
+        self.copy.map_or(self.presence, |copy| &copy.there)
     }
 
     /// Whether clients get the images that the run is about from the image as it is.
@@ -95,25 +119,18 @@ impl<'a> Run<'a> {
     /// Reads the layers and puts all that is to be put.
     pub(super) async fn work(
         &self,
-        store: &Store,
-        transaction: &Transaction,
+        places: Places<'_>,
         existing: &Existing,
         known: &KnownZtocs,
         progress: Arc<dyn Progress>,
     ) -> Result<Worked, Error> {
         let request = self.request;
+        let Places { source, store, .. } = places;
         let reuse_from = naming::reuse_from(request, store);
         let reusable = existing::reusable(store, existing, request, reuse_from, &*progress).await;
-        let layers = layers::index_all(
-            store,
-            transaction,
-            &self.targets,
-            (reusable, known),
-            request,
-            Arc::clone(&progress),
-        )
-        .await?;
-        let names = Names::read(store, &self.targets, &layers, request).await;
+        let jobs = Jobs::plan(&self.targets, (reusable, known), self.copy, request);
+        let layers = jobs.run(places, request, Arc::clone(&progress)).await?;
+        let names = Names::read(source, &self.targets, &layers, request).await;
         let bytes_read = layers.bytes_read + names.bytes_read;
         let mut publication = Publication::default();
         let (mut indexes, mut not_found) = (Vec::new(), Vec::new());
@@ -128,41 +145,31 @@ impl<'a> Run<'a> {
             indexes.push(target.report(soci_index, |layer| layers.get(&layer.digest).state()));
         }
         prefetch::report_missing(&not_found, request.strict, &*progress)?;
-        if publication.is_empty() {
-            let (outcome, output) = self.without_index()?;
-            let published = match (output, self.new_tags()) {
-                (None, _) | (_, []) => None,
-                (Some(_), tags) => Some(
-                    publish::tag_original(store, transaction, self.image, tags, &*progress).await?,
-                ),
-            };
-            let report = self.report(outcome, output, indexes, bytes_read);
-            return Ok(Worked {
-                report: report.without(not_found),
-                published,
-                ztocs: Vec::new(),
-            });
-        }
-        let published = publication
-            .publish(
-                store,
-                transaction,
-                self.image,
-                request,
-                self.new_tags(),
-                &*progress,
-            )
-            .await?;
-        let output = match &published {
-            Published::Tags(_, digest) => *digest,
-            Published::Referrers(_) => self.image_digest(),
+        let publisher = Publisher {
+            places,
+            image: self.image,
+            copy: self.copy,
+            tags: self.new_tags(),
+            progress: &*progress,
         };
-        let report = self
-            .report(Outcome::Indexed, Some(output), indexes, bytes_read)
-            .without(not_found);
+        let (outcome, output, published) = if publication.is_empty() {
+            let (outcome, output) = self.without_index()?;
+            let published = match output {
+                Some(_) => Some(publisher.tag_original().await?),
+                None => None,
+            };
+            (outcome, output, published)
+        } else {
+            let published = publisher.publish(publication, request.version).await?;
+            (Outcome::Indexed, Some(published.output), Some(published))
+        };
+        let mut report = self.report(outcome, output, indexes, bytes_read);
+        if let Some(copy) = &mut report.copy {
+            copy.add(layers.copied);
+        }
         Ok(Worked {
-            report,
-            published: Some(published),
+            report: report.without(not_found),
+            published,
             ztocs: layers.ztocs(),
         })
     }
@@ -175,8 +182,8 @@ impl<'a> Run<'a> {
     ) -> Result<Option<Report>, Error> {
         if !self.targets.iter().any(Target::has_work) {
             let (outcome, output) = self.without_index()?;
-            let is_tagged = existing.is_output(&self.image_digest());
-            if output.is_some() && !self.new_tags().is_empty() && !is_tagged {
+            let is_done = existing.is_output(&self.image_digest()) && self.is_copied(images).await;
+            if output.is_some() && !is_done {
                 return Ok(None);
             }
             let indexes = self
@@ -190,6 +197,9 @@ impl<'a> Run<'a> {
             ));
         }
         let found = existing::up_to_date(images, self, existing).await?;
+        if found.is_some() && !self.is_copied(images).await {
+            return Ok(None);
+        }
         Ok(found.map(|found| {
             let indexes = self.targets.iter().map(|target| {
                 let soci_index = found.indexes.get(&target.at).copied();
@@ -202,6 +212,14 @@ impl<'a> Run<'a> {
                 0,
             )
         }))
+    }
+
+    /// Whether the copy is there already, where one is to be made.
+    async fn is_copied(&self, images: &impl ReadImages) -> bool {
+        match self.copy {
+            Some(copy) => copy.is_complete(images, &self.image.root).await,
+            None => true,
+        }
     }
 
     /// How a run ends that gets no index, and the image to use then, if any.
@@ -253,6 +271,10 @@ impl<'a> Run<'a> {
                 [_, _, ..] => tags.to_vec(),
                 _ => Vec::new(),
             },
+            copy: self
+                .copy
+                .filter(|_| output_digest.is_some())
+                .map(|copy| copy.report(&self.image_digest())),
             layers: LayerCounts::of(&indexes),
             indexes,
             prefetch_not_found: Vec::new(),

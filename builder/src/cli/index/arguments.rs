@@ -10,7 +10,7 @@ use clap::{
 use soci_format::{
     index::{IndexOptions, Version},
     limits::Limits,
-    oci::{Platform, Reference},
+    oci::{Platform, Reference, RepositoryReference},
     ztoc::DEFAULT_BUILD_TOOL,
 };
 use soci_index::run::{FallbackAction, Request};
@@ -31,6 +31,10 @@ pub(crate) struct IndexArgs {
     /// stdin
     #[arg(long, value_name = "FILE|-")]
     pub(crate) tag_list: Option<PathBuf>,
+    /// Copy the image into this repository meanwhile (with --platform only that platform) and push the index there; the copy gets
+    /// the image's own tag unless one is given
+    #[arg(long, value_name = "HOST/REPO[:TAG]")]
+    pub(crate) copy_to: Option<RepositoryReference>,
     /// Index version: v2 pushes a new image that contains the index; v1 attaches the index to the existing image
     #[arg(long, value_parser = version(), default_value_t = Version::V2)]
     pub(crate) index_version: Version,
@@ -88,6 +92,7 @@ impl IndexArgs {
     pub(crate) fn request(self, image: Reference, limits: Limits) -> Request {
         Request {
             image,
+            copy_to: self.copy_to,
             version: self.index_version,
             output_tags: self.output_tags,
             platforms: self.platforms,

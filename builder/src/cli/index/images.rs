@@ -1,7 +1,7 @@
 //! Which images are meant. In: the arguments, and the list of tags where one is given. Out: references, or why there are none. Asks no
 //! registry.
 
-use std::{io, path::PathBuf};
+use std::{collections::HashMap, io, path::PathBuf};
 
 use soci_format::{
     index::Version,
@@ -62,6 +62,16 @@ pub(super) enum Error {
     OutputTag,
     #[error("{0} has no tag to derive the output tag from; index it on its own, with --output-tag")]
     NoTag(Reference),
+    #[error(
+        "--copy-to takes a repository without a tag for several images; the copies get the images' own tags"
+    )]
+    CopyTag,
+    #[error("{first} and {second} would both be copied to the tag {tag}")]
+    SameTag {
+        first: String,
+        second: String,
+        tag: String,
+    },
 }
 
 impl Error {
@@ -148,6 +158,23 @@ async fn listed(arguments: &IndexArgs, list: &PathBuf) -> Result<Vec<Reference>,
 fn check(arguments: &IndexArgs, images: &[Reference]) -> Result<(), Error> {
     if !arguments.output_tags.is_empty() {
         return Err(Error::OutputTag);
+    }
+    if let Some(copy_to) = &arguments.copy_to {
+        if copy_to.tag.is_some() {
+            return Err(Error::CopyTag);
+        }
+        let mut copied = HashMap::new();
+        for image in images {
+            let tag = image.tag().unwrap_or_default();
+            let first = copied.insert(tag, image).filter(|first| *first != image);
+            if let Some(first) = first.filter(|_| !tag.is_empty()) {
+                return Err(Error::SameTag {
+                    first: first.to_string(),
+                    second: image.to_string(),
+                    tag: tag.to_owned(),
+                });
+            }
+        }
     }
     let has_no_tag =
         |image: &&Reference| matches!(image, Reference::Registry(image) if image.tag.is_none());

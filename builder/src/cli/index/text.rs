@@ -3,7 +3,7 @@
 use std::io;
 
 use bytesize::ByteSize;
-use soci_format::printable::printable;
+use soci_format::{plural::counted, printable::printable};
 use soci_index::report::{Outcome, Report};
 
 /// Writes the report.
@@ -22,6 +22,17 @@ pub(super) fn write(out: &mut impl io::Write, report: &Report) -> io::Result<()>
         report.seconds
     )?;
     writeln!(out, "image   {}", report.image_digest)?;
+    if let Some(copy) = &report.copy {
+        writeln!(
+            out,
+            "copy    {} ({} uploaded, {}; {} mounted, {} already there)",
+            copy.image,
+            counted(copy.uploaded, "blob", "blobs"),
+            ByteSize(copy.bytes_uploaded),
+            copy.mounted,
+            copy.present
+        )?;
+    }
     if let Some(digest) = report.output_digest {
         writeln!(
             out,

@@ -34,6 +34,16 @@ pub fn output_name(own: Option<&str>, asked: Option<&str>) -> Result<Option<Stri
     }
 }
 
+/// The tag that a name says: in a registry, what is copied gets it. `None` where it says none.
+pub fn tag_of(name: &str) -> Option<&str> {
+    let name = name.split('@').next().unwrap_or_default();
+    match parts(name) {
+        (_, Some(tag)) => Some(tag).filter(|tag| is_tag(tag)),
+        (Some(_), None) => Some(LATEST),
+        (None, None) => None,
+    }
+}
+
 /// The repository and the tag of a name: either may be missing.
 pub(super) fn parts(name: &str) -> (Option<&str>, Option<&str>) {
     let last = name.rfind('/').map_or(0, |at| at + 1);
@@ -67,6 +77,20 @@ pub(super) fn short(name: &str) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_may_say_a_tag() {
+        for (name, tag) in [
+            ("v1", Some("v1")),
+            ("localhost/app:1.2", Some("1.2")),
+            ("localhost:5000/app", Some("latest")),
+            ("r.example/app:1@sha256:00", Some("1")),
+            ("a b", None),
+            ("", None),
+        ] {
+            assert_eq!(tag_of(name), tag, "{name}");
+        }
+    }
 
     #[test]
     fn a_result_is_named_after_its_image() {

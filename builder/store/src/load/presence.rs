@@ -18,11 +18,16 @@ impl Presence {
         store: &impl ReadImages,
         manifests: impl IntoIterator<Item = &'a ImageManifest>,
     ) -> Self {
-        let blobs: BTreeSet<_> = manifests
+        let blobs = manifests
             .into_iter()
             .flat_map(|manifest| manifest.layers.iter().chain([&manifest.config]))
             .map(|blob| blob.digest)
             .collect();
+        Self::of_blobs(store, blobs).await
+    }
+
+    /// Asks for `blobs`.
+    pub async fn of_blobs(store: &impl ReadImages, blobs: BTreeSet<Digest>) -> Self {
         let sizes = stream::iter(blobs)
             .map(|digest| async move {
                 let size = missing_after_retry(|| store.blob_size(&digest)).await;
@@ -31,6 +36,11 @@ impl Presence {
             .buffer_unordered(REQUESTS_AT_ONCE)
             .filter_map(std::future::ready);
         Self(sizes.collect().await)
+    }
+
+    /// Takes a blob for missing from now on.
+    pub fn leave_out(&mut self, digest: &Digest) {
+        self.0.insert(*digest, None);
     }
 
     /// Whether the store has a blob, as far as it was asked.

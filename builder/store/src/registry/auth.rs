@@ -1,7 +1,7 @@
 //! Authorization: turns a registry's challenge into a header, and keeps it until it is refused.
 //! In: challenges. Out: `Authorization` headers. One task fetches a token; all others wait for it and share it.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use reqwest::{
@@ -29,12 +29,18 @@ use super::{
 pub(super) struct Scope {
     pub(super) repository: String,
     pub(super) push: bool,
+    /// A repository that is read from meanwhile: blobs are taken over from it.
+    pub(super) from: Option<String>,
 }
 
 impl Scope {
-    fn text(&self) -> String {
+    /// As token services read it: a text for each repository.
+    fn texts(&self) -> Vec<String> {
         let actions = if self.push { "pull,push" } else { "pull" };
-        format!("repository:{}:{actions}", self.repository)
+        let own = format!("repository:{}:{actions}", self.repository);
+        let from = self.from.iter();
+        let from = from.map(|from| format!("repository:{from}:pull"));
+        [own].into_iter().chain(from).collect()
     }
 }
 
@@ -140,10 +146,10 @@ impl Auth {
                     realm: self.realm(realm, request)?,
                     service: service.clone(),
                     // A registry asks for what one request needs; a push needs both.
-                    scope: asked
+                    scopes: asked
                         .clone()
                         .filter(|asked| !scope.push && !asked.is_empty())
-                        .unwrap_or_else(|| scope.text()),
+                        .map_or_else(|| scope.texts(), |asked| vec![asked]),
                 };
                 let token = wanted
                     .fetch(transport, credentials)
@@ -220,7 +226,7 @@ impl Auth {
 struct WantedToken {
     realm: Url,
     service: Option<String>,
-    scope: String,
+    scopes: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -263,7 +269,7 @@ impl WantedToken {
                 .append_pair("grant_type", "refresh_token")
                 .append_pair("client_id", "soci-builder")
                 .append_pair("refresh_token", token.expose())
-                .append_pair("scope", &self.scope)
+                .append_pair("scope", &self.scopes.join(" "))
                 .extend_pairs(self.service.iter().map(|service| ("service", service)))
                 .finish();
             headers.insert(
@@ -278,12 +284,13 @@ impl WantedToken {
                     url,
                     headers,
                     Some(Bytes::from(form)),
+                    Duration::ZERO,
                 )
                 .await;
         }
         url.query_pairs_mut()
             .extend_pairs(self.service.iter().map(|service| ("service", service)))
-            .append_pair("scope", &self.scope);
+            .extend_pairs(self.scopes.iter().map(|scope| ("scope", scope)));
         if let Some(secret) = credentials.basic
             && let Ok(mut value) = HeaderValue::from_str(&format!("Basic {}", secret.expose()))
         {
@@ -292,7 +299,7 @@ impl WantedToken {
         }
         let request = Request::new(&Method::GET, &url);
         transport
-            .send(request, &Method::GET, url, headers, None)
+            .send(request, &Method::GET, url, headers, None, Duration::ZERO)
             .await
     }
 }

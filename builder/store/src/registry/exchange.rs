@@ -1,7 +1,10 @@
 //! Exchanges: a request to a registry until its answer, through authorization, redirects and retries.
 //! In: calls on a repository. Out: successful responses. Knows nothing of what they are about.
 
-use std::sync::{Arc, atomic::AtomicBool};
+use std::{
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use reqwest::{
@@ -24,6 +27,7 @@ use super::{
     request::Request,
     retry::{Attempts, RetryPolicy},
     transport::{RegistryResponse, Transport},
+    upload::UploadBody,
 };
 
 /// Registries redirect once, content networks once more.
@@ -37,6 +41,8 @@ pub(super) struct Call {
     pub(super) headers: HeaderMap,
     pub(super) body: Option<Bytes>,
     pub(super) scope: Scope,
+    /// How much longer than others it may take.
+    pub(super) patience: Duration,
 }
 
 impl Call {
@@ -141,6 +147,36 @@ impl Registry {
         Box::pin(self.retry_authorized(call, grant, answer)).await
     }
 
+    /// The same with a body that comes while it is sent, and so only once: under the grant of the call that was made for it.
+    pub(super) async fn once_streaming(
+        &self,
+        call: &Call,
+        body: UploadBody,
+    ) -> Result<RegistryResponse, Error> {
+        let from_registry = same_origin(&call.url, &self.base);
+        let mut headers = call.headers.clone();
+        if let Some(grant) = self
+            .auth
+            .current(&call.scope)
+            .await
+            .filter(|_| from_registry)
+        {
+            grant.put_into(&mut headers);
+        }
+        let mut answer = self
+            .transport
+            .send_streaming(
+                self.shown(call, &call.url),
+                &call.method,
+                call.url.clone(),
+                headers,
+                body,
+            )
+            .await?;
+        answer.from_registry = from_registry;
+        answer.successful().await
+    }
+
     /// The response to a call that was refused to `grant`: with another grant, where one can help.
     async fn retry_authorized(
         &self,
@@ -208,7 +244,14 @@ impl Registry {
             let request = Request::new(&Method::GET, &url);
             let mut answer = self
                 .transport
-                .send(request, &Method::GET, url, HeaderMap::new(), None)
+                .send(
+                    request,
+                    &Method::GET,
+                    url,
+                    HeaderMap::new(),
+                    None,
+                    Duration::ZERO,
+                )
                 .await?;
             answer.drain().await;
             let asks = answer.status() == StatusCode::UNAUTHORIZED;
@@ -241,6 +284,7 @@ impl Registry {
                     url,
                     headers,
                     call.body.clone(),
+                    call.patience,
                 )
                 .await?;
             answer.from_registry = from_registry;

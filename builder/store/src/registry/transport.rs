@@ -3,18 +3,21 @@
 
 use std::{
     collections::HashMap,
+    future::Future,
     path::PathBuf,
     sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
 use bytes::{Bytes, BytesMut};
+use futures_util::future::OptionFuture;
 use reqwest::{
     Method, Response, StatusCode,
     header::{CONTENT_LENGTH, HeaderMap, HeaderName, RETRY_AFTER},
     redirect,
 };
 use soci_format::limits::Limits;
+use tokio::time::sleep;
 use url::Url;
 
 use super::{
@@ -25,6 +28,7 @@ use super::{
     log::{Log, chain},
     options::Options,
     request::Request,
+    upload::UploadBody,
 };
 
 /// Longer than any healthy handshake, far shorter than a build.
@@ -99,7 +103,7 @@ impl Transport {
         }
     }
 
-    /// Sends a request, which errors show as `request`; follows no redirect.
+    /// Sends a request, which errors show as `request`; follows no redirect. The answer may be `more_patience` later than it may for others.
     pub(super) async fn send(
         &self,
         request: Request,
@@ -107,11 +111,53 @@ impl Transport {
         url: Url,
         headers: HeaderMap,
         body: Option<Bytes>,
+        more_patience: Duration,
     ) -> Result<RegistryResponse, Error> {
-        let mut patience = self.idle_timeout;
+        let mut patience = self.idle_timeout + more_patience;
         if let Some(body) = &body {
             patience += Duration::from_secs(body.len() as u64 / SLOWEST_UPLOAD);
         }
+        let body = body.map(reqwest::Body::from);
+        let silence = async {
+            sleep(patience).await;
+            patience
+        };
+        self.exchange(request, method, url, headers, body, silence)
+            .await
+    }
+
+    /// The same with a body that comes while it is sent. Whoever makes it looks at how long its pieces are waited for.
+    pub(super) async fn send_streaming(
+        &self,
+        request: Request,
+        method: &Method,
+        url: Url,
+        headers: HeaderMap,
+        mut body: UploadBody,
+    ) -> Result<RegistryResponse, Error> {
+        let (done, patience) = (body.done.take(), body.patience);
+        let silence = async {
+            if let Some(Ok(())) = OptionFuture::from(done).await {
+                sleep(patience).await;
+                return patience;
+            }
+            self.idle_timeout
+        };
+        let body = Some(reqwest::Body::wrap(body));
+        self.exchange(request, method, url, headers, body, silence)
+            .await
+    }
+
+    /// Sends a request, and waits for the answer as long as `silence` does; that gives what to say of it.
+    async fn exchange(
+        &self,
+        request: Request,
+        method: &Method,
+        url: Url,
+        headers: HeaderMap,
+        body: Option<reqwest::Body>,
+        silence: impl Future<Output = Duration>,
+    ) -> Result<RegistryResponse, Error> {
         let mut sent = self
             .client(&url)?
             .request(method.clone(), url.clone())
@@ -120,15 +166,16 @@ impl Transport {
             sent = sent.body(body);
         }
         let started = Instant::now();
-        let response = match tokio::time::timeout(patience, sent.send()).await {
-            Ok(Ok(response)) => Ok(response),
-            Ok(Err(source)) => Err(Error::Connection {
+        let response = tokio::select! {
+            // An answer that is there counts, however late it is looked at.
+            biased;
+            response = sent.send() => response.map_err(|source| Error::Connection {
                 request: request.clone(),
                 source: source.without_url(),
             }),
-            Err(_) => Err(Error::Stalled {
+            silence = silence => Err(Error::Stalled {
                 request: request.clone(),
-                silence: patience,
+                silence,
             }),
         };
         let response = response.inspect_err(|error| self.log.line(|| chain(error)))?;

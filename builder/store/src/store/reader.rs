@@ -14,7 +14,8 @@ use std::{
 use bytes::{Buf, Bytes};
 use tokio::sync::mpsc;
 
-use crate::registry::{self, LayerStream};
+use super::pieces::BlobPieces;
+use crate::registry::{LayerStream, Pieces};
 
 /// Pieces that wait at most. The HTTP client makes them of up to 400 KiB, and makes the next one meanwhile.
 const QUEUE: usize = 2;
@@ -37,7 +38,7 @@ enum Source {
 enum Piece {
     Bytes(Bytes),
     End,
-    Failed(registry::Error),
+    Failed(io::Error),
     GivenUp,
 }
 
@@ -55,17 +56,34 @@ impl LayerReader {
         }
     }
 
-    pub(super) fn streaming(mut stream: LayerStream) -> Self {
+    pub(super) fn streaming(stream: LayerStream) -> Self {
+        Self::of_pieces(BlobPieces::Network(Box::new(stream)), None)
+    }
+
+    /// What is read goes into `upload` too, as long as that takes it: whoever of the two is slower makes the other one wait.
+    pub(super) fn of_pieces(mut blob: BlobPieces, mut upload: Option<Pieces>) -> Self {
         let read = Arc::<AtomicU64>::default();
         let counter = Arc::clone(&read);
         let (sender, pieces) = mpsc::channel(QUEUE);
         tokio::spawn(async move {
             loop {
-                let next = stream.next().await;
-                counter.store(stream.bytes_read(), Ordering::Relaxed);
+                let next = blob.next().await;
+                counter.store(blob.bytes_read(), Ordering::Relaxed);
                 let (piece, more) = match next {
-                    Ok(Some(bytes)) => (Piece::Bytes(bytes), true),
-                    Ok(None) => (Piece::End, false),
+                    Ok(Some(bytes)) => {
+                        if let Some(pieces) = &upload
+                            && !pieces.give(bytes.clone()).await
+                        {
+                            upload = None;
+                        }
+                        (Piece::Bytes(bytes), true)
+                    }
+                    Ok(None) => {
+                        if let Some(pieces) = upload.take() {
+                            pieces.finish();
+                        }
+                        (Piece::End, false)
+                    }
                     Err(error) => (Piece::Failed(error), false),
                 };
                 // Nobody listens any more when the run was given up.
@@ -131,7 +149,7 @@ impl Read for LayerReader {
                 Piece::End => Ok(0),
                 Piece::Failed(_) | Piece::GivenUp => {
                     Err(match mem::replace(piece, Piece::GivenUp) {
-                        Piece::Failed(error) => io::Error::other(error),
+                        Piece::Failed(error) => error,
                         _ => io::Error::other("the run was cancelled"),
                     })
                 }

@@ -20,7 +20,7 @@ use crate::{layout, registry::Repository};
 #[derive(Clone)]
 pub struct Transaction(Arc<Kind>);
 
-enum Kind {
+pub(super) enum Kind {
     Registry {
         repository: Repository,
         has_put: AtomicBool,
@@ -62,6 +62,17 @@ impl Transaction {
             },
             Store::Layout(layout) => Kind::Layout(layout::Transaction::begin(layout)),
         }))
+    }
+
+    pub(super) fn kind(&self) -> &Kind {
+        &self.0
+    }
+
+    /// The store has something now that it had not before.
+    pub(super) fn has_put(&self) {
+        if let Kind::Registry { has_put, .. } = &*self.0 {
+            has_put.store(true, Ordering::Relaxed);
+        }
     }
 
     async fn commit(self) -> Result<bool, Error> {

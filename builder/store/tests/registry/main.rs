@@ -9,6 +9,7 @@ mod manifests;
 mod referrers;
 mod retries;
 mod stream;
+mod uploads;
 
 use std::{error::Error as _, time::Duration};
 
