@@ -15,7 +15,11 @@ use local_cloud::{
 };
 use regex_lite::Regex;
 use serde_json::Value;
-use soci_testing::http::{Reply, Server};
+use soci_testing::{
+    fake_registry::FakeRegistry,
+    http::{Reply, Server},
+    image::{self as made, Layer},
+};
 
 use crate::{
     action_runner::Runner,
@@ -328,6 +332,37 @@ async fn image_builders_and_the_container_image() {
         let commands = world.page.block(recipe).replace("/kaniko/executor", "executor");
         world.run(&BASH, &commands, &environment);
         world.is_indexed();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mirror() {
+    let world = World::new().await;
+    world.install_builder();
+    let source = FakeRegistry::start();
+    let layers = [1, 2].map(|seed| Layer::noise(seed, 10_600_000));
+    let image = |platform, layer| made::Image::for_platform(platform, [layer]);
+    let both = made::Image::list([
+        ("linux/amd64", image("linux/amd64", &layers[0])),
+        ("linux/arm64", image("linux/arm64", &layers[1])),
+    ]);
+    both.push(&source, "3.13");
+    let commands = world.page.block("mirror");
+    let here = format!("{}/{}:3.13", source.host(), made::REPOSITORY);
+    let commands = commands.replace("public.ecr.aws/docker/library/python:3.13", &here);
+    world.run(&BASH, &commands, &world.credentials());
+    world.has("3.13-soci");
+    assert_eq!(
+        world.cloud.ecr().tags("app")["3.13"],
+        both.digest().to_string()
+    );
+    for layer in &layers {
+        assert_eq!(source.served(&layer.digest), layer.size as u64);
+    }
+    // The second time there is nothing to do.
+    world.run(&BASH, &commands, &world.credentials());
+    for layer in &layers {
+        assert_eq!(source.served(&layer.digest), layer.size as u64);
     }
 }
 

@@ -143,6 +143,11 @@ impl World {
 
     /// Asserts that the index is in ECR, that nothing was denied, and that nothing was allowed that was not used.
     pub(crate) fn is_indexed(&self) -> String {
+        self.has("v1-soci")
+    }
+
+    /// The same for an index of another tag.
+    pub(crate) fn has(&self, tag: &str) -> String {
         assert_eq!(self.cloud.denials(), []);
         let used = self.cloud.iam().used();
         let policy = yaml::parse(self.page.block("policy"));
@@ -156,9 +161,7 @@ impl World {
             assert!(used.contains(&of_role), "{action} was not used");
         }
         let tags = self.cloud.ecr().tags("app");
-        tags.get("v1-soci")
-            .unwrap_or_else(|| panic!("{tags:?}"))
-            .clone()
+        tags.get(tag).unwrap_or_else(|| panic!("{tags:?}")).clone()
     }
 
     /// A file that the recipe has written.
