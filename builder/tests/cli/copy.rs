@@ -459,6 +459,23 @@ fn a_layer_whose_content_cannot_be_indexed_is_copied_all_the_same() {
     assert_eq!(strict.tag("v1"), None);
 }
 
+/// As it would be without an index: with its ztocs, which are blobs as all others.
+#[test]
+fn an_image_that_has_an_index_brings_it_along() {
+    let two = Two::start();
+    let layer = Layer::noise(1, 9_000);
+    let reference = Image::of([&layer]).push(&two.source, "v1");
+    let indexed = index(&reference, &[]).exits(0).json();
+    let reference = reference.replace(":v1", ":v1-soci");
+    let result = two.copy(&reference, &["--output-tag", "again"]).exits(0);
+    assert_eq!(json!(two.tag("v1-soci")), indexed["output_digest"]);
+    assert_eq!(json!(two.tag("again")), result.json()["output_digest"]);
+    for tag in ["v1-soci", "again"] {
+        let copy = format!("{}:{tag}", two.repository());
+        let _ = Program::new(["verify", &copy]).run().exits(0);
+    }
+}
+
 #[test]
 fn docker_s_types_are_copied_as_they_are() {
     let two = Two::start();

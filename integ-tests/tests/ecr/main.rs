@@ -6,3 +6,4 @@ mod changes;
 mod clients;
 mod host;
 mod manifests;
+mod mirror;
