@@ -123,6 +123,23 @@ async fn it_installs_indexes_and_tells() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn windows_has_another_archive() {
+    let release = Release::for_windows().await;
+    let (registry, image) = registry_with_image();
+    let runner = Runner::with([("RUNNER_OS".to_owned(), "Windows".to_owned())].into());
+    let ended = run(&runner, &release, &[("image", &image)]);
+    assert_eq!(ended.outputs["outcome"], "indexed", "{ended:?}");
+    // And there is none for a system or a processor that nothing is built for.
+    let strange = [("RUNNER_ARCH".to_owned(), "S390X".to_owned())].into();
+    let ended = run(&Runner::with(strange), &release, &[("image", &image)]);
+    assert!(
+        ended.code != 0 && ended.log.contains("no release"),
+        "{ended:?}"
+    );
+    drop(registry);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_was_not_released_is_not_executed() {
     let spoiled = |archive: Bytes| {
         let mut archive = archive.to_vec();

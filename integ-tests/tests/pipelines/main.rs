@@ -10,6 +10,7 @@ mod action_runner;
 mod page;
 mod recipes;
 mod release;
+mod releases;
 mod schemas;
 mod world;
 mod yaml;
