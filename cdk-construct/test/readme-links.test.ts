@@ -13,6 +13,7 @@ const DOCUMENTS = [
   'cdk-construct/CONTRIBUTING.md',
   'cdk-construct/MIGRATION.md',
   'cdk-construct/ON-PUSH.md',
+  'cdk-construct/SOCI-DOCKER.md',
   'cdk-construct/TROUBLESHOOTING.md',
   'provider/README.md',
   'builder/README.md',

@@ -9,6 +9,7 @@ const here = createRequire(join(folder, 'package.json'));
 module.exports = {
   soci: here('./lib'),
   cdk: here('aws-cdk-lib'),
+  codebuild: here('aws-cdk-lib/aws-codebuild'),
   ec2: here('aws-cdk-lib/aws-ec2'),
   ecr: here('aws-cdk-lib/aws-ecr'),
   assets: here('aws-cdk-lib/aws-ecr-assets'),
@@ -17,4 +18,6 @@ module.exports = {
   kms: here('aws-cdk-lib/aws-kms'),
   lambda: here('aws-cdk-lib/aws-lambda'),
   logs: here('aws-cdk-lib/aws-logs'),
+  pipelines: here('aws-cdk-lib/pipelines'),
+  s3: here('aws-cdk-lib/aws-s3'),
 };

@@ -67,6 +67,21 @@ impl Cdk {
         }
     }
 
+    /// The same CLI with more in its environment.
+    #[must_use]
+    pub fn with_environment(&self, more: &[(String, String)]) -> Self {
+        let number = self.runs.fetch_add(1, Ordering::Relaxed);
+        let folder = self.folder.join(format!("with-{number}"));
+        let environment = [&self.environment, more].concat();
+        Self::new(self.program.clone(), folder, environment)
+    }
+
+    /// `cdk-assets`, which publishes the assets of an assembly without the CLI.
+    pub fn assets_program(&self) -> PathBuf {
+        self.program_folder()
+            .join("../../cdk-assets/bin/cdk-assets")
+    }
+
     /// The folder of the program, for a `PATH`.
     pub fn program_folder(&self) -> &Path {
         self.program.parent().unwrap_or(Path::new("/"))
