@@ -25,7 +25,7 @@ use std::{borrow::Cow, sync::Arc, time::Instant};
 
 use soci_format::{index::Version, oci::Reference};
 use soci_store::{
-    load::load,
+    load::{KeptManifests, load},
     registry::Client,
     store::{self, ReadImages, Store, Transaction},
 };
@@ -69,15 +69,16 @@ pub async fn index_sharing(
     let source = Store::open(&request.image, client, request.limits)?;
     naming::check_store(request, &source)?;
     let mut root = source.image(&request.image).await?;
+    let manifests = KeptManifests::of(&source);
     let mut request = Cow::Borrowed(request);
     let own = naming::own(&request, &source)?;
     let output_tags = naming::output(&request, own.as_deref())?;
     if request.copy_to.is_some() && !request.platforms.is_empty() {
-        root = copy::narrowed(&source, root, &request).await?;
+        root = copy::narrowed(&manifests, root, &request).await?;
         request.to_mut().platforms.clear();
     }
     let request = &*request;
-    let image = load(&source, root).await?;
+    let image = load(&manifests, root).await?;
     let (image, mut presence) = target::complete(&source, image, request).await?;
     for missing in image.missing() {
         progress.warn(&format!("kept unchanged in the image index: {missing}"));
@@ -87,7 +88,7 @@ pub async fn index_sharing(
             // Under a tag that is for the indexed image, the original is not put.
             let tag =
                 own.filter(|own| !output_tags.contains(own) || request.version == Version::V1);
-            let copy = Copy::plan(&source, &image, request, (to, tag), client).await?;
+            let copy = Copy::plan(&manifests, &image, request, (to, tag), client).await?;
             copy.warn(&*progress);
             copy.leave_out_foreign(&image, &mut presence);
             Some(copy)

@@ -2,6 +2,7 @@
 //! In: a reference's manifest. Out: the image, each entry with what it is for us, those of indexes within it in the place of these.
 
 mod contents;
+mod kept;
 mod presence;
 mod walk;
 
@@ -13,6 +14,7 @@ use soci_format::{
 };
 
 pub use contents::{Contents, contents};
+pub use kept::KeptManifests;
 pub use presence::Presence;
 
 use crate::store::{self, ReadImages};

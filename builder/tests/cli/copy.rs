@@ -5,7 +5,7 @@ use std::fs::File;
 use serde_json::{Value, json};
 use soci_format::digest::Digest;
 use soci_testing::{
-    fake_registry::{FakeRegistry, Fault, Route, Settings},
+    fake_registry::{FakeRegistry, Fault, Recorded, Route, Settings},
     image::{Image, Layer, REPOSITORY, Types},
     program::{Ended, Program, wait_until},
 };
@@ -153,6 +153,12 @@ fn an_image_is_mirrored_and_indexed_in_one_pass() {
     for layer in &layers {
         assert_eq!(reads(&two.source, layer), 1);
         assert_eq!(two.source.served(&layer.digest), layer.size as u64);
+    }
+    // So is every manifest: public registries count them.
+    for request in two.source.requests_to(Route::ReadManifest) {
+        let all = two.source.requests_to(Route::ReadManifest);
+        let same = |one: &&Recorded| one.method == "GET" && one.path == request.path;
+        assert_eq!(all.iter().filter(same).count(), 1, "{}", request.path);
     }
     let bytes: usize = layers.iter().map(|layer| layer.size).sum();
     let copy = &result["copy"];

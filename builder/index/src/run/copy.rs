@@ -66,7 +66,7 @@ impl Copied {
 /// # Errors
 /// Where the image does not have the platform, or has several images for it.
 pub(super) async fn narrowed(
-    source: &Store,
+    source: &impl ReadImages,
     root: StoredManifest,
     request: &Request,
 ) -> Result<StoredManifest, Error> {
@@ -90,7 +90,7 @@ pub(super) async fn narrowed(
 impl Copy {
     /// Finds out what has to be copied.
     pub(super) async fn plan(
-        source: &Store,
+        source: &impl ReadImages,
         image: &Image,
         request: &Request,
         (to, tag): (&RepositoryReference, Option<String>),

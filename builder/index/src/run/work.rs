@@ -155,8 +155,10 @@ impl<'a> Run<'a> {
         let (outcome, output, published) = if publication.is_empty() {
             let (outcome, output) = self.without_index()?;
             let published = match output {
-                Some(_) => Some(publisher.tag_original().await?),
-                None => None,
+                Some(_) if self.copy.is_some() || !self.new_tags().is_empty() => {
+                    Some(publisher.tag_original().await?)
+                }
+                _ => None,
             };
             (outcome, output, published)
         } else {

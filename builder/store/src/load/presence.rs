@@ -23,14 +23,22 @@ impl Presence {
             .flat_map(|manifest| manifest.layers.iter().chain([&manifest.config]))
             .map(|blob| blob.digest)
             .collect();
-        Self::of_blobs(store, blobs).await
+        Self::asked(store, blobs, true).await
     }
 
-    /// Asks for `blobs`.
+    /// Asks for `blobs`, and only once: for whoever puts there what is missing.
     pub async fn of_blobs(store: &impl ReadImages, blobs: BTreeSet<Digest>) -> Self {
+        Self::asked(store, blobs, false).await
+    }
+
+    async fn asked(store: &impl ReadImages, blobs: BTreeSet<Digest>, must_be_sure: bool) -> Self {
         let sizes = stream::iter(blobs)
             .map(|digest| async move {
-                let size = missing_after_retry(|| store.blob_size(&digest)).await;
+                let ask = || store.blob_size(&digest);
+                let size = match must_be_sure {
+                    true => missing_after_retry(ask).await,
+                    false => ask().await,
+                };
                 Some((digest, size.ok()?))
             })
             .buffer_unordered(REQUESTS_AT_ONCE)
