@@ -20,10 +20,15 @@ const BILL: &str = "usr/share/doc/soci-builder/sbom.cdx.json";
 
 fn script(name: &str, arguments: &[&str]) -> String {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("container");
-    let built = built("static/soci-builder");
+    let program = built("soci-builder").with_file_name("static/soci-builder");
+    assert!(
+        program.is_file(),
+        "builder/container/static-program debug builds {}",
+        program.display()
+    );
     let output = Command::new(folder.join(name))
         .args(arguments)
-        .env("CARGO_TARGET_DIR", built.ancestors().nth(3).unwrap())
+        .env("CARGO_TARGET_DIR", program.ancestors().nth(3).unwrap())
         .env_remove("ARCH")
         .output()
         .unwrap();
