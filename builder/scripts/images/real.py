@@ -37,14 +37,14 @@ def make(names):
     return cache.made("image", key, lambda partial: layout.write(partial, TAG, layers, COMMAND))
 
 
-def with_changed_top(source, source_tag):
-    """A copy of the image in `source` whose top layer is that of the next release, tag v2; all other layers are the same."""
+def with_changed_top(source, source_tag, release="2"):
+    """A copy of the image in `source` whose top layer is that of another release, tag v2 or so; all other layers are the same."""
     _, manifest = layout.manifest_of(source, source_tag)
     config = layout.read_blob(source, manifest["config"]["digest"])
     layers = layout.figures_of(source)
-    layers[-1] = _layer("app", "", release="2")
+    layers[-1] = _layer("app", "", release=release)
     key = cache.key_of("layout.py", *[each.digest for each in layers])
-    return cache.made("changed", key, lambda partial: layout.write(partial, "v2", layers, config["config"]["Cmd"]))
+    return cache.made("changed", key, lambda partial: layout.write(partial, f"v{release}", layers, config["config"]["Cmd"]))
 
 
 def base_layer_file():
