@@ -20,6 +20,9 @@ use tokio::{
 /// than cores, because a registry sends one layer more slowly than a core inflates it.
 const AT_ONCE_MAX: usize = 8;
 
+/// The same where layers are copied, which takes another 2 MiB of each: what is on its way to the other registry.
+const COPIED_AT_ONCE_MAX: usize = 6;
+
 /// The cores of this machine, as far as a run uses them.
 pub(super) struct Cores {
     count: usize,
@@ -37,13 +40,16 @@ pub(super) struct Cores {
 pub(super) struct InUse(pub(super) Arc<Cores>);
 
 impl Cores {
-    pub(super) fn new(layers: usize) -> Self {
+    pub(super) fn new(layers: usize, is_copying: bool) -> Self {
         let count = std::thread::available_parallelism()
             .map_or(1, usize::from)
             .min(AT_ONCE_MAX);
         Self {
             count,
-            connections: Connections::new(AT_ONCE_MAX),
+            connections: Connections::new(match is_copying {
+                true => COPIED_AT_ONCE_MAX,
+                false => AT_ONCE_MAX,
+            }),
             computing: Arc::new(Semaphore::new(count)),
             spare: Arc::new(Semaphore::new(count.saturating_sub(layers))),
             layers_left: AtomicUsize::new(layers),

@@ -122,6 +122,7 @@ impl Jobs {
         progress.layers(&told);
         let files_room = Arc::new(AtomicU64::new(request.limits.ztocs_bytes));
         let with_files = !request.options.prefetch_files.is_empty();
+        let is_copying = jobs.iter().any(|job| job.is_copied);
         let indexed = jobs.iter().filter(|job| job.index.is_some()).count();
         let shared = Arc::new(Shared {
             source: places.source.clone(),
@@ -131,7 +132,7 @@ impl Jobs {
             limits: request.limits,
             files_room: with_files.then(|| Arc::clone(&files_room)),
             strict: request.strict,
-            cores: Arc::new(Cores::new(indexed)),
+            cores: Arc::new(Cores::new(indexed, is_copying)),
             progress,
         });
         let _in_use = InUse(Arc::clone(&shared.cores));

@@ -20,6 +20,9 @@ use crate::registry::{LayerStream, Pieces};
 /// Pieces that wait at most. The HTTP client makes them of up to 400 KiB, and makes the next one meanwhile.
 const QUEUE: usize = 2;
 
+/// The same where an upload holds pieces too.
+const QUEUE_WITH_UPLOAD: usize = 1;
+
 /// Reads one layer. Not for use on a thread that runs async tasks: it blocks.
 pub struct LayerReader {
     source: Source,
@@ -64,7 +67,10 @@ impl LayerReader {
     pub(super) fn of_pieces(mut blob: BlobPieces, mut upload: Option<Pieces>) -> Self {
         let read = Arc::<AtomicU64>::default();
         let counter = Arc::clone(&read);
-        let (sender, pieces) = mpsc::channel(QUEUE);
+        let (sender, pieces) = mpsc::channel(match upload {
+            Some(_) => QUEUE_WITH_UPLOAD,
+            None => QUEUE,
+        });
         tokio::spawn(async move {
             loop {
                 let next = blob.next().await;

@@ -30,8 +30,8 @@ use super::{
     with_digest,
 };
 
-/// Pieces that wait to be sent at most.
-const QUEUE: usize = 2;
+/// Pieces that wait to be sent at most. The HTTP client holds up to 400 KiB more, and a piece, of each upload.
+const QUEUE: usize = 1;
 
 /// Registries look at all bytes of a blob once more before they say that they have it; none does that more slowly: 10 MiB/s.
 const SLOWEST_CHECK: u64 = 10 << 20;
