@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! command_line ─▶ engine ─▶ index ─▶ message
-//!                 signals   └─ options, output_tag, login
+//!                 signals   └─ options, output_tag, login, reuse
 //! ```
 
 mod command_line;
@@ -14,6 +14,7 @@ mod login;
 mod message;
 mod options;
 mod output_tag;
+mod reuse;
 mod signals;
 
 use std::{

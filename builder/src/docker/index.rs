@@ -28,7 +28,7 @@ use super::{
     login,
     message::{say, warn},
     options::{Arguments, Options},
-    output_tag,
+    output_tag, reuse,
     signals::Signals,
 };
 use crate::{cli::index::prefetch_files, exit_status::Error};
@@ -137,7 +137,7 @@ async fn run(
         let digest = store.resolve(tag).await?;
         image.digest = Some(digest.ok_or("the tag is not in the repository any more")?);
     }
-    let request = request_for(&image, arguments, &client).await?;
+    let request = request_for(&image, arguments, &client, &store).await?;
     let progress = Arc::new(Listener { store, image });
     Ok(run::index(&request, &client, progress).await?)
 }
@@ -147,6 +147,7 @@ async fn request_for(
     image: &RegistryImage,
     arguments: Arguments,
     client: &Client,
+    store: &Store,
 ) -> Result<Request, Error> {
     let mut index = arguments.index;
     if let Some(list) = index.prefetch_files_from.take() {
@@ -169,9 +170,7 @@ async fn request_for(
         request.output_tags.push(tag);
     }
     if request.reuse_from.is_none() {
-        // It saves time, no more; SOCI_DEBUG tells why there is none.
-        let newest = client.newest_tag(&image.host, &image.repository, &suffix);
-        request.reuse_from = newest.await.ok().flatten();
+        request.reuse_from = reuse::best(client, store, image, &suffix).await;
     }
     Ok(request)
 }

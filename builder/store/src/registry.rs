@@ -90,23 +90,23 @@ impl Client {
         }
     }
 
-    /// The tag in `repository` at `host` that ends in `suffix` and whose image was pushed last, among the first 1,000 images that ECR
-    /// lists; `None` where no tag does, or `host` is not one of ECR. Registries do not tell, so this asks ECR's API, with AWS credentials.
+    /// The tags in `repository` at `host` that end in `suffix`, among the first 1,000 images that ECR lists; that whose image was pushed last
+    /// comes first. None where `host` is not one of ECR. Registries do not tell, so this asks ECR's API, with AWS credentials.
     ///
     /// # Errors
     /// There are no AWS credentials, or they may not list the images (`ecr:DescribeImages`), or no response came within 5 s.
-    pub async fn newest_tag(
+    pub async fn newest_tags(
         &self,
         host: &str,
         repository: &str,
         suffix: &str,
-    ) -> Result<Option<String>, EcrError> {
+    ) -> Result<Vec<String>, EcrError> {
         match ecr::EcrHost::of(host) {
             Some(place) => {
                 let api = &self.credentials;
-                api.newest_tag(&place, repository, suffix).await
+                api.newest_tags(&place, repository, suffix).await
             }
-            None => Ok(None),
+            None => Ok(Vec::new()),
         }
     }
 

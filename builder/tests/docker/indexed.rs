@@ -141,26 +141,36 @@ fn with_aws(program: Program, registry: &FakeRegistry) -> Program {
 }
 
 #[test]
-fn layers_of_the_newest_index_are_not_read_again() {
-    let base = Layer::noise(1, 50_000);
-    let registry = registry_with(&[&base, &Layer::noise(2, 50_000)]);
-    let (_cli, program) = push(&registry, "v1");
-    let _ = program.run().exits(0).said(&["2 layers indexed, 0 reused"]);
+fn layers_of_an_earlier_index_are_not_read_again() {
+    let (large, small) = (Layer::noise(1, 50_000), Layer::noise(2, 20_000));
+    let registry = registry_with(&[&large, &small]);
+    let index = |tag: &str, layers: &[&Layer]| {
+        Image::of(layers.iter().copied()).push(&registry, tag);
+        let (_cli, program) = push(&registry, tag);
+        let _ = program.run().exits(0).said(&[&format!(":{tag}-soci-")]);
+    };
+    index("v1", &[&large, &small]);
+    index("less", &[&small]);
+    index("other", &[&Layer::noise(4, 50_000)]);
+    // The tag of an image that has no index.
+    Image::of([&large, &small]).push(&registry, "plain-soci-b1aec400");
 
-    Image::of([&base, &Layer::noise(3, 50_000)]).push(&registry, "v2");
-    let before = registry.served(&base.digest);
-    // A newer one of other options, and an older one of the same, are not the ones.
+    Image::of([&large, &small, &Layer::noise(3, 50_000)]).push(&registry, "v2");
+    let before = registry.served(&large.digest);
     let listed = [
-        ("v1-soci", 9),
-        ("v0-soci-b1aec400", 1),
-        ("v1-soci-b1aec400", 2),
-        ("v2", 9),
+        ("v1-soci-b1aec400", 1),
+        ("less-soci-b1aec400", 2),
+        ("gone-soci-b1aec400", 3),
+        ("plain-soci-b1aec400", 4),
+        ("other-soci-b1aec400", 5),
+        ("of-other-options-soci", 6),
+        ("v2", 7),
     ];
     registry.fail(Route::EcrApi, images(&listed));
     let (_cli, program) = push(&registry, "v2");
     let ended = with_aws(program, &registry).run().exits(0);
-    let _ = ended.said(&["v2-soci-b1aec400", "1 layer indexed, 1 reused"]);
-    assert_eq!(registry.served(&base.digest), before);
+    let _ = ended.said(&["v2-soci-b1aec400", "1 layer indexed, 2 reused"]);
+    assert_eq!(registry.served(&large.digest), before);
     let asked = registry.requests_to(Route::EcrApi);
     assert_eq!(asked.len(), 1);
     let operation = asked[0].header("x-amz-target").unwrap();

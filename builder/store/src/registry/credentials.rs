@@ -212,15 +212,15 @@ impl CredentialStore {
         }
     }
 
-    /// The tag in a repository of ECR that ends in `suffix` and whose image was pushed last.
-    pub(super) async fn newest_tag(
+    /// The tags in a repository of ECR that end in `suffix`, the newest first.
+    pub(super) async fn newest_tags(
         &self,
         place: &ecr::EcrHost,
         repository: &str,
         suffix: &str,
-    ) -> Result<Option<String>, ecr::EcrError> {
+    ) -> Result<Vec<String>, ecr::EcrError> {
         self.ecr
-            .newest_tag(place, repository, suffix, &self.log)
+            .newest_tags(place, repository, suffix, &self.log)
             .await
     }
 

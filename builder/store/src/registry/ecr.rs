@@ -1,4 +1,4 @@
-//! ECR: the registry tokens of AWS, and which tag of a repository is the newest, which registries do not tell.
+//! ECR: the registry tokens of AWS, and which tags of a repository are the newest, which registries do not tell.
 //! In: a registry's host. Out: whether it is ECR's, and what its API says. Makes an AWS client when one is needed.
 
 mod http;
@@ -38,7 +38,7 @@ const DOMAINS: [&str; 9] = [
 const TOKEN_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// With its retries. It only saves time, so that not much of it is spent on looking for credentials where there are none.
-const NEWEST_TAG_TIMEOUT: Duration = Duration::from_secs(5);
+const NEWEST_TAGS_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The largest page that ECR gives.
 const PAGE_SIZE: i32 = 1_000;
@@ -132,16 +132,17 @@ impl Api {
             })
     }
 
-    /// The tag that ends in `suffix` whose image was pushed last, among the first 1,000 images that have a tag; ECR does not sort them.
-    pub(super) async fn newest_tag(
+    /// The tags that end in `suffix` among the first 1,000 images that have a tag; that whose image was pushed last comes first. ECR does
+    /// not sort them.
+    pub(super) async fn newest_tags(
         &self,
         place: &EcrHost,
         repository: &str,
         suffix: &str,
         log: &Log,
-    ) -> Result<Option<String>, EcrError> {
+    ) -> Result<Vec<String>, EcrError> {
         let call = async {
-            let client = self.client(place, NEWEST_TAG_TIMEOUT).await;
+            let client = self.client(place, NEWEST_TAGS_TIMEOUT).await;
             let tagged = DescribeImagesFilter::builder().tag_status(TagStatus::Tagged);
             let page = client
                 .describe_images()
@@ -156,8 +157,9 @@ impl Api {
                 let tags = image.image_tags().iter();
                 tags.map(|tag| (image.image_pushed_at(), tag))
             });
-            let wanted = tags.filter(|(_, tag)| tag.ends_with(suffix));
-            Ok(wanted.max().map(|(_, tag)| tag.clone()))
+            let mut wanted: Vec<_> = tags.filter(|(_, tag)| tag.ends_with(suffix)).collect();
+            wanted.sort_unstable_by(|one, other| other.cmp(one));
+            Ok(wanted.into_iter().map(|(_, tag)| tag.clone()).collect())
         };
         logged(place, "DescribeImages", call, log)
             .await
