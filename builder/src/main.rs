@@ -26,8 +26,8 @@ fn main() -> ExitCode {
     #[cfg(unix)]
     {
         let mut arguments = std::env::args_os();
-        if docker::is_called(arguments.next().as_deref()) {
-            return docker::main(&arguments.collect::<Vec<_>>());
+        if let Some(main) = docker::called(arguments.next().as_deref()) {
+            return main(&arguments.collect::<Vec<_>>());
         }
     }
     let cli = match Cli::try_parse() {

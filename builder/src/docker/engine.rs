@@ -78,14 +78,8 @@ impl Engine {
             .args(arguments)
             .spawn();
         let mut child = child.map_err(|error| self.not_run(&error))?;
-        loop {
-            tokio::select! {
-                ended = child.wait() => return ended.map_err(|error| self.not_run(&error)),
-                signal = signals.next() => if let Some(id) = child.id() {
-                    signal.pass_on(id);
-                },
-            }
-        }
+        let ended = signals.pass_on_until_end(&mut child).await;
+        ended.map_err(|error| self.not_run(&error))
     }
 
     fn not_run(&self, error: &io::Error) -> NotRun {

@@ -22,16 +22,17 @@ use soci_store::{
 use tokio::{runtime::Handle, time};
 
 use super::{
-    GRACE,
     command_line::Push,
     engine::Engine,
     login,
     message::{say, warn},
     options::{Arguments, Options},
     output_tag, reuse,
-    signals::Signals,
 };
 use crate::{cli::index::prefetch_files, exit_status::Error};
+
+/// How long what was begun has to be taken back after a stop.
+const GRACE: Duration = Duration::from_millis(500);
 
 /// Indexes what was pushed, if it was pushed to ECR. `Err` says that it has no index; the reason is printed.
 pub(super) async fn index(
@@ -39,7 +40,7 @@ pub(super) async fn index(
     options: Options,
     engine: &Engine,
     threads: &Handle,
-    signals: &mut Signals,
+    stop: impl Future<Output = String>,
 ) -> Result<(), ()> {
     let Some(image) = ecr_image(push) else {
         return Ok(());
@@ -59,7 +60,7 @@ pub(super) async fn index(
             let client = Client::with_environment(arguments.registry.options(), environment);
             let late = late(arguments.registry.timeout);
             let work = threads.spawn(run(image, arguments, client));
-            until_stopped(work, late, signals).await
+            until_stopped(work, late, stop).await
         }
     };
     match result.and_then(|report| line(&repository, &report)) {
@@ -76,7 +77,7 @@ pub(super) async fn index(
 }
 
 /// The image in ECR that was pushed to; `None` where that is elsewhere.
-fn ecr_image(push: &Push) -> Option<RegistryImage> {
+pub(super) fn ecr_image(push: &Push) -> Option<RegistryImage> {
     let text = push.destination.to_str()?;
     let text = text.strip_prefix("docker://").unwrap_or(text);
     let (host, name) = text.split_once('/')?;
@@ -102,15 +103,17 @@ async fn late(timeout: Option<Duration>) -> String {
     }
 }
 
-/// Waits for the work of other threads, so that nothing that happens there ends this one, or until a signal or the time says stop.
+/// Waits for the work of other threads, or until something says stop.
 async fn until_stopped(
     mut work: tokio::task::JoinHandle<Result<Report, Error>>,
     late: impl Future<Output = String>,
-    signals: &mut Signals,
+    stop: impl Future<Output = String>,
 ) -> Result<Report, Error> {
     let reason = tokio::select! {
-        done = &mut work => return done.unwrap_or_else(|died| Err(died.into())),
-        signal = signals.next() => format!("stopped by {}", signal.name()),
+        done = &mut work => return done.unwrap_or_else(|died| {
+            Err(format!("internal error, please report it: {died}").into())
+        }),
+        reason = stop => reason,
         reason = late => reason,
     };
     // What was begun and not committed is taken back as its owners are dropped.

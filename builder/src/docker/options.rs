@@ -5,6 +5,7 @@ use std::{
     env,
     ffi::{OsStr, OsString},
     os::unix::ffi::OsStrExt,
+    path::Path,
 };
 
 use clap::{Parser, error::ErrorKind};
@@ -23,6 +24,7 @@ enum Form {
 }
 
 const PLATFORM: &str = "SOCI_PLATFORM";
+const PREFETCH_FILES_FROM: &str = "SOCI_PREFETCH_FILES_FROM";
 
 /// Variables and their flags.
 const VARIABLES: [(&str, &str, Form); 14] = [
@@ -33,11 +35,7 @@ const VARIABLES: [(&str, &str, Form); 14] = [
     ("SOCI_SPAN_SIZE", "--span-size", Form::Value),
     // Paths may have commas.
     ("SOCI_PREFETCH_FILE", "--prefetch-file", Form::List(b'\n')),
-    (
-        "SOCI_PREFETCH_FILES_FROM",
-        "--prefetch-files-from",
-        Form::Value,
-    ),
+    (PREFETCH_FILES_FROM, "--prefetch-files-from", Form::Value),
     ("SOCI_REUSE_FROM", "--reuse-from", Form::Value),
     ("SOCI_WHEN_TOO_SMALL", "--when-too-small", Form::Value),
     ("SOCI_WHEN_UNSUPPORTED", "--when-unsupported", Form::Value),
@@ -101,6 +99,12 @@ impl Arguments {
             variable: "the combination of SOCI_ variables",
             reason,
         })?;
+        if index.prefetch_files_from.as_deref() == Some(Path::new("-")) {
+            return Err(Invalid {
+                variable: PREFETCH_FILES_FROM,
+                reason: "standard input is the container CLI's; name a file".to_owned(),
+            });
+        }
         let platforms = value(PLATFORM).unwrap_or_default();
         let platforms = split(&platforms, b',').map(|one| one.to_string_lossy().into_owned());
         let platforms = platforms.collect();
@@ -211,6 +215,7 @@ mod tests {
             ("SOCI_PLATFORM", "linux", "'linux'"),
             ("SOCI_TIMEOUT", "soon", "'soon'"),
             ("SOCI_CERT_DIR", "/not/there", "not a directory"),
+            ("SOCI_PREFETCH_FILES_FROM", "-", "name a file"),
         ] {
             let error = of(&[(variable, value)]).err().unwrap();
             let expected = format!("{variable} is not valid: ");

@@ -4,9 +4,10 @@
 use std::{
     io::{self, Write},
     os::unix::net::UnixStream,
+    process::ExitStatus,
 };
 
-use tokio::io::AsyncReadExt;
+use tokio::{io::AsyncReadExt, process::Child};
 
 /// What is passed on. Others, such as SIGTSTP and SIGWINCH, come from terminals.
 const SIGNALS: [i32; 4] = [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM];
@@ -50,6 +51,18 @@ impl Signals {
         Ok(Self { received })
     }
 
+    /// Waits for the end of a child, and passes on to it what it does not get itself.
+    pub(super) async fn pass_on_until_end(&mut self, child: &mut Child) -> io::Result<ExitStatus> {
+        loop {
+            tokio::select! {
+                ended = child.wait() => return ended,
+                signal = self.next() => if let Some(id) = child.id() {
+                    signal.pass_on(id);
+                },
+            }
+        }
+    }
+
     /// Waits for the next one.
     pub(super) async fn next(&mut self) -> Signal {
         let mut bytes = [0; 2];
@@ -80,7 +93,7 @@ impl Signal {
         unsafe_code,
         reason = "the standard library sends no signal but SIGKILL"
     )]
-    pub(super) fn pass_on(self, child: u32) {
+    fn pass_on(self, child: u32) {
         if let (true, Ok(child)) = (self.is_for_us, i32::try_from(child)) {
             // SAFETY: the call takes no pointers. The child's id is its own until it is waited for.
             unsafe { libc::kill(child, self.number) };

@@ -141,6 +141,13 @@ impl Running {
         assert!(sent.unwrap().success());
     }
 
+    /// The process that it has started and waits for.
+    pub fn child(&self) -> Option<u32> {
+        let id = self.child.id();
+        let children = fs::read_to_string(format!("/proc/{id}/task/{id}/children"));
+        children.unwrap().split_whitespace().next()?.parse().ok()
+    }
+
     /// Waits until it has begun to print its result, and reads no more of it.
     pub fn prints(&mut self) {
         let out = self.child.stdout.as_mut().unwrap();

@@ -1,6 +1,7 @@
 //! Signals to `soci-docker`, before and after the container CLI has ended.
 
 use std::{
+    fs,
     io::{Read, Write},
     process::{Command, Stdio},
 };
@@ -8,10 +9,10 @@ use std::{
 use soci_testing::{
     fake_registry::{FakeRegistry, Fault, Route},
     image::{Image, Layer},
-    program::wait_until,
+    program::{Running, wait_until},
 };
 
-use crate::{Cli, Said, in_registry, output, push};
+use crate::{Cli, Said, output, push};
 
 #[test]
 fn a_push_gets_those_that_are_sent_to_its_caller() {
@@ -126,18 +127,47 @@ fn one_after_the_push_stops_the_index_and_leaves_the_push() {
     }
 }
 
-#[test]
-fn it_is_killed_as_any_other() {
+/// A push whose index does not come to its end.
+fn hanging() -> (FakeRegistry, Cli, Running) {
     let registry = FakeRegistry::start();
     let layer = Layer::noise(1, 300_000);
     Image::of([&layer]).push(&registry, "v1");
     let fault = Fault::Silence { after: 100_000 };
     registry.fail(Route::ReadBlob, fault).always();
-    let cli = Cli::docker("");
-    let program = cli.call(["push", &crate::in_ecr("v1")]);
-    let running = in_registry(program, &registry).start();
+    let (cli, program) = push(&registry, "v1");
+    let running = program.start();
     wait_until(|| registry.served(&layer.digest) >= 100_000);
+    (registry, cli, running)
+}
+
+fn kill(process: u32) {
+    let sent = Command::new("kill")
+        .args(["-s", "KILL", &process.to_string()])
+        .status();
+    assert!(sent.unwrap().success());
+}
+
+/// Whether a process is gone, though nobody may have waited for it.
+fn is_gone(process: u32) -> bool {
+    let status = fs::read_to_string(format!("/proc/{process}/status"));
+    status.map_or(true, |status| status.contains("State:\tZ"))
+}
+
+#[test]
+fn an_indexer_that_is_killed_leaves_the_push() {
+    let (registry, _cli, running) = hanging();
+    kill(running.child().unwrap());
+    let ended = running.wait().exits(0);
+    let _ = ended.said(&["has no index: indexing failed: signal: 9 (SIGKILL)"]);
+    assert_eq!(output(&registry), None);
+}
+
+#[test]
+fn killed_itself_it_takes_the_indexer_along() {
+    let (registry, _cli, running) = hanging();
+    let indexer = running.child().unwrap();
     running.signal("KILL");
+    wait_until(|| is_gone(indexer));
     assert_eq!(running.wait().signal, Some(9));
     assert_eq!(output(&registry), None);
 }
