@@ -5,6 +5,7 @@
 //! `CHAOS_SEEDS=17` runs one seed again and tells what it met; `CHAOS_SEEDS=0..10000` runs many.
 #![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
 
+mod copies;
 mod direct;
 mod faults;
 mod journal;

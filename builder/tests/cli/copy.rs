@@ -579,6 +579,25 @@ fn an_upload_that_fails_is_begun_anew_and_reads_the_layer_again() {
 }
 
 #[test]
+fn bytes_that_were_corrupted_on_their_way_are_sent_again() {
+    // Whether the layer is indexed or only copied.
+    for size in ["0", "10MiB"] {
+        let two = Two::start();
+        let (image, reference) = two.lacking(&Layer::noise(1, 300_000));
+        two.target
+            .fail(Route::FinishUpload, Fault::status(400, "DIGEST_INVALID"))
+            .times(2);
+        let repository = two.repository();
+        let options = ["--copy-to", &repository, "--min-layer-size", size];
+        let _ = Program::new([&["index", &reference], &options[..]].concat())
+            .run()
+            .exits(0);
+        two.has(&image);
+        assert_eq!(two.uploads(), 3);
+    }
+}
+
+#[test]
 fn a_lost_answer_is_no_failure() {
     let two = Two::start();
     let (image, reference) = two.lacking(&Layer::noise(1, 300_000));

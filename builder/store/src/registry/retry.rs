@@ -78,7 +78,6 @@ pub(super) struct Attempts<'a> {
 impl Attempts<'_> {
     /// Returns after a pause where another try can help; gives the error back where not.
     pub(super) async fn again(&mut self, error: Error) -> Result<(), Error> {
-        self.done += 1;
         let can_help = match error.retry_class() {
             RetryClass::Permanent => false,
             RetryClass::Transient => true,
@@ -87,6 +86,12 @@ impl Attempts<'_> {
                 self.redirects < REDIRECT_ATTEMPTS
             }
         };
+        self.again_if(can_help, error).await
+    }
+
+    /// The same where the caller knows whether another try can help.
+    pub(super) async fn again_if(&mut self, can_help: bool, error: Error) -> Result<(), Error> {
+        self.done += 1;
         if can_help && self.done < self.policy.attempts {
             let pause = self.policy.pause(self.done, error.retry_after());
             self.log.line(|| {

@@ -118,9 +118,14 @@ impl Repository {
 pub(crate) struct UploadAttempts<'a>(Attempts<'a>);
 
 impl UploadAttempts<'_> {
-    /// Returns after a pause where another attempt can help; gives the error back where not.
+    /// Returns after a pause where another attempt can help; gives the error back where not. Bytes that were right when they were sent, and
+    /// of which the registry says that they are not, were corrupted in transit.
     pub(crate) async fn again(&mut self, error: Error) -> Result<(), Error> {
-        self.0.again(error).await
+        let code = error.status().map(|status| status.code.as_str());
+        match code {
+            Some("DIGEST_INVALID") => self.0.again_if(true, error).await,
+            _ => self.0.again(error).await,
+        }
     }
 }
 
