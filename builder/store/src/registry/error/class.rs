@@ -3,6 +3,7 @@
 use std::{error::Error as StdError, io, time::Duration};
 
 use reqwest::StatusCode;
+use rustls::AlertDescription;
 
 use super::{Error, Status};
 use crate::registry::ecr::EcrError;
@@ -158,17 +159,26 @@ impl Error {
     }
 }
 
-/// A certificate that is not trusted will not be trusted in a second either.
+/// A certificate that is not trusted will not be trusted in a second either, and a server that does not speak TLS will not have learned
+/// it; bytes that were changed on the way are another matter.
 fn is_tls_refusal(error: &reqwest::Error) -> bool {
     let mut cause: Option<&(dyn StdError + 'static)> = Some(error);
     while let Some(error) = cause {
-        // rustls' errors reach us as this kind.
-        if let Some(error) = error.downcast_ref::<io::Error>()
-            && error.kind() == io::ErrorKind::InvalidData
-        {
-            return true;
+        if let Some(refusal) = error.downcast_ref::<rustls::Error>() {
+            let is_altered = matches!(
+                refusal,
+                rustls::Error::DecryptError
+                    | rustls::Error::AlertReceived(AlertDescription::BadRecordMac)
+            );
+            return !is_altered;
         }
-        cause = error.source();
+        // An `io::Error` is not the source of the error that it holds, but stands for it.
+        cause = match error.downcast_ref::<io::Error>() {
+            Some(error) => error
+                .get_ref()
+                .map(|held| held as &(dyn StdError + 'static)),
+            None => error.source(),
+        };
     }
     false
 }
