@@ -17,7 +17,14 @@ use local_cloud::{
 
 /// The provider and the builder function of the stack `Function`.
 async fn function(scene: &Scene) -> Provider {
-    let options = Options::default();
+    function_at(scene, Options::default().pace).await
+}
+
+async fn function_at(scene: &Scene, pace: f64) -> Provider {
+    let options = Options {
+        pace,
+        ..Options::default()
+    };
     scene.provider("Function", options).await.unwrap()
 }
 
