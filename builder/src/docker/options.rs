@@ -51,7 +51,7 @@ const VARIABLES: [(&str, &str, Form); 14] = [
 
 /// What the environment asks for.
 pub(super) struct Options {
-    /// `SOCI_DOCKER_STRICT`: whether a push without its index is to fail.
+    /// `SOCI_DOCKER_STRICT`: whether a push fails if its image gets no index.
     pub(super) is_strict: bool,
     pub(super) arguments: Result<Arguments, Invalid>,
 }

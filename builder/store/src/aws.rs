@@ -14,7 +14,7 @@ use aws_sigv4::{
 use reqwest::StatusCode;
 use url::Url;
 
-use crate::registry::log::chain;
+use crate::registry::log::sdk_chain;
 
 /// One call.
 #[derive(Clone, Copy, Debug)]
@@ -83,9 +83,9 @@ impl Call<'_> {
         let provider = provider.ok_or_else(|| Error::Credentials("none are set".to_owned()))?;
         let credentials = provider.provide_credentials().await;
         let identity = credentials
-            .map_err(|error| Error::Credentials(one_line(&error)))?
+            .map_err(|error| Error::Credentials(sdk_chain(&error)))?
             .into();
-        let unsigned = |why: &dyn std::error::Error| Error::Signature(one_line(why));
+        let unsigned = |why: &dyn std::error::Error| Error::Signature(sdk_chain(why));
         let parameters = v4::SigningParams::builder()
             .identity(&identity)
             .region(self.region)
@@ -105,12 +105,6 @@ impl Call<'_> {
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .collect())
     }
-}
-
-/// The SDK lists where it looked for credentials on lines of their own.
-fn one_line(why: &dyn std::error::Error) -> String {
-    let why = chain(why);
-    why.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// The region of an ARN, if it is one of this service.

@@ -1,5 +1,5 @@
-//! The copy of an image in another repository, where one is asked for. In: the image and where it is to go. Out: what of it has to be
-//! copied, and what is to name it there.
+//! The copy of an image in another repository (`--copy-to`). In: the image and the target. Out: what has to be copied, and the copy's
+//! tag.
 
 use soci_format::{
     digest::Digest,

@@ -17,7 +17,7 @@ use aws_sdk_ecr::{
 use tokio::sync::OnceCell;
 
 use super::{
-    log::{Log, chain},
+    log::{Log, sdk_chain},
     secret::Secret,
 };
 
@@ -123,13 +123,8 @@ impl Api {
                 .map(Secret::new)
                 .ok_or_else(|| "the response contains no token".to_owned())
         };
-        logged(place, "GetAuthorizationToken", call, log)
-            .await
-            .map_err(|reason| EcrError {
-                what: "get an ECR token",
-                region: place.region.clone(),
-                reason,
-            })
+        let what = "get an ECR token";
+        logged(place, ("GetAuthorizationToken", what), call, log).await
     }
 
     /// The tags that end in `suffix` among the first 1,000 images that have a tag; that whose image was pushed last comes first. ECR does
@@ -161,13 +156,8 @@ impl Api {
             wanted.sort_unstable_by(|one, other| other.cmp(one));
             Ok(wanted.into_iter().map(|(_, tag)| tag.clone()).collect())
         };
-        logged(place, "DescribeImages", call, log)
-            .await
-            .map_err(|reason| EcrError {
-                what: "list the images of the repository",
-                region: place.region.clone(),
-                reason,
-            })
+        let what = "list the images of the repository";
+        logged(place, ("DescribeImages", what), call, log).await
     }
 
     async fn client(&self, place: &EcrHost, timeout: Duration) -> Client {
@@ -194,13 +184,13 @@ impl Api {
     }
 }
 
-/// Makes a call, and logs how it ended and how long it took.
+/// Makes a call, and logs how it ended and how long it took. `what` is what it is for, in the words of the error.
 async fn logged<T>(
     place: &EcrHost,
-    operation: &str,
+    (operation, what): (&str, &'static str),
     call: impl Future<Output = Result<T, String>>,
     log: &Log,
-) -> Result<T, String> {
+) -> Result<T, EcrError> {
     let started = Instant::now();
     let answer = call.await;
     log.line(|| {
@@ -211,7 +201,11 @@ async fn logged<T>(
         let (region, seconds) = (&place.region, started.elapsed().as_secs_f64());
         format!("ecr:{operation} in {region}: {outcome} ({seconds:.3} s)")
     });
-    answer
+    answer.map_err(|reason| EcrError {
+        what,
+        region: place.region.clone(),
+        reason,
+    })
 }
 
 /// AWS's own words: its code and its message, or what kept the call from being made.
@@ -225,10 +219,7 @@ where
         None => {
             let status = error.raw_response().map(|answer| answer.status().as_u16());
             let status = status.map(|status| format!(" (status {status})"));
-            // The SDK lists where it looked for credentials on lines of their own.
-            let reason = chain(&error);
-            let words: Vec<_> = reason.split_whitespace().collect();
-            words.join(" ") + &status.unwrap_or_default()
+            sdk_chain(&error) + &status.unwrap_or_default()
         }
     }
 }

@@ -26,7 +26,7 @@ impl Log {
 }
 
 /// An error and its causes in one line.
-pub(crate) fn chain(error: &dyn Error) -> String {
+pub(super) fn chain(error: &dyn Error) -> String {
     let mut line = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
@@ -34,6 +34,12 @@ pub(crate) fn chain(error: &dyn Error) -> String {
         cause = error.source();
     }
     line
+}
+
+/// The same of an error of the AWS SDK, which lists where it looked for credentials on lines of their own.
+pub(crate) fn sdk_chain(error: &dyn Error) -> String {
+    let chain = chain(error);
+    chain.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 impl fmt::Debug for Log {

@@ -183,21 +183,25 @@ impl Pieces {
 impl Sending {
     /// Ends the upload once all bytes are there: now the registry has the blob. To be called only where the bytes were those of `digest`.
     pub async fn commit(mut self, digest: &Digest) -> Result<(), Error> {
-        let sent = (&mut self.sent.0).await;
-        let url = sent.unwrap_or_else(|died| std::panic::resume_unwind(died.into_panic()))?;
+        let url = self.ended().await?;
         self.repository.commit_upload(url, digest, self.size).await
     }
 
     /// Why the upload takes no more bytes.
     pub async fn failure(mut self) -> Error {
-        let sent = (&mut self.sent.0).await;
-        match sent.unwrap_or_else(|died| std::panic::resume_unwind(died.into_panic())) {
+        match self.ended().await {
             Err(error) => error,
             Ok(url) => Error::InvalidResponse {
                 request: Request::elsewhere(&Method::PATCH, &url),
                 reason: "the registry ended the upload before all bytes were sent".to_owned(),
             },
         }
+    }
+
+    /// How the request ended that carried the bytes.
+    async fn ended(&mut self) -> Result<Url, Error> {
+        let sent = (&mut self.sent.0).await;
+        sent.unwrap_or_else(|died| std::panic::resume_unwind(died.into_panic()))
     }
 }
 
