@@ -7,7 +7,7 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 use soci_format::digest::Digest;
 use soci_testing::{
-    fake_registry::{FakeRegistry, Route},
+    fake_registry::FakeRegistry,
     image::{Image, Layer, files_of, noise, tar_of},
     program::{Ended, Program},
     real_registry::RealRegistry,
@@ -257,9 +257,7 @@ fn a_mirror_is_what_skopeo_and_an_index_afterwards_give() {
     // Each layer came over the network once, in one request.
     for (digest, bytes) in image.blobs() {
         assert_eq!(source.served(digest), bytes.len() as u64);
-        let reads = source.requests_to(Route::ReadBlob);
-        let of_it = |path: &str| path.ends_with(&digest.to_string());
-        assert_eq!(reads.iter().filter(|one| of_it(&one.path)).count(), 1);
+        assert_eq!(source.reads_of(digest), 1);
     }
 
     let copied = registry.push(&image, "v1");

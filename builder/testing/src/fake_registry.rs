@@ -304,6 +304,16 @@ impl FakeRegistry {
         requests
     }
 
+    /// Requests for the bytes of a blob.
+    pub fn reads_of(&self, digest: &Digest) -> usize {
+        let requests = self.requests_to(Route::ReadBlob);
+        let digest = digest.to_string();
+        let of_it = requests
+            .iter()
+            .filter(|request| request.path.ends_with(&digest));
+        of_it.count()
+    }
+
     /// Bytes of a blob that were sent, over all requests.
     pub fn served(&self, digest: &Digest) -> u64 {
         self.state().served.get(digest).copied().unwrap_or_default()

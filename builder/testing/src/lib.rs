@@ -13,3 +13,6 @@ pub mod image;
 pub mod program;
 pub mod real_registry;
 pub mod scratch;
+mod side_by_side;
+
+pub use side_by_side::side_by_side;

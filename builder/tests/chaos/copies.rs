@@ -1,10 +1,7 @@
 //! Copies through the proxy, which stands before the source or before the target: the target's tags name the right images, whole, or
 //! nothing. The target is Debian's registry, which looks at what it is given.
 
-use std::{
-    sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
-    thread,
-};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use soci_format::digest::Digest;
 use soci_testing::{
@@ -12,6 +9,7 @@ use soci_testing::{
     image::{Image, Layer, REPOSITORY},
     program::Program,
     real_registry::RealRegistry,
+    side_by_side,
 };
 use tokio::runtime::Builder;
 
@@ -57,7 +55,7 @@ fn a_copy_ends_whole_or_not_at_all() {
     let output: Digest = result["output_digest"].as_str().unwrap().parse().unwrap();
     let rights = [("v1", image.digest()), ("v1-soci", output)];
 
-    let (next, well) = (AtomicU64::new(0), AtomicUsize::new(0));
+    let well = AtomicUsize::new(0);
     let run = |seed: u64| {
         let plan = Plan::of(seed);
         let is_source = seed.is_multiple_of(2);
@@ -106,19 +104,7 @@ fn a_copy_ends_whole_or_not_at_all() {
         );
         ended.fails_with(&["soci-builder: cannot index "]);
     };
-    thread::scope(|scope| {
-        for _ in 0..SIDE_BY_SIDE {
-            scope.spawn(|| {
-                loop {
-                    let seed = next.fetch_add(1, Relaxed);
-                    if seed >= SEEDS {
-                        return;
-                    }
-                    run(seed);
-                }
-            });
-        }
-    });
+    side_by_side(0..SEEDS, SIDE_BY_SIDE, run);
     let well = well.into_inner();
     eprintln!("{SEEDS} copies: {well} ended with the right digests");
     assert!(well > 0);

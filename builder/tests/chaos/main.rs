@@ -16,16 +16,15 @@ mod stage;
 mod wire;
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::BTreeMap,
     env, fmt,
     ops::Range,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Mutex,
-    thread,
     time::{Duration, Instant},
 };
 
-use soci_testing::program::Program;
+use soci_testing::{program::Program, side_by_side};
 
 use judge::Judge;
 use plan::Plan;
@@ -53,23 +52,13 @@ fn every_run_ends_in_the_right_digest_or_a_clear_error() {
     let mut plans: Vec<Plan> = seeds.map(Plan::of).collect();
     // What takes longest starts first.
     plans.sort_by_key(|plan| !plan.has_silence());
-    let queue = Mutex::new(VecDeque::from(plans));
     let summary = Mutex::new(Summary::default());
-    thread::scope(|scope| {
-        for _ in 0..SIDE_BY_SIDE {
-            scope.spawn(|| {
-                loop {
-                    let Some(plan) = queue.lock().unwrap().pop_front() else {
-                        return;
-                    };
-                    let run = Run::of(&stage, &plan);
-                    if is_one {
-                        eprintln!("{run}");
-                    }
-                    summary.lock().unwrap().add(run);
-                }
-            });
+    side_by_side(plans, SIDE_BY_SIDE, |plan| {
+        let run = Run::of(&stage, &plan);
+        if is_one {
+            eprintln!("{run}");
         }
+        summary.lock().unwrap().add(run);
     });
     let mut summary = summary.into_inner().unwrap();
     summary.seconds = started.elapsed().as_secs_f64();

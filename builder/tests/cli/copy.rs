@@ -80,16 +80,6 @@ impl Two {
     }
 }
 
-/// How often the bytes of a layer were asked for.
-fn reads(registry: &FakeRegistry, layer: &Layer) -> usize {
-    let requests = registry.requests_to(Route::ReadBlob);
-    let of_layer = |path: &str| path.ends_with(&layer.digest.to_string());
-    requests
-        .iter()
-        .filter(|request| of_layer(&request.path))
-        .count()
-}
-
 /// What BuildKit adds to an image.
 fn attestation(of: &Image) -> (Value, Image) {
     let says = json!({
@@ -151,7 +141,7 @@ fn an_image_is_mirrored_and_indexed_in_one_pass() {
     assert_eq!(two.tag("v1"), Some(image.digest().to_string()));
     assert_eq!(json!(two.tag("v1-soci")), result["output_digest"]);
     for layer in &layers {
-        assert_eq!(reads(&two.source, layer), 1);
+        assert_eq!(two.source.reads_of(&layer.digest), 1);
         assert_eq!(two.source.served(&layer.digest), layer.size as u64);
     }
     // So is every manifest: public registries count them.
@@ -246,8 +236,8 @@ fn what_the_target_has_is_not_uploaded_and_read_only_to_be_indexed() {
     let reference = public(&layers).push(&two.source, "v1");
     let result = two.copy_large(&reference).exits(0).json();
     assert_eq!(result["copy"]["present"], 2);
-    assert_eq!(reads(&two.source, &layers[0]), 1);
-    assert_eq!(reads(&two.source, &layers[2]), 0);
+    assert_eq!(two.source.reads_of(&layers[0].digest), 1);
+    assert_eq!(two.source.reads_of(&layers[2].digest), 0);
     let put = two.target.requests_to(Route::FinishUpload);
     let again = layers[0].digest.to_string();
     assert!(!put.iter().any(|request| request.query.contains(&again)));
@@ -272,11 +262,11 @@ fn a_new_release_is_copied_and_indexed_where_it_differs() {
         result["layers"],
         json!({"indexed": 1, "reused": 1, "skipped": 0})
     );
-    assert_eq!(reads(&two.source, &base), 1);
+    assert_eq!(two.source.reads_of(&base.digest), 1);
 
     // A layer that has a ztoc and is not there is copied without being inflated.
     let other = format!("{}/mirror/other", two.target.host());
-    assert_eq!(reads(&two.source, &old), 1);
+    assert_eq!(two.source.reads_of(&old.digest), 1);
     let result = index(&second, &["--copy-to", &other]).exits(0).json();
     assert_eq!(result["output_tag"], "v2-soci");
 }
@@ -300,7 +290,7 @@ fn several_images_are_copied_with_their_tags() {
     for tag in ["v1", "v1-soci", "v2", "v2-soci", "v3", "v3-soci"] {
         assert!(two.tag(tag).is_some(), "{tag}");
     }
-    assert_eq!(reads(&two.source, &shared), 1);
+    assert_eq!(two.source.reads_of(&shared.digest), 1);
     assert_eq!(two.source.served(&shared.digest), shared.size as u64);
 }
 
@@ -317,7 +307,7 @@ fn one_platform_is_copied_as_an_image_of_its_own() {
         .json();
     assert_eq!(two.tag("v1"), Some(arm64.digest().to_string()));
     assert_eq!(result["image_digest"], arm64.digest().to_string());
-    assert_eq!(reads(&two.source, &layers[1]), 0);
+    assert_eq!(two.source.reads_of(&layers[1].digest), 0);
     two.has(&arm64);
     assert_eq!(two.target.manifest(MIRROR, &image.digest()), None);
     // As if that image had been there alone.
@@ -429,7 +419,7 @@ fn what_gets_no_index_is_copied_too() {
         json!({"indexed": 1, "reused": 0, "skipped": 2})
     );
     assert_eq!(two.target.blob(&foreign.digest), None);
-    assert_eq!(reads(&two.source, &foreign), 0);
+    assert_eq!(two.source.reads_of(&foreign.digest), 0);
     assert!(two.target.blob(&zstd.digest).is_some());
     assert_eq!(two.tag("v1"), Some(image.digest().to_string()));
 
@@ -446,7 +436,7 @@ fn what_gets_no_index_is_copied_too() {
         assert_eq!(two.tag("v1"), two.tag("v1-soci"));
     }
     assert!(two.tag("v1").is_some());
-    assert_eq!(reads(&two.source, &zstd), 1);
+    assert_eq!(two.source.reads_of(&zstd.digest), 1);
 }
 
 #[test]
@@ -572,7 +562,7 @@ fn an_upload_that_fails_is_begun_anew_and_reads_the_layer_again() {
         assert_eq!(json!(two.tag("v1-soci")), ended.json()["output_digest"]);
         // It is only lost bytes that have to be read again.
         let again = route == Route::PatchUpload;
-        assert_eq!(reads(&two.source, &layer) > 1, again, "{route:?}");
+        assert_eq!(two.source.reads_of(&layer.digest) > 1, again, "{route:?}");
         let told = ended.stderr.contains("the layer is read again");
         assert_eq!(told, again, "{ended:?}");
     }

@@ -18,16 +18,6 @@ fn keys(value: &Value) -> Vec<&str> {
         .collect()
 }
 
-/// Requests for the bytes of a layer.
-fn reads(registry: &FakeRegistry, layer: &Layer) -> usize {
-    let of_layer = |path: &str| path.ends_with(&layer.digest.to_string());
-    let requests = registry.requests_to(Route::ReadBlob);
-    requests
-        .iter()
-        .filter(|request| of_layer(&request.path))
-        .count()
-}
-
 fn tag(registry: &FakeRegistry, tag: &str) -> Option<String> {
     registry
         .tagged(REPOSITORY, tag)
@@ -90,7 +80,7 @@ fn indexed_then_already_there() {
         "compressed with zstd, which cannot be indexed"
     );
     assert_eq!(json!(tag(&registry, "v1-soci")), first["output_digest"]);
-    assert_eq!(reads(&registry, &layer), 1);
+    assert_eq!(registry.reads_of(&layer.digest), 1);
 
     let pushes = registry.requests_to(Route::PushManifest).len();
     let second = index(&reference, &[]).exits(0).json();
@@ -102,7 +92,7 @@ fn indexed_then_already_there() {
         platform["index_digest"]
     );
     assert_eq!(second["indexes"][0]["layers"][0]["state"], "reused");
-    assert_eq!(reads(&registry, &layer), 1);
+    assert_eq!(registry.reads_of(&layer.digest), 1);
     assert_eq!(registry.requests_to(Route::PushManifest).len(), pushes);
 }
 
@@ -272,7 +262,7 @@ fn a_redeploy_reads_only_what_changed() {
     assert_eq!(result["bytes_read"], new.size);
     assert_eq!(result["indexes"][0]["layers"][0]["state"], "reused");
     assert_eq!(result["indexes"][0]["layers"][1]["state"], "indexed");
-    assert_eq!(reads(&registry, &base), 1);
+    assert_eq!(registry.reads_of(&base.digest), 1);
 
     // Reused or not, it is the same index.
     let fresh = FakeRegistry::start();
@@ -341,7 +331,7 @@ fn platforms_can_be_chosen() {
     let output: Value = serde_json::from_slice(&output).unwrap();
     assert_eq!(output["manifests"].as_array().unwrap().len(), 16);
     // A layer that all have is read once.
-    assert_eq!(reads(&registry, &shared), 1);
+    assert_eq!(registry.reads_of(&shared.digest), 1);
 
     index(
         &reference,

@@ -22,16 +22,6 @@ fn results(ended: &Ended) -> Vec<Value> {
         .collect()
 }
 
-/// How often the bytes of a layer were asked for.
-fn reads(registry: &FakeRegistry, layer: &Layer) -> usize {
-    let requests = registry.requests_to(Route::ReadBlob);
-    let of_layer = |path: &str| path.ends_with(&layer.digest.to_string());
-    requests
-        .iter()
-        .filter(|request| of_layer(&request.path))
-        .count()
-}
-
 fn list(text: &str) -> NamedTempFile {
     let mut file = NamedTempFile::new().unwrap();
     file.write_all(text.as_bytes()).unwrap();
@@ -62,7 +52,7 @@ fn a_layer_that_images_share_is_read_once() {
         results[2]["layers"],
         json!({"indexed": 1, "reused": 1, "skipped": 0})
     );
-    assert_eq!(reads(&registry, &shared), 1);
+    assert_eq!(registry.reads_of(&shared.digest), 1);
 
     // The same indexes as one by one.
     let fresh = FakeRegistry::start();
@@ -84,7 +74,7 @@ fn what_is_there_already_helps_those_after_it() {
     let results = results(&ended);
     assert_eq!(results[0]["outcome"], "already-there");
     assert_eq!(results[1]["layers"]["reused"], 1);
-    assert_eq!(reads(&registry, &shared), 1);
+    assert_eq!(registry.reads_of(&shared.digest), 1);
 }
 
 /// The ztoc is pushed into the second repository too.
@@ -98,7 +88,13 @@ fn images_in_other_repositories_share_layers_too() {
     let results = results(&ended);
     assert_eq!(results[1]["outcome"], "indexed");
     assert_eq!(results[0]["output_digest"], results[1]["output_digest"]);
-    assert_eq!((reads(&first, &shared), reads(&second, &shared)), (1, 0));
+    assert_eq!(
+        (
+            first.reads_of(&shared.digest),
+            second.reads_of(&shared.digest)
+        ),
+        (1, 0)
+    );
     let tag = images[1].replace(":v1", ":v1-soci");
     let _ = Program::new(["verify", &tag]).run().exits(0);
 }
@@ -110,7 +106,7 @@ fn other_options_make_other_ztocs() {
     let images = releases(&registry, &shared, 2);
     let _ = index(&[&images[0], "--span-size", "16KiB"]).run().exits(0);
     let _ = index(&[&*images[0], &images[1]]).run().exits(0);
-    assert_eq!(reads(&registry, &shared), 2);
+    assert_eq!(registry.reads_of(&shared.digest), 2);
 }
 
 #[test]

@@ -14,6 +14,19 @@ use soci_testing::{
 
 use crate::{Cli, Said, output, push};
 
+/// A push by a container CLI that reads lines of `$FIFO` for ever, once it has begun to.
+fn pushing(cli: &Cli) -> Running {
+    let fifo = cli.path("fifo");
+    let made = Command::new("mkfifo").arg(&fifo).status().unwrap();
+    assert!(made.success());
+    let mut running = cli
+        .call(["push", "r.example/app"])
+        .env("FIFO", &fifo)
+        .start();
+    running.prints();
+    running
+}
+
 #[test]
 fn a_push_gets_those_that_are_sent_to_its_caller() {
     for (signal, number) in [("HUP", 1), ("INT", 2), ("QUIT", 3), ("TERM", 15)] {
@@ -23,19 +36,7 @@ fn a_push_gets_those_that_are_sent_to_its_caller() {
             exec 3<>\"$FIFO\"; echo ready; while :; do read line <&3; done"
         );
         let cli = Cli::docker(&wait);
-        let fifo = cli.path("fifo");
-        assert!(
-            Command::new("mkfifo")
-                .arg(&fifo)
-                .status()
-                .unwrap()
-                .success()
-        );
-        let mut running = cli
-            .call(["push", "r.example/app"])
-            .env("FIFO", &fifo)
-            .start();
-        running.prints();
+        let running = pushing(&cli);
         running.signal(signal);
         let ended = running.wait();
         assert_eq!(
@@ -52,19 +53,7 @@ fn a_push_may_end_well_in_spite_of_one() {
     let cli = Cli::docker(
         "trap 'exit 0' TERM; exec 3<>\"$FIFO\"; echo ready; while :; do read line <&3; done",
     );
-    let fifo = cli.path("fifo");
-    assert!(
-        Command::new("mkfifo")
-            .arg(&fifo)
-            .status()
-            .unwrap()
-            .success()
-    );
-    let mut running = cli
-        .call(["push", "r.example/app"])
-        .env("FIFO", &fifo)
-        .start();
-    running.prints();
+    let running = pushing(&cli);
     running.signal("TERM");
     assert_eq!(running.wait().exits(0).stderr, "");
 }

@@ -1,10 +1,7 @@
 //! Copies between registries that misbehave: whatever happens on either side, a tag of the target names something whole and right, or
 //! what it named before.
 
-use std::{
-    sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
-    thread,
-};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use fastrand::Rng;
 use serde_json::Value;
@@ -13,6 +10,7 @@ use soci_testing::{
     fake_registry::{FakeRegistry, Fault, Route, Settings},
     image::{Image, Layer, REPOSITORY},
     program::Program,
+    side_by_side,
 };
 
 const SEEDS: u64 = 96;
@@ -95,7 +93,7 @@ fn nothing_wrong_or_incomplete_has_a_tag() {
         ["v1", "v1-soci"].map(|tag| of.tagged(REPOSITORY, tag).map(|(digest, _)| digest))
     };
     let (right, earlier) = (tags(&undisturbed), tags(&before));
-    let (next, well) = (AtomicU64::new(0), AtomicUsize::new(0));
+    let well = AtomicUsize::new(0);
     let run = |seed: u64| {
         let rng = &mut Rng::with_seed(seed);
         let (source, _) = FakeRegistry::redirecting(rng.bool());
@@ -131,18 +129,6 @@ fn nothing_wrong_or_incomplete_has_a_tag() {
             }
         }
     };
-    thread::scope(|scope| {
-        for _ in 0..SIDE_BY_SIDE {
-            scope.spawn(|| {
-                loop {
-                    let seed = next.fetch_add(1, Relaxed);
-                    if seed >= SEEDS {
-                        return;
-                    }
-                    run(seed);
-                }
-            });
-        }
-    });
+    side_by_side(0..SEEDS, SIDE_BY_SIDE, run);
     assert!(well.into_inner() > 0);
 }

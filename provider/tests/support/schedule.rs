@@ -5,7 +5,6 @@
 use std::{
     collections::BTreeSet,
     future::Future,
-    sync::atomic::{AtomicU64, Ordering},
     thread,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -16,6 +15,7 @@ use soci_provider::{
     builder_function::{self, Invocation},
     handler::handle,
 };
+use soci_testing::side_by_side;
 use tokio::runtime::{Builder, Runtime};
 
 use super::{Cloud, SIGNATURE, State, functions::Waiting};
@@ -73,20 +73,7 @@ struct Ended {
 /// Lives a thousand times, each by its seed.
 pub fn run_all(live: impl Fn(&Runtime, u64) + Sync) {
     let servers = Builder::new_multi_thread().enable_all().build().unwrap();
-    let next = AtomicU64::new(0);
-    thread::scope(|scope| {
-        for _ in 0..SIDE_BY_SIDE {
-            scope.spawn(|| {
-                loop {
-                    let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= SCHEDULES {
-                        return;
-                    }
-                    live(&servers, seed);
-                }
-            });
-        }
-    });
+    side_by_side(0..SCHEDULES, SIDE_BY_SIDE, |seed| live(&servers, seed));
 }
 
 /// A resource and its cloud.
